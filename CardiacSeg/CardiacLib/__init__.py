@@ -1,0 +1,11 @@
+"""What every CineHeart module shares: types, geometry, readers, metrics, training tools, phantom.
+
+Pure Python; only ``CardiacLib.mrml`` imports slicer. Library geometry is LPS in mm.
+"""
+
+from .cine import VIEWS, Cine
+from .errors import Cancelled, InputError
+from .labels import LabelMap
+from .landmarks import LANDMARK_NAMES, Landmarks
+
+__all__ = ["LANDMARK_NAMES", "VIEWS", "Cancelled", "Cine", "InputError", "LabelMap", "Landmarks"]

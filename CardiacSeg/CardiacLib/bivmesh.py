@@ -1,0 +1,44 @@
+"""The BiVMesh: a tagged tetrahedral mesh of the biventricular myocardium."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+PATCHES = {"EPI": 1, "ENDO_LV": 2, "ENDO_RV": 3, "BASE": 4}
+"""Boundary patch ids (dimension 2)."""
+PATCH_RGB = {
+    "EPI": (0.85, 0.62, 0.55),
+    "ENDO_LV": (0.78, 0.16, 0.16),
+    "ENDO_RV": (0.20, 0.40, 0.75),
+    "BASE": (0.95, 0.80, 0.40),
+}
+"""Colour of each boundary patch, 0..1, in scenes and pictures: arterial blood red, venous blue."""
+REGIONS = {"LV_MYO": 11, "RV_WALL": 12, "SEPTUM": 13}
+"""Cell region ids (dimension 3). No id occurs in both tables: some readers merge ids over dimensions."""
+
+
+@dataclass(frozen=True)
+class BiVMesh:
+    """One frame's biventricular myocardium.
+
+    Attributes:
+        nodes: float64 (N, 3) LPS mm.
+        tets: int64 (M, 4) node indices, positive volume.
+        regions: int32 (M,) ids of REGIONS.
+        triangles: int64 (F, 3) boundary triangles, oriented outwards.
+        patches: int32 (F,) ids of PATCHES.
+        quality: the quality report as written to ``quality.json``.
+        notes: what was repaired or assumed, one sentence each.
+    """
+
+    nodes: np.ndarray
+    tets: np.ndarray
+    regions: np.ndarray
+    triangles: np.ndarray
+    patches: np.ndarray
+    quality: dict[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def patch(self, name: str) -> np.ndarray:
+        """(F', 3) triangles of one named patch."""
+        return self.triangles[self.patches == PATCHES[name]]

@@ -1,0 +1,74 @@
+"""Affine geometry. All world coordinates are LPS in mm; matrices map voxel index (i, j, k) at voxel centres."""
+
+import numpy as np
+
+
+def matrix_from(origin, direction, spacing) -> np.ndarray:
+    """4x4 index-to-LPS matrix from origin (3,), direction cosines as columns (3, 3) and spacing (3,) mm."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.asarray(direction, float).reshape(3, 3) * np.asarray(spacing, float)
+    matrix[:3, 3] = origin
+    return matrix
+
+
+def spacing_of(matrix: np.ndarray) -> np.ndarray:
+    """(3,) column lengths: mm between voxel centres along i, j, k."""
+    return np.linalg.norm(np.asarray(matrix, float)[:3, :3], axis=0)
+
+
+def direction_of(matrix: np.ndarray) -> np.ndarray:
+    """(3, 3) unit direction of each index axis, as columns."""
+    return np.asarray(matrix, float)[:3, :3] / spacing_of(matrix)
+
+
+def origin_of(matrix: np.ndarray) -> np.ndarray:
+    """(3,) LPS position of voxel (0, 0, 0)."""
+    return np.asarray(matrix, float)[:3, 3].copy()
+
+
+def apply(matrix: np.ndarray, points) -> np.ndarray:
+    """Map points (..., 3) by a 4x4 matrix."""
+    points = np.asarray(points, float)
+    return points @ np.asarray(matrix, float)[:3, :3].T + np.asarray(matrix, float)[:3, 3]
+
+
+def index_of(matrix: np.ndarray, points) -> np.ndarray:
+    """Continuous voxel index (..., 3) of LPS points (..., 3)."""
+    return apply(np.linalg.inv(np.asarray(matrix, float)), points)
+
+
+def slice_normal(matrix: np.ndarray) -> np.ndarray:
+    """Unit normal of the i-j plane, i x j (not necessarily the direction of increasing k)."""
+    d = direction_of(matrix)
+    normal = np.cross(d[:, 0], d[:, 1])
+    return normal / np.linalg.norm(normal)
+
+
+def nearest_orthonormal(direction) -> np.ndarray:
+    """The orthonormal (3, 3) frame nearest in the Frobenius norm, handedness kept (polar decomposition)."""
+    u, _, vt = np.linalg.svd(np.asarray(direction, float).reshape(3, 3))
+    return u @ vt
+
+
+def orthonormality_error(direction) -> float:
+    """Largest absolute entry of D^T D - 1 for a (3, 3) direction matrix."""
+    d = np.asarray(direction, float).reshape(3, 3)
+    return float(np.abs(d.T @ d - np.eye(3)).max())
+
+
+def to_sitk(array: np.ndarray, matrix: np.ndarray):
+    """SimpleITK image from (K, J, I) and its index-to-LPS matrix (axes must be orthogonal)."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetOrigin(origin_of(matrix).tolist())
+    image.SetSpacing(spacing_of(matrix).tolist())
+    image.SetDirection(nearest_orthonormal(direction_of(matrix)).ravel().tolist())
+    return image
+
+
+def matrix_of(image) -> np.ndarray:
+    """4x4 index-to-LPS matrix of a SimpleITK image; of a 4-D image, its spatial part."""
+    n = image.GetDimension()
+    direction = np.asarray(image.GetDirection(), float).reshape(n, n)[:3, :3]
+    return matrix_from(image.GetOrigin()[:3], direction, image.GetSpacing()[:3])

@@ -1,0 +1,92 @@
+"""The label values of CineHeart, with the names, colours and SNOMED CT codes of ``CineHeartColors.csv``.
+
+0 background, 1 LV blood pool, 2 LV myocardium, 3 RV blood pool, 4 RV wall (made by BiVMesh only).
+Other data sets' orders are mapped in the reader of that data set and nowhere else.
+"""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from .errors import InputError
+from .resources import resource_path
+
+BACKGROUND, LV, MYO, RV, RV_WALL = range(5)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One labelled structure: value, display name, RGB in 0..255, terminology as (scheme, code, meaning)."""
+
+    label: int
+    name: str
+    rgb: tuple[int, int, int]
+    category: tuple[str, str, str]
+    type: tuple[str, str, str]
+
+
+@cache
+def structures() -> dict[int, Structure]:
+    """All structures by label value, read from the shared colour table (a Slicer colour node reads the same file)."""
+    with open(resource_path("CineHeartColors.csv"), newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    found = {}
+    for row in rows:
+        label = int(row["LabelValue"])
+        found[label] = Structure(
+            label=label,
+            name=row["Name"],
+            rgb=tuple(int(row[f"Color_{c}"]) for c in "RGB"),
+            category=_code(row, "Category"),
+            type=_code(row, "Type"),
+        )
+    return found
+
+
+def _code(row: dict[str, str], kind: str) -> tuple[str, str, str]:
+    return row[f"{kind}_CodingScheme"], row[f"{kind}_CodeValue"], row[f"{kind}_CodeMeaning"]
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Labels of every frame on the grid of their images.
+
+    Attributes:
+        labels: uint8 (T, K, J, I), values as above.
+        ijk_to_lps: float64 (4, 4), voxel index (i, j, k, 1) at the voxel centre to LPS mm.
+        times_ms: float64 (T,).
+        source: path or name of what was labelled, for messages and reports.
+    """
+
+    labels: np.ndarray
+    ijk_to_lps: np.ndarray
+    times_ms: np.ndarray
+    source: str = ""
+
+    def __post_init__(self):
+        labels = np.asarray(self.labels)
+        where = self.source or "the label map"
+        if labels.ndim != 4 or 0 in labels.shape:
+            raise InputError(f"{where}: labels must be (T, K, J, I) without empty axes, got shape {labels.shape}.")
+        if labels.dtype != np.uint8:
+            raise InputError(f"{where}: labels must be uint8, got {labels.dtype}.")
+        unknown = sorted(set(np.unique(labels)) - set(range(5)))
+        if unknown:
+            raise InputError(f"{where}: unknown label values {unknown}; CineHeart knows 0 to 4 (see Docs/formats.md).")
+        times = np.asarray(self.times_ms, np.float64)
+        if times.shape != labels.shape[:1]:
+            raise InputError(f"{where}: {len(labels)} frames but {times.size} frame times.")
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "ijk_to_lps", np.asarray(self.ijk_to_lps, np.float64))
+        object.__setattr__(self, "times_ms", times)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume that one voxel stands for, slice gap included, in ml."""
+        return float(abs(np.linalg.det(self.ijk_to_lps[:3, :3])) / 1000.0)
+
+    def volume_ml(self, label: int) -> np.ndarray:
+        """(T,) volume of one label in every frame, in ml."""
+        return (self.labels == label).sum(axis=(1, 2, 3)) * self.voxel_ml

@@ -1,0 +1,1 @@
+"""Training tools shared by all networks: augmentation on the batch, and the training loop."""

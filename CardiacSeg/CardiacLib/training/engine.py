@@ -1,0 +1,125 @@
+"""The training loop of all CineHeart networks: one-cycle AdamW, moving average of the weights, resume, log."""
+
+import csv
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..progress import Progress, silent
+
+
+@dataclass
+class Trainer:
+    """Train a network on batches that can be iterated once per epoch.
+
+    Args:
+        network: the module to train, already on the device of the batches.
+        batches: sized iterable of (inputs, target); optional ``state()`` and ``load_state()`` are kept in checkpoints.
+        loss: ``loss(outputs, target)`` giving a scalar.
+        output: folder for ``checkpoint.pt`` and ``log.csv``; an existing checkpoint is continued.
+        epochs: passes over the data.
+        learning_rate: peak of the one-cycle schedule.
+        weight_decay: of AdamW.
+        ema_epochs: time constant, in epochs, of the moving average of the weights.
+        validate: called with the averaged network at every ``validate_every``-th epoch; its numbers go to the log only.
+    """
+
+    network: torch.nn.Module
+    batches: object
+    loss: Callable
+    output: Path
+    epochs: int
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    ema_epochs: float = 1.5
+    validate: Callable[[torch.nn.Module], dict[str, float]] | None = None
+    validate_every: int = 10
+
+    def run(self, progress: Progress = silent) -> torch.nn.Module:
+        """Train to the last epoch and return the network with averaged weights."""
+        self.output = Path(self.output)
+        self.output.mkdir(parents=True, exist_ok=True)
+        optimiser, schedule, average = self._prepare()
+        first = self._resume(optimiser, schedule, average)
+        for epoch in range(first, self.epochs):
+            start = time.perf_counter()
+            mean_loss = self._epoch(optimiser, schedule, average)
+            row = {"epoch": epoch + 1, "loss": mean_loss, "seconds": time.perf_counter() - start}
+            if self.validate and ((epoch + 1) % self.validate_every == 0 or epoch + 1 == self.epochs):
+                row |= self.validate(average.module.eval())
+            self._log(row)
+            self._save(epoch + 1, optimiser, schedule, average)
+            progress((epoch + 1) / self.epochs, "  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+        return average.module.eval()
+
+    def _prepare(self):
+        steps = self.epochs * len(self.batches)
+        optimiser = torch.optim.AdamW(self.network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, total_steps=steps, pct_start=0.1)
+        decay = math.exp(-1.0 / (self.ema_epochs * len(self.batches)))
+        average_of = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+        average = torch.optim.swa_utils.AveragedModel(self.network, multi_avg_fn=average_of)
+        return optimiser, schedule, average
+
+    def _epoch(self, optimiser, schedule, average) -> float:
+        self.network.train()
+        device = next(self.network.parameters()).device
+        total = torch.zeros((), device=device)
+        for inputs, target in self.batches:
+            optimiser.zero_grad(set_to_none=True)
+            with torch.autocast(device.type, torch.bfloat16):
+                outputs = self.network(inputs)
+            loss = self.loss(outputs.float(), target)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+            optimiser.step()
+            schedule.step()
+            average.update_parameters(self.network)
+            total += loss.detach()
+        return float(total / len(self.batches))
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.output / "checkpoint.pt"
+
+    def _save(self, epoch, optimiser, schedule, average) -> None:
+        state = {
+            "epoch": epoch,
+            "network": self.network.state_dict(),
+            "average": average.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "schedule": schedule.state_dict(),
+            "batches": self.batches.state() if hasattr(self.batches, "state") else None,
+        }
+        work = self._checkpoint.with_suffix(".part")
+        torch.save(state, work)
+        os.replace(work, self._checkpoint)
+
+    def _resume(self, optimiser, schedule, average) -> int:
+        if not self._checkpoint.exists():
+            return 0
+        state = torch.load(self._checkpoint, map_location=next(self.network.parameters()).device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        if state["batches"] is not None:
+            self.batches.load_state(state["batches"])
+        return state["epoch"]
+
+    def _log(self, row: dict) -> None:
+        fields = ["epoch", "loss", "seconds", "validation"]
+        path = self.output / "log.csv"
+        new = not path.exists()
+        extra = {k: v for k, v in row.items() if k not in fields}
+        flat = {k: v for k, v in row.items() if k in fields} | {"validation": extra or ""}
+        with open(path, "a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, fields)
+            if new:
+                writer.writeheader()
+            writer.writerow(flat)

@@ -1,0 +1,65 @@
+"""Shared fixtures: the real data folder (tests that need it skip without it), a tiny bundle, a small phantom."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of real development data, from CINEHEART_DATA or beside the repository."""
+    folder = Path(os.environ.get("CINEHEART_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no development data (set CINEHEART_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom():
+    """The small synthetic study, made once."""
+    from CardiacLib.phantom import PhantomOptions, make_phantom
+
+    return make_phantom(PhantomOptions.small())
+
+
+@pytest.fixture(scope="session")
+def random_bundle(tmp_path_factory) -> Path:
+    """The shipped short-axis bundle with random weights instead of its own."""
+    import torch
+    from CardiacLib.bundles import bundle_path, read_config
+
+    folder = tmp_path_factory.mktemp("bundles") / "random_sax"
+    shutil.copytree(bundle_path("cineheart_sax") / "configs", folder / "configs")
+    torch.manual_seed(3)
+    network = read_config(folder, "inference").get_parsed_content("network_def")
+    (folder / "models").mkdir()
+    torch.save({k: v.half() for k, v in network.state_dict().items()}, folder / "models" / "model.pt")
+    return folder
+
+
+@pytest.fixture
+def ring_labels():
+    """Uint8 (K, J, I) = (8, 64, 64): LV ring with an RV beside it, closed towards slice 0 (apex)."""
+    rows, columns = np.mgrid[:64, :64]
+    labels = np.zeros((8, 64, 64), np.uint8)
+    for k in range(8):
+        shrink = 0.45 + 0.55 * np.sqrt(min(k + 1, 6) / 6)
+        right = np.hypot(rows - 32, (columns - 20) * 0.8) < 17 * shrink
+        epi = np.hypot(rows - 32, columns - 36) < 15 * shrink
+        endo = np.hypot(rows - 32, columns - 36) < 9 * shrink
+        labels[k][right] = 3
+        labels[k][epi] = 2
+        labels[k][endo] = 1
+    return labels
+
+
+@pytest.fixture
+def read_json():
+    """Parse a JSON file."""
+    return lambda path: json.loads(Path(path).read_text(encoding="utf-8"))

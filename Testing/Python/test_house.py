@@ -1,0 +1,74 @@
+"""Rules of the house: imports point upwards only, nothing heavy at file scope, files stay small."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {
+    "CardiacLib": ROOT / "CardiacSeg" / "CardiacLib",
+    "CardiacSegLib": ROOT / "CardiacSeg" / "CardiacSegLib",
+    "BiVMeshLib": ROOT / "BiVMesh" / "BiVMeshLib",
+    "cineheart": ROOT / "cineheart",
+}
+MAY_IMPORT = {
+    "CardiacLib": set(),
+    "CardiacSegLib": {"CardiacLib"},
+    "BiVMeshLib": {"CardiacLib"},
+    "cineheart": {"CardiacLib", "CardiacSegLib", "BiVMeshLib"},
+}
+SOURCES = [(name, path) for name, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Top-level names that a module imports absolutely, anywhere in the file."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize(("package", "path"), SOURCES, ids=lambda v: v if isinstance(v, str) else v.name)
+def test_imports_point_upwards(package, path):
+    names = imported(ast.parse(path.read_text(encoding="utf-8")))
+    assert names & set(PACKAGES) <= MAY_IMPORT[package]
+    if "slicer" in names or "qt" in names:
+        assert path.parent.name == "mrml"
+
+
+@pytest.mark.parametrize(("package", "path"), SOURCES, ids=lambda v: v if isinstance(v, str) else v.name)
+def test_relative_imports_stay_in_the_package(package, path):
+    depth = len(path.relative_to(PACKAGES[package]).parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level <= depth
+
+
+def test_files_and_functions_stay_small():
+    too_long = []
+    for _, path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > 500:
+            too_long.append(path.name)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= 60:
+                too_long.append(f"{path.name}:{node.name}")
+    assert not too_long
+
+
+def test_importing_the_libraries_loads_nothing_heavy():
+    code = (
+        "import sys, CardiacLib, CardiacSegLib, BiVMeshLib, CardiacLib.readers; "
+        "print([m for m in ('torch', 'monai', 'skimage', 'slicer', 'vtk', 'matplotlib') if m in sys.modules])"
+    )
+    paths = [str(ROOT / "CardiacSeg"), str(ROOT / "BiVMesh")]
+    out = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"], capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip() == "[]"

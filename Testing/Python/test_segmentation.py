@@ -1,0 +1,131 @@
+"""Short-axis segmentation: preprocessing, inference on any grid, clean-up, and MONAI's own run of the bundle."""
+
+import numpy as np
+import pytest
+import torch
+from CardiacLib.cine import Cine
+from CardiacLib.errors import Cancelled, InputError
+from CardiacLib.geometry import matrix_from
+from CardiacSegLib import Segmenter, segment
+from CardiacSegLib.postprocess import clean_frame, largest_component
+from CardiacSegLib.preprocess import normalise, resampled_shape, sample_slices, with_neighbours
+
+
+def made_cine(frames=2, slices=4, spacing=(1.6, 1.3, 9.0), view="sax", seed=0) -> Cine:
+    rng = np.random.default_rng(seed)
+    image = rng.gamma(2.0, 100.0, (frames, slices, 70, 90)).astype(np.float32)
+    return Cine(image, matrix_from((5, -7, 30), np.eye(3), spacing), np.arange(frames) * 40.0, view, "made.nii.gz")
+
+
+def test_labels_are_on_the_grid_of_the_cine(random_bundle):
+    cine = made_cine()
+    labels = segment(cine, str(random_bundle), "cpu")
+    assert labels.labels.shape == cine.frames.shape
+    assert labels.labels.dtype == np.uint8
+    assert np.array_equal(labels.ijk_to_lps, cine.ijk_to_lps)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 5)])
+def test_single_frames_and_slices(random_bundle, shape):
+    assert segment(made_cine(*shape), str(random_bundle), "cpu").labels.shape[:2] == shape
+
+
+def test_long_axis_views_are_refused(random_bundle):
+    with pytest.raises(InputError, match="4ch view"):
+        segment(made_cine(view="4ch"), str(random_bundle), "cpu")
+
+
+def test_cancel_passes_through(random_bundle):
+    def stop(fraction, message):
+        if fraction > 0.1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        segment(made_cine(), str(random_bundle), "cpu", stop)
+
+
+def test_unknown_bundle_and_device(random_bundle):
+    with pytest.raises(InputError, match="No bundle 'nothing'"):
+        Segmenter("nothing")
+    with pytest.raises(InputError, match="cuda:77"):
+        Segmenter(str(random_bundle), "cuda:77")
+
+
+def test_wrong_weights_are_refused(random_bundle, tmp_path):
+    import shutil
+
+    copy = tmp_path / "wrong"
+    shutil.copytree(random_bundle, copy)
+    torch.save({"some.weight": torch.zeros(3)}, copy / "models" / "model.pt")
+    with pytest.raises(InputError, match="do not belong"):
+        Segmenter(str(copy), "cpu")
+
+
+def test_neighbours_beyond_the_ends_are_zero():
+    volume = torch.arange(1.0, 4.0)[:, None, None].expand(3, 2, 2)
+    stacked = with_neighbours(volume)
+    assert stacked[:, :, 0, 0].tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 0]]
+
+
+def test_resampling_there_and_back_keeps_positions():
+    rows, columns = torch.meshgrid(torch.arange(60.0), torch.arange(80.0), indexing="ij")
+    image = (rows + 2 * columns)[None, None]
+    spacing = (1.1, 0.9)
+    shape = resampled_shape((60, 80), spacing, 1.4)
+    there = sample_slices(image, tuple(1.4 / s for s in spacing), shape)
+    assert there[0, 0, 10, 20] == pytest.approx(10 * 1.4 / 1.1 + 2 * 20 * 1.4 / 0.9, abs=1e-3)
+    back = sample_slices(there, tuple(s / 1.4 for s in spacing), (60, 80))
+    assert torch.allclose(back[..., 2:-2, 2:-2], image[..., 2:-2, 2:-2], atol=2e-2)
+
+
+def test_normalise_ignores_gain_and_offset():
+    image = made_cine().frames
+    assert np.allclose(normalise(image), normalise(3.0 * image + 50.0), atol=1e-5)
+    assert not normalise(np.full((2, 3, 4), 7.0)).any()
+
+
+def test_clean_up_keeps_the_heart_and_its_apex(ring_labels):
+    dirty = ring_labels.copy()
+    dirty[3, 1:5, 1:5] = 3
+    dirty[5, 58:61, 58:61] = 1
+    assert np.array_equal(clean_frame(dirty), ring_labels)
+
+
+def test_slices_are_connected_by_overlap_only():
+    mask = np.zeros((3, 10, 10), bool)
+    mask[0, 2:6, 2:6] = True
+    mask[1, 6:8, 6:8] = True
+    kept = largest_component(mask)
+    assert kept[0].sum() == 16 and not kept[1].any()
+
+
+def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monkeypatch):
+    """``python -m monai.bundle run`` and our path agree in float32; both without clean-up."""
+    pytest.importorskip("fire")
+    import subprocess
+    import sys
+
+    import SimpleITK as sitk
+    from CardiacLib.geometry import to_sitk
+    from CardiacSegLib.infer import label_frames
+
+    rng = np.random.default_rng(5)
+    smooth = torch.nn.functional.interpolate(torch.from_numpy(rng.random((1, 5, 9, 11))).float(), size=(70, 90), mode="bicubic")
+    cine = made_cine(1, 5).with_changes(frames=smooth.numpy())
+    (tmp_path / "in").mkdir()
+    sitk.WriteImage(to_sitk(cine.frames[0], cine.ijk_to_lps), str(tmp_path / "in" / "image.nii.gz"))
+    settings = {
+        "config_file": random_bundle / "configs" / "inference.json",
+        "meta_file": random_bundle / "configs" / "metadata.json",
+        "bundle_root": random_bundle,
+        "dataset_dir": tmp_path / "in",
+        "output_dir": tmp_path / "out",
+    }
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    subprocess.run([sys.executable, "-m", "monai.bundle", "run", *arguments], check=True, capture_output=True)
+    theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "image_seg.nii.gz")))
+    monkeypatch.setattr("CardiacSegLib.infer.supports_bfloat16", lambda device: False)
+    segmenter = Segmenter(str(random_bundle), "cpu")
+    ours = label_frames(cine, segmenter.network, segmenter.pixel_mm)[0]
+    assert len(np.unique(ours)) > 1
+    assert (ours == theirs).mean() > 0.999
