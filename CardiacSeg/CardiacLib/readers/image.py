@@ -1,0 +1,38 @@
+"""Read one cine: an image file, a DICOM file, or a DICOM folder that holds one stack."""
+
+from pathlib import Path
+
+from ..cine import Cine
+from ..errors import InputError
+from ..progress import Progress, part, silent
+from .dicom import read_dicom_planes
+from .images import cine_of, list_files, read_raw
+from .planes import parallel_groups, without_repeats
+from .stacking import stack
+
+
+def read_image(path: str | Path, view: str = "sax", progress: Progress = silent) -> Cine:
+    """Read one file (3-D or 4-D NIfTI, NRRD, ``.seq.nrrd``, DICOM) or a DICOM folder with one stack or plane.
+
+    Slices stay in the file's order; of DICOM they are sorted along the normal i x j.
+
+    Raises:
+        InputError: unreadable, 2-D, another modality, or a folder with planes of several orientations.
+    """
+    path = Path(path)
+    files = list_files(path)
+    if not path.is_dir() and (files.images or files.pictures):
+        return cine_of(read_raw(path), view, path)
+    planes, left_out, _ = read_dicom_planes(files.others, part(progress, 0.0, 0.4))
+    if not planes and path.is_dir() and len(files.images) == 1:
+        return cine_of(read_raw(files.images[0]), view, files.images[0])
+    if not planes:
+        raise InputError(f"{path}: is no DICOM, NIfTI or NRRD image{': ' + left_out[0] if left_out else ''}.")
+    groups = parallel_groups([p for p in planes if not p.fault]) or parallel_groups(planes)
+    if len(groups) > 1:
+        raise InputError(
+            f"{path}: holds planes of {len(groups)} orientations; give the folder of one stack, or read it as a study."
+        )
+    kept, repeats = without_repeats(groups[0])
+    cine = stack(kept, view, str(path), part(progress, 0.4, 1.0))
+    return cine.with_changes(notes=(*cine.notes, *left_out, *repeats))

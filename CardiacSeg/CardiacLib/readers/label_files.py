@@ -1,0 +1,90 @@
+"""Read label maps: NIfTI or NRRD with CineHeart's values, and Slicer segmentations (``.seg.nrrd``)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..labels import LabelMap, structures
+from .images import read_raw
+from .raw import RawImage
+
+SYNONYMS = {
+    1: ("lv", "lv pool", "lv blood", "left ventricle", "left ventricular blood pool", "lv cavity", "lv endocardium"),
+    2: ("myo", "myocardium", "lv myo", "lvm", "lv wall", "left ventricular myocardium"),
+    3: ("rv", "rv pool", "rv blood", "right ventricle", "right ventricular blood pool", "rv cavity"),
+    4: ("rv myocardium", "rv myo", "right ventricular myocardium", "right ventricular wall"),
+}
+KNOWN = "0 background, 1 LV blood pool, 2 LV myocardium, 3 RV blood pool, 4 RV wall"
+
+
+def read_labels(path: str | Path) -> LabelMap:
+    """Read labels of one volume or of every frame.
+
+    Args:
+        path: ``.nii``, ``.nii.gz`` or ``.nrrd`` (3-D or 4-D) with values 0 to 4, or ``.seg.nrrd``, whose segments
+            are told by name, else by SNOMED CT code.
+
+    Raises:
+        InputError: unreadable, values that are no labels of CineHeart, or unknown segments.
+    """
+    raw = read_raw(Path(path))
+    if raw.segments:
+        labels = _from_segments(raw, path)
+        return LabelMap(labels[None], raw.ijk_to_lps, np.zeros(1), str(path))
+    return LabelMap(_whole_numbers(raw.array, path), raw.ijk_to_lps, raw.times_ms, str(path))
+
+
+def _whole_numbers(array: np.ndarray, path) -> np.ndarray:
+    if not np.isfinite(array).all():
+        raise InputError(f"{path}: contains NaN or infinite values, so it is no label map.")
+    low, high = float(array.min()), float(array.max())
+    if array.dtype.kind == "f" and (array != np.rint(array)).any():
+        raise InputError(f"{path}: holds fractions ({low:g} to {high:g}): an image or probabilities, not labels.")
+    if low < 0 or high > 4:
+        values = np.unique(array)
+        shown = ", ".join(f"{v:g}" for v in values[:6]) + (", ..." if len(values) > 6 else "")
+        raise InputError(f"{path}: holds the values {shown}; known labels are {KNOWN}.")
+    return array.astype(np.uint8)
+
+
+def _from_segments(raw: RawImage, path) -> np.ndarray:
+    """(K, J, I) labels from the layers of a segmentation file."""
+    labels = np.zeros(raw.array.shape[1:], np.uint8)
+    for segment in raw.segments:
+        layer = int(segment.get("Layer", 0))
+        if layer >= len(raw.array):
+            raise InputError(f"{path}: segment '{segment.get('Name')}' lies on layer {layer}, which the file lacks.")
+        mask = raw.array[layer] == int(segment.get("LabelValue", 1))
+        labels[mask] = _label_of(segment, path)
+    return labels
+
+
+def _label_of(segment: dict[str, str], path) -> int:
+    name = segment.get("Name", segment.get("ID", "")).strip().lower()
+    for label, structure in structures().items():
+        if label and (name == structure.name.lower() or name in SYNONYMS[label]):
+            return label
+    code = _type_code(segment.get("Tags", ""))
+    right = name.startswith(("rv", "right"))
+    matches = [label for label, s in structures().items() if label and code and s.type[:2] == code]
+    if len(matches) > 1:
+        # Both walls carry the code of myocardium: the name tells the side.
+        matches = [label for label in matches if (label == 4) == right]
+    if len(matches) != 1:
+        raise InputError(
+            f"{path}: segment '{segment.get('Name')}' is none that CineHeart knows; name it "
+            f"{', '.join(s.name for label, s in structures().items() if label)}, or delete it."
+        )
+    return matches[0]
+
+
+def _type_code(tags: str) -> tuple[str, str] | None:
+    """(scheme, value) of the type in Slicer's terminology tag ``context~category~type~modifier~...``."""
+    for tag in tags.split("|"):
+        key, _, value = tag.partition(":")
+        parts = value.split("~")
+        if key == "TerminologyEntry" and len(parts) > 2 and parts[2].count("^") >= 2:
+            scheme, code, _ = parts[2].split("^")[:3]
+            return scheme, code
+    return None

@@ -1,0 +1,54 @@
+"""What a file reader returns before it is known to be an image or a label map."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import InputError
+
+PLAUSIBLE_BEAT_MS = (60.0, 4000.0)
+"""From a mouse's heart beat to a slow human one; used to check units of frame times."""
+ASSUMED_BEAT_MS = 1000.0
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """Voxels of one file on their own grid.
+
+    Attributes:
+        array: (T, K, J, I), the file's numbers after its own rescaling.
+        ijk_to_lps: float64 (4, 4), orthogonal axes, voxel centre to LPS mm.
+        times_ms: float64 (T,).
+        notes: what was repaired or assumed, one sentence each.
+        segments: label value of the file -> facts about that segment (``.seg.nrrd`` only), see ``readers.labels``.
+    """
+
+    array: np.ndarray
+    ijk_to_lps: np.ndarray
+    times_ms: np.ndarray
+    notes: tuple[str, ...] = ()
+    segments: tuple[dict[str, str], ...] = field(default_factory=tuple)
+
+
+def even_times_ms(n_frames: int, step: float, unit_ms: float | None, offset: float = 0.0):
+    """(T,) times from a file's constant time step, and a tuple of notes.
+
+    ``unit_ms`` is the length of the file's time unit in ms, None where the file does not say. A step that
+    does not give a plausible heart beat in its own unit is tried in s and ms; if that fails too, the frames
+    are spread over one beat of 1000 ms (volumes and phases stay right, rates do not).
+    """
+    if n_frames == 1:
+        return np.zeros(1), ()
+    low, high = PLAUSIBLE_BEAT_MS
+    for unit in (unit_ms, 1000.0, 1.0):
+        if unit is not None and low <= step * unit * n_frames <= high:
+            note = () if unit == unit_ms else (f"frame step {step:g} was taken in {'s' if unit == 1000.0 else 'ms'}",)
+            return offset * unit + step * unit * np.arange(n_frames), note
+    note = f"the file gives no usable frame times (step {step:g}): {n_frames} frames spread evenly over 1000 ms"
+    return np.arange(n_frames) * ASSUMED_BEAT_MS / n_frames, (note,)
+
+
+def require_numbers(array: np.ndarray, path) -> None:
+    """Raise InputError if the voxels are not plain numbers."""
+    if array.dtype.kind not in "uif":
+        raise InputError(f"{path}: voxels of type {array.dtype} cannot be read; save it as a grey-value image.")

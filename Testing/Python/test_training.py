@@ -1,0 +1,108 @@
+"""Training: augmentation keeps labels on their image, an interrupted run continues to the same weights, ACDC splits."""
+
+import numpy as np
+import pytest
+import torch
+from CardiacLib.errors import InputError
+from CardiacLib.training.augment import Augmentation, random_intensity, random_window
+from CardiacLib.training.engine import Trainer
+from CardiacSegLib.training_data import SliceBatches, SliceStacks, patient_folders
+
+STILL = Augmentation(scale=0, shear=0, elastic=0, gamma=0, bias=0, noise=0, blur=0, contrast=0)
+
+
+def made_stacks(size=48) -> SliceStacks:
+    rows, columns = np.mgrid[:size, :size]
+    labels = np.zeros((6, size, size), np.uint8)
+    for k in range(6):
+        labels[k][np.hypot(rows - 20, columns - 26) < 12 - k] = 2
+        labels[k][np.hypot(rows - 20, columns - 26) < 7 - k] = 1
+    images = labels * 80 + 20
+    first, last = torch.tensor([0, 0, 0, 3, 3, 3]), torch.tensor([2, 2, 2, 5, 5, 5])
+    return SliceStacks(torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels), first, last)
+
+
+def test_labels_stay_on_their_image():
+    labels = made_stacks().labels.long()
+    images = (labels.float() / 3)[:, None]
+    ranges = Augmentation()
+    generator = torch.Generator().manual_seed(1)
+    centres = torch.tensor([[20.0, 26.0]]).expand(6, 2)
+    cut, turned = random_window(images, labels, centres, 40, ranges, 4, generator)
+    assert cut.shape == (6, 1, 40, 40) and turned.shape == (6, 40, 40)
+    assert (turned > 0).any((1, 2)).all()
+    inside = torch.nn.functional.max_pool2d((turned == 0).float()[:, None], 3, 1, 1) == 0
+    assert (cut[inside] > 0.2).all()
+    far = torch.nn.functional.max_pool2d((turned > 0).float()[:, None], 5, 1, 2) == 0
+    assert (cut[far] < 0.1).all()
+
+
+def test_augmentation_changes_and_repeats():
+    images = torch.rand(4, 3, 32, 32)
+    one, two = (random_intensity(images, Augmentation(), torch.Generator().manual_seed(5)) for _ in range(2))
+    assert torch.equal(one, two)
+    assert not torch.allclose(one, images, atol=0.02)
+    assert torch.allclose(random_intensity(images, STILL, torch.Generator()), images, atol=1e-6)
+
+
+def test_neighbours_never_cross_stacks():
+    stacks = made_stacks()
+    only_second = stacks.images.clone()
+    only_second[:3] = 0
+    batches = SliceBatches(SliceStacks(only_second, stacks.labels, stacks.first, stacks.last), 2, 32, STILL, 0)
+    for _ in range(20):
+        images = batches._neighbourhood(torch.tensor([0, 1, 2]))
+        assert not images.any()
+
+
+class Toy(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = torch.nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Stop(Exception):
+    pass
+
+
+def trainer(output, epochs=4) -> Trainer:
+    batches = SliceBatches(made_stacks(), 2, 32, Augmentation(), 7)
+    return Trainer(Toy(), batches, torch.nn.functional.cross_entropy, output, epochs, 0.03, validate=lambda n: {"x": 1.0})
+
+
+def test_an_interrupted_run_continues_to_the_same_weights(tmp_path):
+    whole = trainer(tmp_path / "whole").run()
+
+    def stop_at_half(fraction, message):
+        if fraction >= 0.5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        trainer(tmp_path / "parts").run(stop_at_half)
+    resumed = trainer(tmp_path / "parts").run()
+    for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert (tmp_path / "parts" / "log.csv").read_text().count("\n") == 5
+
+
+def test_training_lowers_the_loss(tmp_path):
+    trainer(tmp_path, epochs=30).run()
+    losses = [float(line.split(",")[1]) for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
+def test_every_fifth_patient_is_held_out(tmp_path):
+    for number in range(1, 21):
+        (tmp_path / f"patient{number:03d}").mkdir()
+    held_out = [f.name for f in patient_folders(tmp_path, validation=True)]
+    assert held_out == ["patient005", "patient010", "patient015", "patient020"]
+    assert not set(held_out) & {f.name for f in patient_folders(tmp_path, validation=False)}
+
+
+def test_a_folder_without_patients(tmp_path):
+    with pytest.raises(InputError, match="no ACDC patient folders"):
+        patient_folders(tmp_path, validation=False)
