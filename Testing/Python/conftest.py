@@ -45,14 +45,14 @@ def random_bundle(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def ring_labels():
-    """Uint8 (K, J, I) = (8, 64, 64): LV ring with an RV beside it, closed towards slice 0 (apex)."""
-    rows, columns = np.mgrid[:64, :64]
-    labels = np.zeros((8, 64, 64), np.uint8)
+    """Uint8 (K, J, I) = (8, 64, 72): LV ring with an RV beside it, closed towards slice 0 (apex)."""
+    rows, columns = np.mgrid[:64, :72]
+    labels = np.zeros((8, 64, 72), np.uint8)
     for k in range(8):
         shrink = 0.45 + 0.55 * np.sqrt(min(k + 1, 6) / 6)
-        right = np.hypot(rows - 32, (columns - 20) * 0.8) < 17 * shrink
-        epi = np.hypot(rows - 32, columns - 36) < 15 * shrink
-        endo = np.hypot(rows - 32, columns - 36) < 9 * shrink
+        right = np.hypot(rows - 32, (columns - 28) * 0.8) < 17 * shrink
+        epi = np.hypot(rows - 32, columns - 44) < 15 * shrink
+        endo = np.hypot(rows - 32, columns - 44) < 9 * shrink
         labels[k][right] = 3
         labels[k][epi] = 2
         labels[k][endo] = 1

@@ -1,0 +1,47 @@
+"""Where the nodes of one study stand in Slicer's Data tree (subject hierarchy)."""
+
+_OWNERS = {
+    "vtkMRMLScalarVolumeNode": "Volumes",
+    "vtkMRMLSegmentationNode": "Segmentations",
+    "vtkMRMLModelNode": "Models",
+    "vtkMRMLTableNode": "Tables",
+    "vtkMRMLPlotChartNode": "Plots",
+    "vtkMRMLPlotSeriesNode": "Plots",
+    "vtkMRMLSequenceNode": "Default",
+    "vtkMRMLSequenceBrowserNode": "Default",
+}
+"""Owner plugin by node class, which the application would choose; without one an item cannot be handled there."""
+
+
+def add_study(subject: str, study: str) -> int:
+    """Subject hierarchy item of a new study within a new subject."""
+    tree = _tree()
+    subject_item = tree.CreateSubjectItem(tree.GetSceneItemID(), subject)
+    study_item = tree.CreateStudyItem(subject_item, study)
+    for item in (subject_item, study_item):
+        tree.SetItemOwnerPluginName(item, "Folder")
+    return study_item
+
+
+def add_folder(parent: int, name: str) -> int:
+    """Item of a new folder below another item."""
+    tree = _tree()
+    item = tree.CreateFolderItem(parent, name)
+    tree.SetItemOwnerPluginName(item, "Folder")
+    return item
+
+
+def place(node, parent: int) -> None:
+    """Put a node of the scene below an item (its own item exists in the application, elsewhere it is made)."""
+    tree = _tree()
+    item = tree.GetItemByDataNode(node)
+    if item == tree.GetInvalidItemID():
+        item = tree.CreateItem(parent, node)
+        tree.SetItemOwnerPluginName(item, _OWNERS[node.GetClassName()])
+    tree.SetItemParent(item, parent)
+
+
+def _tree():
+    import slicer
+
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)

@@ -1,0 +1,20 @@
+"""CineHeart: from a cine cardiac MR study to a simulation-ready heart. Command line and applications."""
+
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+_LIBRARIES = ("CardiacSeg", "BiVMesh")
+
+
+def _use_source_tree() -> None:
+    """Make the libraries importable when this package runs from a source tree, where they are not installed."""
+    import importlib.util
+    import sys
+
+    root = Path(__file__).resolve().parents[1]
+    if importlib.util.find_spec("CardiacLib") is None:
+        sys.path[:0] = [str(root / name) for name in _LIBRARIES if (root / name).is_dir()]
+
+
+_use_source_tree()

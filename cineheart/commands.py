@@ -1,0 +1,124 @@
+"""The smaller commands, each one function: read, work, write atomically, return the facts to show."""
+
+from pathlib import Path
+
+import numpy as np
+from BiVMeshLib import MeshOptions, build_mesh
+from CardiacLib.bundles import bundle_names, bundle_path, read_config
+from CardiacLib.cine import Cine
+from CardiacLib.errors import InputError
+from CardiacLib.files import atomic_directory
+from CardiacLib.labels import LV
+from CardiacLib.progress import Progress, part
+from CardiacLib.readers import read_image, read_labels
+from CardiacSegLib import Segmenter, measure
+from CardiacSegLib.function import end_frames
+
+from .outputs import require_scene_support, write_mesh, write_segmentation
+
+
+def segment_image(
+    image: Path, output: Path, bundle: str, device: str, frames: str, scene: bool, progress: Progress
+) -> dict[str, object]:
+    """``cineheart segment``."""
+    cine = choose_frames(read_image(image), frames)
+    if cine.n_frames > 1 and scene:
+        require_scene_support()
+    labels = Segmenter(bundle, device)(cine, part(progress, 0.1, 0.9))
+    function = measure(labels, cine.patient.get("heart_rate_bpm"))
+    with atomic_directory(output) as folder:
+        write_segmentation(labels, function, folder, scene)
+    return {
+        "frames": cine.n_frames,
+        "slices": cine.n_slices,
+        "lv_edv_ml": _rounded(function.lv_edv_ml),
+        "lv_esv_ml": _rounded(function.lv_esv_ml),
+        "lv_ef_percent": _rounded(function.lv_ef_percent),
+        "lv_mass_g": _rounded(function.lv_mass_g),
+    }
+
+
+def choose_frames(cine: Cine, frames: str) -> Cine:
+    """All frames, or the one whose number (from 0) ``frames`` is."""
+    if frames == "all":
+        return cine
+    number = _frame_number(frames, cine.n_frames)
+    return cine.with_changes(frames=cine.frames[number : number + 1], times_ms=cine.times_ms[number : number + 1])
+
+
+def mesh_labels(
+    path: Path, output: Path, frame: str, options: MeshOptions, progress: Progress
+) -> tuple[dict[str, object], tuple[str, ...]]:
+    """``cineheart mesh``."""
+    labels = read_labels(path)
+    ed, es = end_frames(labels.volume_ml(LV))
+    number = {"ed": ed, "es": es}[frame] if frame in ("ed", "es") else _frame_number(frame, len(labels.labels))
+    mesh = build_mesh(labels.labels[number], labels.ijk_to_lps, options, part(progress, 0.0, 0.95))
+    with atomic_directory(output) as folder:
+        write_mesh(mesh, folder)
+    return {"frame": number, "nodes": len(mesh.nodes), "tetrahedra": len(mesh.tets)} | mesh.quality, mesh.notes
+
+
+def _frame_number(text: str, count: int) -> int:
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise InputError(f"--frame(s) {text}: is no frame number.") from error
+    if not 0 <= number < count:
+        raise InputError(f"--frame(s) {number}: the image has frames 0 to {count - 1}.")
+    return number
+
+
+def make_phantom_study(
+    output: Path, seed: int, small: bool, dicom: bool, progress: Progress
+) -> dict[str, object]:
+    """``cineheart phantom``."""
+    from CardiacLib.phantom import PhantomOptions, make_phantom, write_phantom
+
+    options = PhantomOptions.small(seed=seed) if small else PhantomOptions(seed=seed)
+    phantom = make_phantom(options, part(progress, 0.0, 0.8))
+    write_phantom(phantom, output, dicom, part(progress, 0.8, 1.0))
+    function = measure(phantom.labels)
+    return {
+        "frames": len(phantom.labels.labels),
+        "true_lv_edv_ml": _rounded(float(np.max(phantom.volumes["lv"]))),
+        "true_lv_esv_ml": _rounded(float(np.min(phantom.volumes["lv"]))),
+        "label_lv_ef_percent": _rounded(function.lv_ef_percent),
+    }
+
+
+def train_bundle(
+    bundle: str, data: Path, output: Path, epochs: int | None, device: str, progress: Progress
+) -> Path:
+    """``cineheart train``: what ``python -m monai.bundle run`` on the bundle's train.json does, with progress."""
+    import monai
+    from CardiacLib.device import choose_device
+    from CardiacSegLib.training import train
+
+    folder = bundle_path(bundle)
+    overrides = {"dataset_dir": str(data), "output_dir": str(output / folder.name), "device": choose_device(device)}
+    if epochs is not None:
+        overrides["epochs"] = epochs
+    parser = read_config(folder, "train", **overrides)
+    monai.utils.set_determinism(parser.get_parsed_content("seed"))
+    try:
+        trainer = parser.get_parsed_content("trainer")
+    except RuntimeError as error:  # MONAI wraps what the component itself raised
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise
+    return train(trainer, folder, progress)
+
+
+def describe_bundles() -> dict[str, object]:
+    """``cineheart bundles list``: name to one line."""
+    found = {}
+    for name in bundle_names():
+        meta = read_config(bundle_path(name), "inference").get("_meta_")
+        state = "ready" if (bundle_path(name) / "models" / "model.pt").is_file() else "no weights"
+        found[name] = f"{meta['task']} ({state}). {meta['copyright']}"
+    return found
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

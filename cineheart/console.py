@@ -1,0 +1,52 @@
+"""What a command says: a progress bar and a table for people, one JSON object for machines."""
+
+import json
+import sys
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+
+class Console:
+    """Context of one command: ``progress`` is the callback for the library, ``finish`` prints the result."""
+
+    def __init__(self, title: str, as_json: bool):
+        self.title, self.as_json = title, as_json
+        self.rich = RichConsole(stderr=True, highlight=False)
+        columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+        self._bar = Progress(*columns, console=self.rich, transient=True, disable=as_json or not self.rich.is_terminal)
+        self._task = self._bar.add_task(title, total=1.0)
+
+    def __enter__(self) -> "Console":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.stop()
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Callback of the library; never cancels (Ctrl+C does)."""
+        self._bar.update(self._task, completed=fraction, description=message)
+
+    def finish(self, facts: dict[str, object], notes: tuple[str, ...] = ()) -> None:
+        """Print the result."""
+        self._bar.stop()
+        if self.as_json:
+            json.dump(facts | {"notes": list(notes)}, sys.stdout, indent=2)
+            print()
+            return
+        table = Table(title=self.title, show_header=False)
+        for name, value in facts.items():
+            table.add_row(name.replace("_", " "), _text(value))
+        RichConsole(highlight=False).print(table)
+        for note in notes:
+            self.rich.print(f"Note: {note}", markup=False)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{k}: {v}" for k, v in value.items())
+    if isinstance(value, list):
+        return ", ".join(str(v) for v in value)
+    return str(value)

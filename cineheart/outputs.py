@@ -1,0 +1,89 @@
+"""The file contract: names and contents of what the commands write (Docs/formats.md)."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+from BiVMeshLib.exporters import write_quality, write_vtp, write_vtu
+from CardiacLib.bivmesh import BiVMesh
+from CardiacLib.cine import Cine
+from CardiacLib.errors import InputError
+from CardiacLib.files import write_json
+from CardiacLib.labels import LabelMap
+from CardiacLib.mrml.segmentations import save_segmentation_sequence
+from CardiacLib.writers import write_labels, write_segmentation_nrrd
+from CardiacSegLib.function import Function
+
+from .results import StudyResult
+
+
+def require_scene_support() -> None:
+    """Raise InputError where Slicer's scene library is not installed."""
+    if importlib.util.find_spec("slicer") is None:
+        raise InputError("Slicer scenes need slicer-core: install 'cineheart[scene]', or ask for no scene (--no-scene).")
+
+
+def write_segmentation(labels: LabelMap, function: Function, folder: Path, sequence: bool = True) -> None:
+    """``labels.nii.gz``, the segmentation for Slicer, and ``measurements.json`` / ``.csv``.
+
+    One frame gives ``segmentation.seg.nrrd``; several give ``segmentation.seq.mrb`` if ``sequence`` is true.
+    """
+    if len(labels.labels) > 1 and sequence:
+        require_scene_support()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_labels(folder / "labels.nii.gz", labels)
+    if len(labels.labels) == 1:
+        write_segmentation_nrrd(folder / "segmentation.seg.nrrd", labels)
+    elif sequence:
+        save_segmentation_sequence(labels, folder / "segmentation.seq.mrb")
+    write_json(folder / "measurements.json", function.to_dict())
+    write_rows(folder / "measurements.csv", function.rows())
+
+
+def write_mesh(mesh: BiVMesh, folder: Path) -> None:
+    """``mesh.vtu``, ``surface.vtp`` and ``quality.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_vtu(mesh, folder / "mesh.vtu")
+    write_vtp(mesh, folder / "surface.vtp")
+    write_quality(mesh, folder / "quality.json")
+
+
+def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
+    """A CSV file with one header line."""
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_study_summary(result: StudyResult, path: Path) -> None:
+    """``study.json``: what was read, what was left out and why, what was measured, how long each step took."""
+    study, function = result.study, result.function.to_dict()
+    curves = ("times_ms", "lv_ml", "rv_ml", "myo_ml")
+    write_json(
+        path,
+        {
+            "source": Path(study.source).name,
+            "patient": study.patient,
+            "views": {view: describe_cine(cine) for view, cine in study.cines.items()},
+            "left_out": list(study.left_out),
+            "notes": [*study.notes, *result.notes],
+            "bundle": result.bundle,
+            "measurements": {k: v for k, v in function.items() if k not in curves},
+            "mesh_quality": result.mesh.quality if result.mesh else None,
+            "seconds": {k: round(v, 2) for k, v in result.seconds.items()},
+        },
+    )
+
+
+def describe_cine(cine: Cine) -> dict[str, object]:
+    """Size, spacing and source of one cine, ready for JSON."""
+    return {
+        "frames": cine.n_frames,
+        "slices": cine.n_slices,
+        "rows": cine.frames.shape[2],
+        "columns": cine.frames.shape[3],
+        "spacing_mm": [round(float(s), 4) for s in cine.spacing],
+        "source": Path(cine.source).name,
+        "notes": list(cine.notes),
+    }

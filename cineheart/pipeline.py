@@ -1,0 +1,113 @@
+"""The main job: one study from its images to labels, function, mesh, report and scene."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from BiVMeshLib import MeshError, MeshOptions, build_mesh
+from CardiacLib.errors import InputError
+from CardiacLib.files import atomic_directory
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.readers import Study, read_study, require_cine_stack
+from CardiacSegLib import measure, segment
+
+from .outputs import require_scene_support, write_mesh, write_segmentation, write_study_summary
+from .report import write_report
+from .results import StudyResult
+from .scene import write_scene
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What ``cineheart run`` can be told.
+
+    Attributes:
+        bundle: network for the short axis.
+        device: ``auto`` or a torch device name.
+        views: the view of a series or file where geometry should not decide, by series description, UID or file name.
+        mesh: options of the mesh.
+        scene: write ``scene.mrb`` and ``segmentation.seq.mrb`` (needs slicer-core outside Slicer).
+    """
+
+    bundle: str = "cineheart_sax"
+    device: str = "auto"
+    views: dict[str, str] = field(default_factory=dict)
+    mesh: MeshOptions = MeshOptions()
+    scene: bool = True
+
+
+class _Clock:
+    """Wall time of the named steps, in the order they ran."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+
+
+def run_study(source: Path, output: Path, options: RunOptions = RunOptions(), progress: Progress = silent) -> StudyResult:
+    """Process one study folder and write all results into ``output``, atomically.
+
+    A study whose mesh cannot be built keeps its other results; ``notes`` and the report then say why.
+
+    Raises:
+        InputError: the study cannot be used; nothing is written.
+    """
+    clock = _Clock()
+    if options.scene:
+        require_scene_support()
+    with clock.step("read"):
+        study = read_study(source, options.views or None, part(progress, 0.0, 0.1))
+        require_cine_stack(study.cines["sax"])
+    result = _analyse(study, options, clock, progress)
+    with atomic_directory(output) as folder:
+        write_all(result, folder, options.scene, clock, part(progress, 0.75, 1.0))
+    return result
+
+
+def _analyse(study: Study, options: RunOptions, clock: _Clock, progress: Progress) -> StudyResult:
+    with clock.step("segment"):
+        labels = segment(study.cines["sax"], options.bundle, options.device, part(progress, 0.1, 0.4))
+    with clock.step("measure"):
+        heart_rate = study.patient.get("heart_rate_bpm")
+        function = measure(labels, heart_rate)
+        if function.lv_edv_ml is None:
+            raise InputError(
+                f"{study.source}: the network found no left ventricle in the short-axis stack; "
+                "check that it is a cine of the ventricles."
+            )
+    mesh, notes = None, ()
+    with clock.step("mesh"):
+        try:
+            frame = labels.labels[function.ed]
+            mesh = build_mesh(frame, labels.ijk_to_lps, options.mesh, part(progress, 0.4, 0.75))
+        except (InputError, MeshError) as error:
+            notes = (f"No mesh: {error}",)
+    return StudyResult(study, labels, function, mesh, clock.seconds, notes, options.bundle)
+
+
+def write_all(result: StudyResult, folder: Path, scene: bool, clock: _Clock, progress: Progress) -> None:
+    """Write every file of the contract into ``folder``."""
+    with clock.step("write labels and measurements"):
+        progress(0.0, "writing labels and measurements")
+        write_segmentation(result.labels, result.function, folder / "segmentation", scene)
+    if result.mesh is not None:
+        with clock.step("write mesh"):
+            progress(0.2, "writing the mesh")
+            write_mesh(result.mesh, folder / "mesh")
+    if scene:
+        with clock.step("write scene"):
+            progress(0.3, "writing the scene")
+            write_scene(result, folder / "scene.mrb")
+    with clock.step("write report"):
+        progress(0.7, "writing the report")
+        write_report(result, folder / "report.html")
+    write_study_summary(result, folder / "study.json")
+    progress(1.0, "done")
+

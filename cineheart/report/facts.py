@@ -1,0 +1,146 @@
+"""The report's tables: rows of plain text from a result."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from CardiacLib import Cine
+    from CardiacSegLib.function import Function
+
+    from ..results import StudyResult
+
+VIEW_NAMES = {"sax": "Short axis", "2ch": "2-chamber", "3ch": "3-chamber", "4ch": "4-chamber", "other": "Other view"}
+_PATIENT = (
+    ("name", "Name", "{}"),
+    ("id", "ID", "{}"),
+    ("sex", "Sex", "{}"),
+    ("height_m", "Height", "{:.2f} m"),
+    ("weight_kg", "Weight", "{:.0f} kg"),
+    ("heart_rate_bpm", "Heart rate", "{:.0f} /min"),
+)
+_MESH_ROWS = (
+    ("nodes", "Nodes", "{:,}"),
+    ("tets", "Tetrahedra", "{:,}"),
+    ("triangles", "Boundary triangles", "{:,}"),
+    ("edge_mm_mean", "Edge length, mean", "{:.2f} mm"),
+    ("open_edges", "Open edges", "{}"),
+    ("nonmanifold_edges", "Non-manifold edges", "{}"),
+    ("nonmanifold_vertices", "Non-manifold vertices", "{}"),
+    ("components", "Connected parts", "{}"),
+    ("euler", "Euler number of the boundary", "{}"),
+    ("inverted_tets", "Inverted tetrahedra", "{}"),
+    ("min_dihedral_deg", "Dihedral angle, smallest", "{:.1f}\N{DEGREE SIGN}"),
+    ("max_dihedral_deg", "Dihedral angle, largest", "{:.1f}\N{DEGREE SIGN}"),
+    ("scaled_jacobian_min", "Scaled Jacobian, smallest", "{:.3f}"),
+    ("scaled_jacobian_mean", "Scaled Jacobian, mean", "{:.3f}"),
+    ("lv_pool_ml", "LV cavity under the base", "{:.1f} ml"),
+    ("rv_pool_ml", "RV cavity under the base", "{:.1f} ml"),
+    ("lv_myocardium_ml", "LV myocardium", "{:.1f} ml"),
+    ("rv_wall_ml", "RV wall", "{:.1f} ml"),
+)
+"""What the page shows of a mesh's quality report; all of it is in ``quality.json``."""
+
+
+def patient_rows(patient: dict[str, object]) -> list[tuple[str, str]]:
+    """The facts of the patient that the files gave."""
+    return [(name, form.format(patient[key])) for key, name, form in _PATIENT if patient.get(key) not in (None, "")]
+
+
+def view_rows(cines: dict[str, Cine]) -> list[tuple[str, ...]]:
+    """One row per view: name, slices, matrix, pixel spacing, slice distance, frames, cycle covered."""
+    rows = []
+    for view in (name for name in VIEW_NAMES if name in cines):
+        cine = cines[view]
+        i, j, k = cine.spacing
+        rows.append(
+            (
+                VIEW_NAMES[view],
+                str(cine.n_slices),
+                f"{cine.frames.shape[3]} x {cine.frames.shape[2]}",
+                f"{i:.2f} x {j:.2f} mm",
+                f"{k:.1f} mm" if cine.n_slices > 1 else "-",
+                str(cine.n_frames),
+                cycle_text(cine.times_ms),
+            )
+        )
+    return rows
+
+
+def cycle_text(times_ms: np.ndarray) -> str:
+    """Length of the cycle that frames at these times cover, and the time between frames."""
+    if len(times_ms) < 2 or times_ms[-1] <= times_ms[0]:
+        return "-"
+    step = float(times_ms[-1] - times_ms[0]) / (len(times_ms) - 1)
+    return f"{step * len(times_ms):.0f} ms ({step:.1f} ms per frame)"
+
+
+def measurement_rows(function: Function) -> list[tuple[str, str, str, str]]:
+    """Name, LV value, RV value and unit of each measurement; a dash where it could not be had."""
+    values = function.to_dict()
+    rows = (
+        ("End-diastolic volume", "edv_ml", "ml"),
+        ("End-systolic volume", "esv_ml", "ml"),
+        ("Stroke volume", "sv_ml", "ml"),
+        ("Ejection fraction", "ef_percent", "%"),
+    )
+    table = [(name, number(values[f"lv_{key}"]), number(values[f"rv_{key}"]), unit) for name, key, unit in rows]
+    return [*table, ("Myocardial mass (end-diastole)", number(function.lv_mass_g), "", "g")]
+
+
+def headline(function: Function) -> list[tuple[str, str, str]]:
+    """The five numbers at the top: name, value, unit."""
+    return [
+        ("LV ejection fraction", number(function.lv_ef_percent), "%"),
+        ("LV end-diastolic volume", number(function.lv_edv_ml), "ml"),
+        ("LV mass", number(function.lv_mass_g), "g"),
+        ("RV ejection fraction", number(function.rv_ef_percent), "%"),
+        ("RV end-diastolic volume", number(function.rv_edv_ml), "ml"),
+    ]
+
+
+def number(value: float | None) -> str:
+    """A measurement to the nearest unit, as precise as such measurements are; a dash where there is none."""
+    return "-" if value is None else f"{value:.0f}"
+
+
+def mesh_rows(quality: dict[str, object]) -> list[tuple[str, str]]:
+    """Name and value of what the page shows of a mesh's quality report."""
+    return [(name, form.format(quality[key])) for key, name, form in _MESH_ROWS if quality.get(key) is not None]
+
+
+def second_rows(seconds: dict[str, float]) -> list[tuple[str, str]]:
+    """Step and wall time, and their sum."""
+    rows = [(name.capitalize(), f"{value:.1f} s") for name, value in seconds.items()]
+    return [*rows, ("Total", f"{sum(seconds.values()):.1f} s")] if rows else []
+
+
+def network_rows(bundle: str) -> list[tuple[str, str]]:
+    """What the bundle's metadata say of the network and its weights; nothing without a bundle."""
+    from CardiacLib.bundles import bundle_path
+
+    if not bundle:
+        return []
+    path = bundle_path(bundle)
+    metadata = json.loads((path / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    keys = (
+        ("name", "Network"),
+        ("version", "Version"),
+        ("data_source", "Trained on"),
+        ("copyright", "Licence"),
+        ("intended_use", "Intended use"),
+    )
+    return [("Bundle", path.name), *((name, str(metadata[key])) for key, name in keys if metadata.get(key))]
+
+
+def frame_text(frame: int, times_ms: np.ndarray) -> str:
+    """A frame for readers, counted from 1."""
+    return f"frame {frame + 1} of {len(times_ms)}, {times_ms[frame]:.0f} ms"
+
+
+def all_notes(result: StudyResult) -> list[str]:
+    """Warnings of the run and of the reader (the study's notes hold those of its cines), each once."""
+    return list(dict.fromkeys([*result.notes, *result.study.notes]))

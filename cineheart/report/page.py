@@ -1,0 +1,97 @@
+"""The page: pictures and tables put into the template."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..scene import study_name
+from . import facts
+from .curves import volume_curves
+from .mesh_view import mesh_views
+from .pictures import CONTOURS
+from .slices import long_axis, montage
+
+if TYPE_CHECKING:
+    from ..results import StudyResult
+
+
+def write_report(result: StudyResult, path: str | Path) -> None:
+    """Write one study's results as one HTML file that needs nothing else: no network, no scripts.
+
+    Written beside its target and renamed at the end.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(
+        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("template.html").render(_content(result))
+    path = Path(path)
+    work = path.with_name(f".{path.name}.part")
+    work.write_text(page, encoding="utf-8")
+    os.replace(work, path)
+
+
+def _content(result: StudyResult) -> dict[str, object]:
+    """Everything that the template names."""
+    function, study = result.function, result.study
+    return {
+        "title": study_name(result),
+        "date": datetime.date.today().isoformat(),
+        "source": study.source,
+        "patient": facts.patient_rows(study.patient),
+        "views": facts.view_rows(study.cines),
+        "left_out": study.left_out,
+        "notes": facts.all_notes(result),
+        "headline": facts.headline(function),
+        "measurements": facts.measurement_rows(function),
+        "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
+        "phases": _phases(result),
+        "curves": _curves(result),
+        "long_axis": _long_axis(result),
+        "mesh": None if result.mesh is None else mesh_views(result.mesh),
+        "mesh_rows": [] if result.mesh is None else facts.mesh_rows(result.mesh.quality),
+        "mesh_notes": [] if result.mesh is None else result.mesh.notes,
+        "seconds": facts.second_rows(result.seconds),
+        "network": facts.network_rows(result.bundle),
+    }
+
+
+def _named_frames(result: StudyResult) -> list[tuple[str, int]]:
+    """End-diastole and end-systole with their frames; one of them where there is no cine."""
+    function = result.function
+    if len(function.times_ms) == 1:
+        return [("The only frame", function.ed)]
+    return [("End-diastole", function.ed), ("End-systole", function.es)]
+
+
+def _phases(result: StudyResult) -> list[dict[str, object]]:
+    cine = result.study.cines["sax"]
+    return [
+        {
+            "name": name,
+            "frame": facts.frame_text(frame, cine.times_ms),
+            "picture": montage(cine, result.labels, frame, name),
+        }
+        for name, frame in _named_frames(result)
+    ]
+
+
+def _curves(result: StudyResult):
+    function = result.function
+    if len(function.times_ms) < 2:
+        return None
+    return volume_curves(function.times_ms, function.lv_ml, function.rv_ml, function.ed, function.es)
+
+
+def _long_axis(result: StudyResult):
+    cines = result.study.cines
+    shown = [cines[view] for view in facts.VIEW_NAMES if view in cines and view not in ("sax", "other")]
+    return long_axis(shown, result.labels, _named_frames(result)) if shown else None

@@ -1,0 +1,35 @@
+"""The result of one study: what ``cineheart run`` hands to the report, the scene and the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from CardiacLib.bivmesh import BiVMesh
+    from CardiacLib.labels import LabelMap
+    from CardiacLib.readers import Study
+    from CardiacSegLib.function import Function
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Everything that one run produced, in memory.
+
+    Attributes:
+        study: the cines as read, by view; ``study.cines["sax"]`` is always there.
+        labels: labels of every short-axis frame, on the grid of ``study.cines["sax"]``.
+        function: volumes per frame, ED and ES, EDV, ESV, SV, EF and mass.
+        mesh: biventricular mesh of end-diastole, or None where none could be built (``notes`` says why).
+        seconds: wall time of each step by its name, in the order they ran.
+        notes: warnings of the run, one sentence each (the study keeps the reader's own).
+        bundle: name of the network that made the labels; empty where they came from elsewhere.
+    """
+
+    study: Study
+    labels: LabelMap
+    function: Function
+    mesh: BiVMesh | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    bundle: str = ""

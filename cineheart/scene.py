@@ -1,0 +1,63 @@
+"""``scene.mrb``: one study's results as a 3D Slicer scene, made without Slicer."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from CardiacLib.mrml import cines, hierarchy, models, segmentations, sequences, tables
+from CardiacLib.mrml.host import private_scene
+from CardiacLib.mrml.scenes import save_scene
+
+if TYPE_CHECKING:
+    from .results import StudyResult
+
+_VIEW_NAMES = {"sax": "short axis", "2ch": "2CH", "3ch": "3CH", "4ch": "4CH", "other": "other view"}
+
+
+def write_scene(result: StudyResult, path: str | Path) -> None:
+    """Write the study's cines, labels, mesh, tables and curves as one ``.mrb`` that Slicer opens.
+
+    All sequences stand in one sequence browser, at end-diastole. Written beside its target and renamed at the end.
+
+    Raises:
+        ImportError: ``slicer-core`` is not installed.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    # MRML names the folder and the scene file inside the bundle after the bundle, so its name must be the final one.
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder, private_scene():
+        fill_scene(result, study_name(result))
+        save_scene(Path(folder) / path.name)
+        os.replace(Path(folder) / path.name, path)
+
+
+def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
+    """Put a result into ``slicer.mrmlScene``; the nodes by what they are (view names, segmentation, mesh patches)."""
+    study_item = hierarchy.add_study(str(result.study.patient.get("name") or name), name)
+    nodes: dict[str, object] = {}
+    browser, nodes["sax"] = cines.cine_to_scene(result.study.cines["sax"], f"{name} short axis")
+    for view, cine in result.study.cines.items():
+        if view != "sax":
+            browser, nodes[view] = cines.cine_to_scene(cine, f"{name} {_VIEW_NAMES[view]}", browser)
+    nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
+    nodes.update(tables.function_to_scene(result.function.to_dict(), name))
+    if len(result.labels.labels) > 1:
+        browser.SetName(f"{name} browser")
+        sequences.select_frame(browser, result.function.ed)
+    for node in list(nodes.values()):
+        hierarchy.place(node, study_item)
+    if result.mesh is not None:
+        folder = hierarchy.add_folder(study_item, f"{name} mesh")
+        meshes = models.mesh_to_scene(result.mesh, f"{name} mesh")
+        for node in meshes.values():
+            hierarchy.place(node, folder)
+        nodes |= {f"mesh {part}": node for part, node in meshes.items()}
+    return nodes
+
+
+def study_name(result: StudyResult) -> str:
+    """Short name of a study for nodes and titles: the patient's id, else the name of the file or folder read."""
+    return str(result.study.patient.get("id") or Path(result.study.source).name or "study")
