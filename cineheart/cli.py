@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from CardiacLib.errors import Cancelled, InputError
 
 from .console import Console
@@ -117,7 +118,7 @@ def phantom(
     output: Output,
     seed: Annotated[int, typer.Option(help="Of noise and shifts.")] = 0,
     small: Annotated[bool, typer.Option("--small", help="Few frames and coarse pixels, for quick trials.")] = False,
-    dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM series, one per slice, instead of NIfTI.")] = False,
+    dicom: Annotated[bool, typer.Option("--dicom", help="DICOM, one series per slice, instead of NIfTI.")] = False,
     as_json: Json = False,
 ) -> int:
     """A synthetic beating heart with exact truth: images, labels, volumes, valve points, surfaces."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from BiVMeshLib import MeshOptions, build_mesh
 from CardiacLib.bundles import bundle_names, bundle_path, read_config
 from CardiacLib.cine import Cine
@@ -92,6 +93,7 @@ def train_bundle(
 ) -> Path:
     """``cineheart train``: what ``python -m monai.bundle run`` on the bundle's train.json does, with progress."""
     import monai
+
     from CardiacLib.device import choose_device
     from CardiacSegLib.training import train
 

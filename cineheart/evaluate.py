@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+
 from CardiacLib.bundles import bundle_path
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory, write_json
@@ -30,10 +31,11 @@ def evaluate_bundle(bundle: str, data: Path, output: Path, device: str, progress
         for rank, case in enumerate(worst, 1):
             draw_case(case, work / f"worst_{rank}_{case.rows[0].patient}.png")
     write_model_card(folder / "docs" / "README.md", markdown(result, worst))
-    return {"patients": result["patients"], "mean_dice": round(result["mean_dice"], 4)} | {
-        f"{row['structure']} {row['phase']}": f"{row['dice']:.3f}, worst {row['worst_dice']:.3f} ({row['worst_patient']})"
-        for row in result["table"]
-    }
+    facts = {"patients": result["patients"], "mean_dice": round(result["mean_dice"], 4)}
+    for row in result["table"]:
+        worst_of = f"worst {row['worst_dice']:.3f} ({row['worst_patient']})"
+        facts[f"{row['structure']} {row['phase']}"] = f"{row['dice']:.3f}, {worst_of}"
+    return facts
 
 
 def markdown(result: dict, worst: list[Case]) -> str:
@@ -42,7 +44,7 @@ def markdown(result: dict, worst: list[Case]) -> str:
         f"{result['patients']} ACDC validation patients (005, 010, ..., 100), ED and ES; "
         f"mean foreground Dice **{result['mean_dice']:.4f}**. Written by `cineheart evaluate`.",
         "",
-        "| structure | phase | Dice mean | Dice worst | Hausdorff mm | 95 % Hausdorff mm | mean surface distance mm | missed |",
+        "| structure | phase | Dice mean | Dice worst | Hausdorff mm | 95 % Hausdorff mm | surface distance mm | missed |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in result["table"]:

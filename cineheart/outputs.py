@@ -20,7 +20,7 @@ from .results import StudyResult
 def require_scene_support() -> None:
     """Raise InputError where Slicer's scene library is not installed."""
     if importlib.util.find_spec("slicer") is None:
-        raise InputError("Slicer scenes need slicer-core: install 'cineheart[scene]', or ask for no scene (--no-scene).")
+        raise InputError("Slicer scenes need slicer-core: install 'cineheart[scene]' or choose --no-scene.")
 
 
 def write_segmentation(labels: LabelMap, function: Function, folder: Path, sequence: bool = True) -> None:

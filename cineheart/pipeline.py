@@ -34,7 +34,7 @@ class RunOptions:
     bundle: str = "cineheart_sax"
     device: str = "auto"
     views: dict[str, str] = field(default_factory=dict)
-    mesh: MeshOptions = MeshOptions()
+    mesh: MeshOptions = field(default_factory=MeshOptions)
     scene: bool = True
 
 
@@ -51,7 +51,9 @@ class _Clock:
         self.seconds[name] = time.perf_counter() - start
 
 
-def run_study(source: Path, output: Path, options: RunOptions = RunOptions(), progress: Progress = silent) -> StudyResult:
+def run_study(
+    source: Path, output: Path, options: RunOptions | None = None, progress: Progress = silent
+) -> StudyResult:
     """Process one study folder and write all results into ``output``, atomically.
 
     A study whose mesh cannot be built keeps its other results; ``notes`` and the report then say why.
@@ -59,6 +61,7 @@ def run_study(source: Path, output: Path, options: RunOptions = RunOptions(), pr
     Raises:
         InputError: the study cannot be used; nothing is written.
     """
+    options = options or RunOptions()
     clock = _Clock()
     if options.scene:
         require_scene_support()

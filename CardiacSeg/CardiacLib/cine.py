@@ -21,7 +21,8 @@ class Cine:
         view: one of VIEWS.
         source: path that it was read from, for messages and reports.
         notes: what the reader repaired, filled in or left out, one sentence each.
-        patient: facts the files gave, where present: ``name``, ``id``, ``sex``, ``height_m``, ``weight_kg``, ``heart_rate_bpm``.
+        patient: facts the files gave, where present: ``name``, ``id``, ``sex``, ``height_m``, ``weight_kg``,
+            ``heart_rate_bpm``.
     """
 
     frames: np.ndarray

@@ -13,6 +13,9 @@ import numpy as np
 from .errors import InputError
 from .resources import resource_path
 
+TERMINOLOGY_CONTEXT = "Segmentation category and type - CineHeart"
+"""Name of the terminology in ``CineHeart.term.json``: Slicer's own lists have no myocardium."""
+
 BACKGROUND, LV, MYO, RV, RV_WALL = range(5)
 
 
@@ -25,6 +28,12 @@ class Structure:
     rgb: tuple[int, int, int]
     category: tuple[str, str, str]
     type: tuple[str, str, str]
+
+    @property
+    def terminology(self) -> str:
+        """Category and type as Slicer keeps them in a segment's terminology tag (no modifier, no region)."""
+        category, kind = "^".join(self.category), "^".join(self.type)
+        return f"{TERMINOLOGY_CONTEXT}~{category}~{kind}~^^~Anatomic codes - DICOM master list~^^~^^"
 
 
 @cache

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
 from CardiacLib.cine import Cine
 from CardiacLib.labels import LV, MYO, RV, LabelMap
 from CardiacLib.metrics import Agreement, agreement, dice, surface_distance

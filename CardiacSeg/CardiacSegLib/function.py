@@ -7,6 +7,7 @@ voxels times the distance between slice centres (gap included); papillary muscle
 from dataclasses import asdict, dataclass
 
 import numpy as np
+
 from CardiacLib.labels import LV, MYO, RV, LabelMap
 
 MYOCARDIAL_DENSITY_G_PER_ML = 1.05

@@ -1,6 +1,7 @@
 """Label all frames of a short-axis cine on its own grid."""
 
 import numpy as np
+
 from CardiacLib.bundles import bundle_path, load_network, read_config
 from CardiacLib.cine import Cine
 from CardiacLib.device import choose_device, supports_bfloat16

@@ -1,8 +1,9 @@
 """Clean-up of one frame's labels in 3-D."""
 
 import numpy as np
-from CardiacLib.labels import LV, MYO, RV
 from scipy import ndimage
+
+from CardiacLib.labels import LV, MYO, RV
 
 
 def clean_frame(labels: np.ndarray) -> np.ndarray:

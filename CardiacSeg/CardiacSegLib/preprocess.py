@@ -19,7 +19,7 @@ def normalise(volume: np.ndarray) -> np.ndarray:
 
 def resampled_shape(shape: tuple[int, int], spacing: tuple[float, float], pixel_mm: float) -> tuple[int, int]:
     """Rows and columns of a (J, I) slice after resampling from ``spacing`` (j, i) mm to square pixels."""
-    return tuple(int(round((n - 1) * s / pixel_mm)) + 1 for n, s in zip(shape, spacing, strict=True))
+    return tuple(round((n - 1) * s / pixel_mm) + 1 for n, s in zip(shape, spacing, strict=True))
 
 
 def sample_slices(images, scale: tuple[float, float], shape: tuple[int, int]):

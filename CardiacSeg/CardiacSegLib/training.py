@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import torch
+
 from CardiacLib.progress import Progress, silent
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer

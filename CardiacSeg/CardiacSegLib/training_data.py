@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, silent
 from CardiacLib.readers.acdc import read_acdc_patient

@@ -68,7 +68,6 @@ def test_importing_the_libraries_loads_nothing_heavy():
         "print([m for m in ('torch', 'monai', 'skimage', 'slicer', 'vtk', 'matplotlib') if m in sys.modules])"
     )
     paths = [str(ROOT / "CardiacSeg"), str(ROOT / "BiVMesh")]
-    out = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from CardiacLib.metrics import agreement, dice, surface_distance
 
 SPACING = (8.0, 1.5, 1.25)
@@ -24,7 +25,8 @@ def test_the_same_numbers_as_monai(masks):
     options = {"include_background": True, "spacing": SPACING}
     assert dice(*masks) == pytest.approx(float(compute_dice(a, b)), abs=1e-6)
     assert ours.hausdorff == pytest.approx(float(compute_hausdorff_distance(a, b, **options)), abs=1e-4)
-    assert ours.hausdorff95 == pytest.approx(float(compute_hausdorff_distance(a, b, percentile=95, **options)), abs=1e-4)
+    theirs95 = compute_hausdorff_distance(a, b, percentile=95, **options)
+    assert ours.hausdorff95 == pytest.approx(float(theirs95), abs=1e-4)
     one_way = [float(compute_average_surface_distance(x, y, **options)) for x, y in ((a, b), (b, a))]
     assert min(one_way) <= ours.mean <= max(one_way)
 

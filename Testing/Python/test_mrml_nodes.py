@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from CardiacLib import Cine, InputError, LabelMap
 from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
-from CardiacLib.labels import structures
+from CardiacLib.labels import TERMINOLOGY_CONTEXT, structures
 from CardiacLib.mrml import cines, frames, host, models, segmentations, sequences, tables
 from CardiacLib.resources import resource_path
 
@@ -283,7 +283,7 @@ def test_colour_table_and_terminology_load_in_slicer(scene):
     assert storage.ReadData(node)
     logic = host.logic("terminologies")
     context = logic.LoadTerminologyFromFile(str(resource_path("CineHeart.term.json")))
-    assert context == segmentations.TERMINOLOGY_CONTEXT
+    assert context == TERMINOLOGY_CONTEXT
     for label, structure in structures().items():
         assert node.GetColorName(label) == structure.name
         if label == 0:
@@ -291,7 +291,7 @@ def test_colour_table_and_terminology_load_in_slicer(scene):
         codes = f"~{'^'.join(structure.category)}~{'^'.join(structure.type)}~"
         assert codes in node.GetTerminologyAsString(label) + "~"
         entry = slicer.vtkSlicerTerminologyEntry()
-        tag = segmentations.terminology_tag(structure)
+        tag = structure.terminology
         assert logic.DeserializeTerminologyEntry(tag, entry)
         meaning = structure.type[2]
         assert (structure.category[2], meaning) in _offered(logic, context)

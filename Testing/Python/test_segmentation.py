@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
@@ -106,11 +107,13 @@ def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monke
     import sys
 
     import SimpleITK as sitk
+
     from CardiacLib.geometry import to_sitk
     from CardiacSegLib.infer import label_frames
 
     rng = np.random.default_rng(5)
-    smooth = torch.nn.functional.interpolate(torch.from_numpy(rng.random((1, 5, 9, 11))).float(), size=(70, 90), mode="bicubic")
+    coarse = torch.from_numpy(rng.random((1, 5, 9, 11))).float()
+    smooth = torch.nn.functional.interpolate(coarse, size=(70, 90), mode="bicubic")
     cine = made_cine(1, 5).with_changes(frames=smooth.numpy())
     (tmp_path / "in").mkdir()
     sitk.WriteImage(to_sitk(cine.frames[0], cine.ijk_to_lps), str(tmp_path / "in" / "image.nii.gz"))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from CardiacLib.errors import InputError
 from CardiacLib.training.augment import Augmentation, random_intensity, random_window
 from CardiacLib.training.engine import Trainer
@@ -71,7 +72,8 @@ class Stop(Exception):
 
 def trainer(output, epochs=4) -> Trainer:
     batches = SliceBatches(made_stacks(), 2, 32, Augmentation(), 7)
-    return Trainer(Toy(), batches, torch.nn.functional.cross_entropy, output, epochs, 0.03, validate=lambda n: {"x": 1.0})
+    loss = torch.nn.functional.cross_entropy
+    return Trainer(Toy(), batches, loss, output, epochs, 0.03, validate=lambda network: {"x": 1.0})
 
 
 def test_an_interrupted_run_continues_to_the_same_weights(tmp_path):

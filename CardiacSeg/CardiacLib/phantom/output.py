@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from ..bivmesh import PATCHES
-from ..cine import Cine
 from ..files import atomic_directory, write_json
 from ..progress import Progress, silent
 from ..writers import write_cine, write_labels
@@ -31,7 +30,7 @@ def write_phantom(phantom, directory: str | Path, dicom: bool = False, progress:
             write_dicom(phantom, work / "dicom")
         else:
             for view, name in names.items():
-                write_cine(work / name, _whole_numbers(phantom.cines[view]))
+                write_cine(work / name, phantom.cines[view])
         progress(0.6, "images written")
         truth = work / "truth"
         truth.mkdir()
@@ -75,8 +74,3 @@ def _array(name: str, values: np.ndarray, kind: str, dtype: str, components: int
     return (
         f'<DataArray type="{kind}" Name="{name}" NumberOfComponents="{components}" format="binary">{coded}</DataArray>'
     )
-
-
-def _whole_numbers(cine: Cine) -> Cine:
-    """Scanners store whole numbers."""
-    return cine.with_changes(frames=np.rint(cine.frames))

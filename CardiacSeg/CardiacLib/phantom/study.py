@@ -156,4 +156,4 @@ def _reordered(options: PhantomOptions, matrix, frames, labels, shifts):
 
 def _cine(options: PhantomOptions, motion: Motion, frames: np.ndarray, matrix: np.ndarray, view: str) -> Cine:
     patient = {"name": "Phantom", "id": f"phantom-{options.seed}", "heart_rate_bpm": 60000.0 / options.rr_ms}
-    return Cine(frames, matrix, motion.times_ms, view, SOURCE, (), patient)
+    return Cine(np.rint(frames), matrix, motion.times_ms, view, SOURCE, (), patient)  # scanners store whole numbers

@@ -68,7 +68,8 @@ def random_window(images, labels, centres, size: int, ranges: Augmentation, n_cl
     flip = torch.where(torch.rand(n, device=device, generator=generator) < 0.5, -1.0, 1.0)
     cos, sin = torch.cos(angle), torch.sin(angle)
     turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
-    skew = torch.stack([torch.stack([flip, shear], -1), torch.stack([torch.zeros_like(shear), torch.ones_like(shear)], -1)], -2)
+    zero, one = torch.zeros_like(shear), torch.ones_like(shear)
+    skew = torch.stack([torch.stack([flip, shear], -1), torch.stack([zero, one], -1)], -2)
     matrix = (turn @ skew) / zoom[:, None, None]
 
     axis = torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2
@@ -90,7 +91,7 @@ def random_window(images, labels, centres, size: int, ranges: Augmentation, n_cl
 
 def random_intensity(images, ranges: Augmentation, generator=None):
     """Gain and offset, gamma, bias field, loss of resolution and noise, on images in about 0..1."""
-    n, channels, height, width = images.shape
+    n, _, height, width = images.shape
     device = images.device
 
     def column(half_range):
