@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo-output
-CONSTRAINTS := Resources/CineHeartConstraints.txt
+CONSTRAINTS := .ci/constraints.txt
 
 .PHONY: demo test lint clean
 

@@ -32,6 +32,7 @@ def phantom():
 def random_bundle(tmp_path_factory) -> Path:
     """The shipped short-axis bundle with random weights instead of its own."""
     import torch
+
     from CardiacLib.bundles import bundle_path, read_config
 
     folder = tmp_path_factory.mktemp("bundles") / "random_sax"

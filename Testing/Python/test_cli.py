@@ -4,12 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from dicom_factory import oblique_matrix, write_planes
+
 from CardiacLib.cine import Cine
 from CardiacLib.geometry import matrix_from
 from CardiacLib.labels import LabelMap
 from CardiacLib.writers import write_cine, write_labels
 from cineheart.cli import main
-from dicom_factory import oblique_matrix, write_planes
 
 
 def noise(shape, seed=0) -> np.ndarray:

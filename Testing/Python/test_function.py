@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from CardiacLib.geometry import matrix_from
 from CardiacLib.labels import LabelMap
 from CardiacSegLib.function import end_frames, measure

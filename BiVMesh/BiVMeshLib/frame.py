@@ -1,0 +1,71 @@
+"""The local heart frame: z along the slice normal towards the base, base plane at z = 0, mm."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from CardiacLib import geometry
+
+from .labels_check import LabelStack
+
+TURN_DEG = 22.0
+"""Angle from the direction LV to RV to the local x axis: flat walls then lie askew to the lattice."""
+
+
+@dataclass(frozen=True)
+class HeartFrame:
+    """Rigid map between LPS and the local frame.
+
+    Attributes:
+        axes: (3, 3) right-handed, columns are the local x, y, z in LPS.
+        origin: (3,) LPS of the local origin: centroid of the LV pool in the base slice, on the base plane.
+    """
+
+    axes: np.ndarray
+    origin: np.ndarray
+
+    def to_lps(self, points: np.ndarray) -> np.ndarray:
+        """Local (N, 3) to LPS."""
+        return points @ self.axes.T + self.origin
+
+    def from_lps(self, points: np.ndarray) -> np.ndarray:
+        """LPS (N, 3) to local."""
+        return (np.asarray(points) - self.origin) @ self.axes
+
+
+def heart_frame(stack: LabelStack, beyond_mm: float = 0.0) -> HeartFrame:
+    """Frame of a stack: x turned by TURN_DEG from LV to RV, base plane ``beyond_mm`` above the base slice."""
+    matrix = stack.ijk_to_lps
+    z = geometry.slice_normal(matrix)
+    z = z * np.sign(z @ matrix[:3, 2])
+    centre = _centroid(stack.lv, stack.base, matrix)
+    x = matrix[:3, 0]
+    if stack.has_rv:
+        x = _centroid(stack.rv, stack.base, matrix) - centre
+    x = x - (x @ z) * z
+    x /= np.linalg.norm(x)
+    y = np.cross(z, x)
+    turn = np.deg2rad(TURN_DEG)
+    x, y = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
+    axes = np.stack([x, y, z], axis=1)
+    return HeartFrame(axes, centre + beyond_mm * z)
+
+
+def _centroid(masks, k, matrix) -> np.ndarray:
+    """(3,) LPS centroid of one section."""
+    j, i = np.nonzero(masks[k])
+    return geometry.apply(matrix, [i.mean(), j.mean(), k])
+
+
+def slice_maps(stack: LabelStack, frame: HeartFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where each slice lies in the local frame.
+
+    Returns:
+        heights (K,) local z of the slices; in_plane (2, 2) local (x, y) step per index (i, j);
+        offsets (K, 2) local (x, y) of voxel (0, 0, k).
+    """
+    count = len(stack.lv)
+    corners = np.stack([np.zeros(count), np.zeros(count), np.arange(count)], axis=1)
+    local = frame.from_lps(geometry.apply(stack.ijk_to_lps, corners))
+    steps = frame.axes.T @ stack.ijk_to_lps[:3, :2]
+    return local[:, 2], steps[:2], local[:, :2]

@@ -1,0 +1,178 @@
+"""Check and clean the labels of one frame and put them in apex-to-base order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from CardiacLib.errors import InputError
+from CardiacLib.labels import LV, MYO, RV, RV_WALL
+
+NAMES = {LV: "LV pool", MYO: "LV myocardium", RV: "RV pool", RV_WALL: "RV wall"}
+MIN_SLICES, MIN_RV_SLICES = 3, 2
+MIN_RV_SHARE = 0.5
+"""Least RV area of the base slice, as a share of the next lower slice's: a smaller section is the RV's closing roof."""
+MIN_RING = 0.7
+"""Least fraction of the LV pool's contour that myocardium must touch in a slice that may carry the base."""
+
+
+@dataclass(frozen=True)
+class LabelStack:
+    """Cleaned structures of one frame, slice 0 at the apex.
+
+    Attributes:
+        lv, lv_epi, rv, wall: bool (K, J, I): LV pool; LV pool and myocardium; RV pool; everything with the
+            labelled RV wall (None where the labels have none).
+        ijk_to_lps: float64 (4, 4) of these arrays (the slice order may differ from the input's).
+        base: index of the slice that carries the base plane.
+        notes: what was cleaned or decided.
+    """
+
+    lv: np.ndarray
+    lv_epi: np.ndarray
+    rv: np.ndarray
+    wall: np.ndarray | None
+    ijk_to_lps: np.ndarray
+    base: int
+    notes: tuple[str, ...]
+
+    @property
+    def has_rv(self) -> bool:
+        return bool(self.rv.any())
+
+
+def check_labels(labels_kji: np.ndarray, ijk_to_lps: np.ndarray) -> LabelStack:
+    """Validate, clean slice by slice and order from apex to base.
+
+    Args:
+        labels_kji: (K, J, I) of 0 background, 1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall.
+        ijk_to_lps: (4, 4) voxel index (i, j, k) to LPS mm.
+
+    Raises:
+        InputError: the labels cannot give a mesh; one sentence says why.
+    """
+    labels, matrix = _validated(labels_kji, ijk_to_lps)
+    notes: list[str] = []
+    labels, matrix = _apex_first(labels, matrix, notes)
+    labels = _without_islands(labels, notes)
+    lv, lv_epi, rv = labels == LV, _filled_body(labels, notes), labels == RV
+    _require_slices(lv, rv)
+    _require_margin(labels)
+    if not rv.any():
+        notes.append("The labels have no RV pool: this is a mesh of the left ventricle alone.")
+    wall = (labels > 0) | lv_epi if (labels == RV_WALL).any() else None
+    base = _base_slice(lv, lv_epi & ~lv, rv, notes)
+    return LabelStack(lv, lv_epi, rv, wall, matrix, base, tuple(notes))
+
+
+def _validated(labels_kji, ijk_to_lps) -> tuple[np.ndarray, np.ndarray]:
+    labels, matrix = np.asarray(labels_kji), np.asarray(ijk_to_lps, np.float64)
+    if labels.ndim != 3 or 0 in labels.shape:
+        raise InputError(f"A mesh needs the labels of one frame, (K, J, I); got an array of shape {labels.shape}.")
+    if labels.dtype != np.uint8:
+        raise InputError(f"Labels must be uint8 codes 0 to 4, got {labels.dtype}; convert the image to labels first.")
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
+        raise InputError("The labels' index-to-LPS matrix must be an invertible 4x4 matrix.")
+    unknown = sorted(int(v) for v in np.unique(labels) if v > RV_WALL)
+    if unknown:
+        raise InputError(f"Unknown label values {unknown}; use 1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall.")
+    for value in (LV, MYO):
+        if not (labels == value).any():
+            raise InputError(f"The labels contain no {NAMES[value]} (label {value}), which a mesh needs.")
+    return labels, matrix
+
+
+def _apex_first(labels, matrix, notes) -> tuple[np.ndarray, np.ndarray]:
+    """Order slices so that the heart widens with k: sections through both ventricles taper to the apex."""
+    area = (labels > 0).sum((1, 2)).astype(float)
+    used = np.flatnonzero(area)
+    trend = np.polyfit(used, area[used] / area.max(), 1)[0] * len(used) if len(used) > 1 else 0.0
+    if abs(trend) < 0.15:
+        notes.append("The sections hardly taper, so the decision which end is the apex is uncertain.")
+    if trend >= 0:
+        notes.append("Slice order: apex first (decided from the taper of the sections).")
+        return labels, matrix
+    notes.append("Slice order: base first (decided from the taper of the sections).")
+    flipped = matrix.copy()
+    flipped[:3, 3] += matrix[:3, 2] * (len(labels) - 1)
+    flipped[:3, 2] *= -1
+    return labels[::-1], flipped
+
+
+def _largest(mask: np.ndarray) -> np.ndarray:
+    """The largest 4-connected piece of a 2-D mask."""
+    pieces, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+
+
+def _without_islands(labels, notes) -> np.ndarray:
+    """In every slice keep the largest piece of the LV pool, of the RV pool and of the whole LV."""
+    clean = labels.copy()
+    removed = {LV: 0, MYO: 0, RV: 0}
+    for k, section in enumerate(labels):
+        for value, parts in ((LV, (LV,)), (MYO, (LV, MYO)), (RV, (RV,))):
+            mask = np.isin(clean[k], parts)
+            drop = mask & ~_largest(mask)
+            removed[value] += int(drop.sum())
+            clean[k][drop] = MYO if value == LV and (section == MYO).any() else 0
+    for value, count in removed.items():
+        if count:
+            notes.append(f"{NAMES[value]}: {count} voxels in separate pieces were removed.")
+    return clean
+
+
+def _filled_body(labels, notes) -> np.ndarray:
+    """LV pool and myocardium with holes filled; a slice of myocardium without pool stays as it is."""
+    body = (labels == LV) | (labels == MYO)
+    filled = np.stack([ndimage.binary_fill_holes(section) for section in body])
+    holes = int((filled & ~body).sum())
+    if holes:
+        notes.append(f"LV myocardium: {holes} voxels of holes were filled.")
+    return filled
+
+
+def _require_slices(lv, rv) -> None:
+    for mask, name, need in ((lv, "LV pool", MIN_SLICES), (rv, "RV pool", MIN_RV_SLICES)):
+        count = int(mask.any((1, 2)).sum())
+        if count < need and (count or name == "LV pool"):
+            raise InputError(f"The {name} is labelled in {count} slices; a mesh needs at least {need}.")
+
+
+def _require_margin(labels) -> None:
+    for value, name in NAMES.items():
+        mask = labels == value
+        if mask[:, [0, -1]].any() or mask[:, :, [0, -1]].any():
+            raise InputError(f"The {name} touches the border of the image; use images that show the whole heart.")
+
+
+def _ring_fraction(pool: np.ndarray, muscle: np.ndarray) -> float:
+    """Fraction of the pixels just outside the pool that are muscle."""
+    ring = ndimage.binary_dilation(pool) & ~pool
+    return float(muscle[ring].mean())
+
+
+def _base_slice(lv, muscle, rv, notes) -> int:
+    """The most basal slice with LV pool, RV pool (if any) and myocardium all round the LV pool."""
+    has_rv = rv.any()
+    lowest = int(np.flatnonzero(lv.any((1, 2)))[0])
+    rv_area = rv.sum((1, 2))
+    wide = [k == 0 or rv_area[k] >= MIN_RV_SHARE * rv_area[k - 1] for k in range(len(rv))]
+    present = [k for k in range(len(lv)) if lv[k].any() and ((rv[k].any() and wide[k]) or not has_rv)]
+    closed = [k for k in present if k >= lowest + 2 and _ring_fraction(lv[k], muscle[k]) >= MIN_RING]
+    if not closed:
+        raise InputError(
+            "No slice near the base shows the LV pool inside a closed ring of myocardium"
+            + (" with the RV pool beside it" if has_rv else "")
+            + "; check the labels."
+        )
+    base = closed[-1]
+    above = int(lv[base + 1 :].any((1, 2)).sum())
+    if above:
+        notes.append(
+            f"The base is {above} slice(s) below the most basal slice with LV pool: above it the "
+            + ("RV pool ends or closes, or the " if has_rv else "")
+            + "ring of myocardium is open."
+        )
+    return base

@@ -1,0 +1,53 @@
+"""What a user may choose when a mesh is built."""
+
+from dataclasses import dataclass
+
+from CardiacLib.errors import InputError
+
+
+@dataclass(frozen=True)
+class MeshOptions:
+    """Options of :func:`BiVMeshLib.build_mesh`; lengths in mm.
+
+    Attributes:
+        edge_length_mm: mean edge of the tetrahedra.
+        rv_wall_mm: thickness of the RV free wall that is grown around the RV pool when the labels have no
+            RV wall (label 4). 3 mm as in biv-me (Dillon 2025).
+        min_lv_wall_mm: the LV wall is nowhere thinner.
+        min_septum_mm: the RV pool comes nowhere nearer to the LV pool.
+        smoothing_mm: standard deviation of the Gaussian on the distance fields (volume is kept).
+        grid_mm: spacing of the isotropic grid that holds the distance fields.
+        base_half_slice: put the base half a slice beyond the centre of the most basal slice, so that this
+            slice counts with its full thickness.
+        refinements: how often the lattice is refined by 0.8 when a mesh fails the gate.
+        seed: of the random steps of the quality optimisation; same seed, same mesh.
+        min_dihedral_deg, min_scaled_jacobian: the gate for element shape.
+    """
+
+    edge_length_mm: float = 1.8
+    rv_wall_mm: float = 3.0
+    min_lv_wall_mm: float = 3.0
+    min_septum_mm: float = 4.0
+    smoothing_mm: float = 1.0
+    grid_mm: float = 1.25
+    base_half_slice: bool = False
+    refinements: int = 3
+    seed: int = 0
+    min_dihedral_deg: float = 18.0
+    min_scaled_jacobian: float = 0.30
+
+    def __post_init__(self):
+        for name, low, high in (
+            ("edge_length_mm", 0.3, 10.0),
+            ("rv_wall_mm", 1.0, 20.0),
+            ("min_lv_wall_mm", 1.0, 20.0),
+            ("min_septum_mm", 1.0, 20.0),
+            ("smoothing_mm", 0.0, 5.0),
+            ("grid_mm", 0.2, 5.0),
+            ("refinements", 0, 5),
+            ("min_dihedral_deg", 0.0, 40.0),
+            ("min_scaled_jacobian", 0.0, 0.6),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"Mesh option {name} is {value}; choose a value from {low} to {high}.")

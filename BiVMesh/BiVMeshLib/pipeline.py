@@ -1,0 +1,138 @@
+"""One frame's labels to a mesh: check, shape, lattice, stuffing, optimisation, tags, gate."""
+
+import numpy as np
+
+from CardiacLib.bivmesh import BiVMesh
+from CardiacLib.labels import LV, MYO, RV
+from CardiacLib.progress import Progress, part, silent
+
+from . import quality
+from .frame import HeartFrame, heart_frame, slice_maps
+from .hill_climb import climb
+from .labels_check import LabelStack, check_labels
+from .lattice import MEAN_EDGE, make_lattice
+from .materials import assign_materials
+from .options import MeshOptions
+from .shape import Shape, make_shape
+from .smoothing import smooth
+from .stuffing import Stuffed, stuff
+from .tags import patch_ids, region_ids
+from .topology import boundary_faces
+
+REFINE = 0.8
+
+
+def build_mesh(
+    labels_kji: np.ndarray,
+    ijk_to_lps: np.ndarray,
+    options: MeshOptions | None = None,
+    progress: Progress = silent,
+) -> BiVMesh:
+    """Build the tagged tetrahedral mesh of one frame's biventricular myocardium.
+
+    The base is a plane through the most basal slice in which myocardium surrounds the LV pool and the RV pool
+    is present. A mesh that fails the gate is built again on a lattice finer by 0.8.
+
+    Args:
+        labels_kji: uint8 (K, J, I): 0 background, 1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall (optional;
+            grown round the RV pool when absent). Any orientation, handedness and slice order.
+        ijk_to_lps: (4, 4) voxel index (i, j, k) at the voxel centre to LPS mm.
+        options: see :class:`MeshOptions`.
+
+    Returns:
+        The mesh in LPS mm with its quality report and notes.
+
+    Raises:
+        InputError: the labels cannot be meshed.
+        MeshError: no mesh passed the gate.
+        Cancelled: from ``progress``.
+    """
+    options = options or MeshOptions()
+    progress(0.0, "Checking labels")
+    stack = check_labels(labels_kji, ijk_to_lps)
+    frame = heart_frame(stack, _beyond(stack, options))
+    progress(0.03, "Interpolating the shape between slices")
+    shape = make_shape(stack, frame, options)
+    notes = list(stack.notes)
+    edge, problems = options.edge_length_mm, []
+    for attempt in range(options.refinements + 1):
+        start = 1 - 0.85 * REFINE ** (2 * attempt)
+        stage = part(progress, start, 1 - 0.85 * REFINE ** (2 * attempt + 2))
+        mesh = _mesh_of(shape, stack, frame, edge, options, stage)
+        problems = quality.failures(mesh.quality, options)
+        if not problems:
+            progress(1.0, "Mesh done")
+            return BiVMesh(
+                mesh.nodes, mesh.tets, mesh.regions, mesh.triangles, mesh.patches, mesh.quality,
+                (*notes, *mesh.notes),
+            )
+        notes.append(f"With an edge length of {edge:.2f} mm the mesh failed: {'; '.join(problems)}. It was refined.")
+        edge *= REFINE
+    raise quality.MeshError(
+        f"No mesh passed the quality gate in {options.refinements + 1} attempts "
+        f"(at {edge / REFINE:.2f} mm: {'; '.join(problems)}); check the labels or choose a smaller edge length."
+    )
+
+
+def _beyond(stack: LabelStack, options: MeshOptions) -> float:
+    if not options.base_half_slice:
+        return 0.0
+    heights = slice_maps(stack, heart_frame(stack))[0]
+    return 0.5 * float(heights[1] - heights[0])
+
+
+def _mesh_of(shape: Shape, stack, frame: HeartFrame, edge: float, options: MeshOptions, progress: Progress) -> BiVMesh:
+    """One attempt at one lattice size; not yet gated."""
+    outer = shape.outer
+    high = outer.origin + outer.spacing * (np.array(outer.values.shape[::-1]) - 1)
+    lattice = make_lattice(outer.origin, high, edge / MEAN_EDGE)
+    materials = assign_materials(lattice, shape)
+    progress(0.15, "Filling the shape with tetrahedra")
+    myocardium = shape.myocardium()
+    stuffed = stuff(lattice, materials, myocardium)
+    progress(0.4, "Smoothing")
+    stuffed = smooth(stuffed, myocardium)
+    progress(0.55, "Improving the worst tetrahedra")
+    stuffed = climb(stuffed, myocardium, options.seed)
+    progress(0.9, "Measuring quality")
+    mesh = _tagged(stuffed, shape, frame)
+    notes = _notes(materials.repaired, stuffed, mesh)
+    mesh.quality.update(edge_length_mm=float(edge), repaired_lattice_points=materials.repaired, seed=options.seed)
+    mesh.quality.update(label_volumes(stack, frame))
+    return BiVMesh(mesh.nodes, mesh.tets, mesh.regions, mesh.triangles, mesh.patches, mesh.quality, notes)
+
+
+def _tagged(stuffed: Stuffed, shape: Shape, frame: HeartFrame) -> BiVMesh:
+    triangles = boundary_faces(stuffed.tets)
+    mesh = BiVMesh(
+        nodes=frame.to_lps(stuffed.points),
+        tets=stuffed.tets,
+        regions=region_ids(stuffed, shape),
+        triangles=triangles,
+        patches=patch_ids(stuffed, triangles),
+    )
+    mesh.quality.update(quality.measure(mesh))
+    return mesh
+
+
+def _notes(repaired: int, stuffed: Stuffed, mesh: BiVMesh) -> tuple[str, ...]:
+    notes = []
+    if repaired:
+        notes.append(f"The topology was repaired at {repaired} lattice points.")
+    if stuffed.undone:
+        notes.append(f"{stuffed.undone} lattice points near the surface were not moved onto it, to keep it manifold.")
+    through = mesh.quality["epi_to_endo_rv_edges"]
+    if through:
+        notes.append(f"{through} edges cross the RV wall from EPI to ENDO_RV: it is one element thick there.")
+    return tuple(notes)
+
+
+def label_volumes(stack: LabelStack, frame: HeartFrame) -> dict[str, float]:
+    """Volumes of the labels below the base plane, each slice counted as a slab of the slice distance (ml)."""
+    heights = slice_maps(stack, frame)[0]
+    gap = heights[1] - heights[0]
+    share = np.clip((0.0 - (heights - gap / 2)) / gap, 0.0, 1.0)
+    voxel_ml = abs(np.linalg.det(stack.ijk_to_lps[:3, :3])) / 1000.0
+    masks = {LV: stack.lv, MYO: stack.lv_epi & ~stack.lv, RV: stack.rv}
+    names = {LV: "label_lv_pool_ml", MYO: "label_lv_myocardium_ml", RV: "label_rv_pool_ml"}
+    return {names[v]: float((m.sum((1, 2)) * share).sum() * voxel_ml) for v, m in masks.items() if m.any()}

@@ -1,0 +1,151 @@
+"""The shape of the myocardium as three distance fields: LV pool, RV pool and the outer body.
+
+Myocardium is where the outer body is not pool. Wall thickness is guarded by combining the fields, so that
+no wall can vanish: the outer body always reaches a wall's thickness beyond either pool.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .field import Field
+from .frame import HeartFrame
+from .interpolate import interpolate_structure, make_grid
+from .labels_check import LabelStack
+from .options import MeshOptions
+
+MARGIN = 9.0
+"""mm of grid beyond the labels: RV wall, smoothing and one lattice cell fit in."""
+ABOVE = 12.0
+"""mm of grid over the base, so that distances at the base do not see an end of the structure."""
+TIP_RADIUS = 1.5
+"""Parts of the RV pool thinner than twice this (mm) are rounded off: the cusps at the insertions."""
+CLEFT_RADIUS = 4.0
+"""The outer surface is closed by a ball of this radius (mm): grooves between LV and RV and at the RV tip."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Signed distances in mm in the local frame, negative inside.
+
+    Attributes:
+        lv, rv, outer: LV pool, RV pool (None without one), outer body (pools and myocardium).
+        lv_body: LV pool and LV myocardium, which tells the LV's and the septum's cells from the RV wall's.
+    """
+
+    lv: Field
+    rv: Field | None
+    outer: Field
+    lv_body: Field
+
+    def myocardium(self) -> Field:
+        """Field of the myocardium; pools are far enough apart for one sampled maximum to be exact at the surface."""
+        values = np.maximum(self.outer.values, -self.lv.values)
+        if self.rv is not None:
+            values = np.maximum(values, -self.rv.values)
+        return Field(values, self.outer.origin, self.outer.spacing)
+
+
+def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Shape:
+    """Distance fields of a cleaned label stack on an isotropic grid of ``options.grid_mm``."""
+    grid = make_grid(stack, frame, options.grid_mm, MARGIN + options.rv_wall_mm, ABOVE)
+    h, sigma = grid.spacing, options.smoothing_mm
+    solid = _solid(interpolate_structure(stack.lv, stack, frame, grid))
+    lv = _smoothed(distance(solid, h), h, sigma)
+    solid = _solid(interpolate_structure(stack.lv_epi, stack, frame, grid))
+    lv_body = np.minimum(_smoothed(distance(solid, h), h, sigma), lv - options.min_lv_wall_mm)
+    rv = _rv_pool(stack, frame, grid, lv, lv_body, options) if stack.has_rv else None
+    outer = _outer_body(stack, frame, grid, lv, lv_body, rv, options)
+    fields = (None if f is None else Field(f, grid.origin, h) for f in (lv, rv, outer, lv_body))
+    return Shape(*fields)
+
+
+def _rv_pool(stack, frame, grid, lv, lv_body, options) -> np.ndarray:
+    """RV pool beside the LV: cut free of its body and of the septum, rounded, in one piece."""
+    h = grid.spacing
+    values = np.maximum(interpolate_structure(stack.rv, stack, frame, grid), -lv_body)
+    values = np.maximum(values, options.min_septum_mm - lv)
+    values = distance(_solid(_opened(values, h)), h)
+    return _solid(np.maximum(_smoothed(values, h, options.smoothing_mm), options.min_septum_mm - lv))
+
+
+def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
+    """Union of the LV and of the RV pool with its wall, labelled or grown, with its creases rounded."""
+    h = grid.spacing
+    outer = lv_body
+    if stack.wall is not None:
+        solid = _solid(interpolate_structure(stack.wall, stack, frame, grid))
+        outer = np.minimum(outer, distance(solid, h))
+        wall = min(options.rv_wall_mm, 2.0)
+    else:
+        wall = options.rv_wall_mm
+    if rv is not None:
+        rv_distance = distance(np.minimum(rv, 50.0), h)
+        outer = np.minimum(outer, rv_distance - wall)
+    outer = _smoothed(_closed(distance(_solid(outer), h), h), h, options.smoothing_mm)
+    outer = np.minimum(outer, lv - options.min_lv_wall_mm)
+    if rv is not None:
+        outer = np.minimum(outer, rv_distance - wall)
+    return outer
+
+
+def distance(values: np.ndarray, spacing: float) -> np.ndarray:
+    """Signed distance to the zero level of ``values`` on an isotropic grid, float32, negative inside.
+
+    Away from the surface the Euclidean distance transform between voxels; within two voxels of it the
+    first-order distance f / |grad f|, which keeps the level's sub-voxel place.
+    """
+    inside = values < 0
+    if not inside.any() or inside.all():
+        return np.where(inside, -50.0, 50.0).astype(np.float32)
+    out = ndimage.distance_transform_edt(~inside).astype(np.float32)
+    out -= ndimage.distance_transform_edt(inside).astype(np.float32)
+    far = (out - 0.5 * np.sign(out)) * np.float32(spacing)
+    z, y, x = np.nonzero(np.abs(out) <= 2.0)
+    slope = np.zeros(len(z), np.float32)
+    for axis, index in enumerate((z, y, x)):
+        low, high = [z, y, x], [z, y, x]
+        low[axis], high[axis] = np.maximum(index - 1, 0), np.minimum(index + 1, values.shape[axis] - 1)
+        step = (values[tuple(high)] - values[tuple(low)]) / ((high[axis] - low[axis]) * spacing)
+        slope += step**2
+    near = values[z, y, x] / np.maximum(np.sqrt(slope), 0.2)
+    guess = far[z, y, x]
+    far[z, y, x] = np.clip(near, guess - spacing, guess + spacing)
+    return far
+
+
+def _smoothed(values: np.ndarray, spacing: float, sigma: float) -> np.ndarray:
+    """Gaussian smoothing whose zero level encloses as many voxels as before."""
+    if sigma <= 0:
+        return values
+    smooth = ndimage.gaussian_filter(values, sigma / spacing, mode="nearest", truncate=3.0)
+    count = int((values < 0).sum())
+    level = np.partition(smooth.ravel(), count)[count]
+    return smooth - np.float32(np.clip(level, -0.5 * spacing, 0.5 * spacing))
+
+
+def _solid(values: np.ndarray) -> np.ndarray:
+    """One piece without cavities: other pieces become outside, enclosed cavities inside."""
+    inside = values < 0
+    pieces, count = ndimage.label(inside)
+    out = values
+    if count > 1:
+        keep = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+        out = np.where(inside & ~keep, np.float32(0.5), values)
+        inside = keep
+    cavities = ndimage.binary_fill_holes(inside) & ~inside
+    return np.where(cavities, np.float32(-0.5), out) if cavities.any() else out
+
+
+def _opened(values: np.ndarray, spacing: float) -> np.ndarray:
+    """Morphological opening by a ball of TIP_RADIUS, by two distance transforms."""
+    eroded = distance(values, spacing) + np.float32(TIP_RADIUS)
+    if not (eroded < 0).any():
+        return values
+    return np.maximum(values, distance(_solid(eroded), spacing) - np.float32(TIP_RADIUS))
+
+
+def _closed(values: np.ndarray, spacing: float) -> np.ndarray:
+    """Morphological closing by a ball of CLEFT_RADIUS, by two distance transforms."""
+    return np.minimum(values, distance(_solid(values - CLEFT_RADIUS), spacing) + np.float32(CLEFT_RADIUS))

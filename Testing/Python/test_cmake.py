@@ -1,0 +1,170 @@
+"""CMakeLists: every file of the extension is listed, and the folder that Slicer would install works by itself."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LISTED = (
+    # folder of the CMakeLists.txt, prefix of its two lists, what they must hold
+    (ROOT, "SHARED", ("cineheart", "Resources")),
+    (ROOT / "CardiacSeg", "MODULE", ("CardiacSeg.py", "CardiacLib", "CardiacSegLib", "Resources")),
+    (ROOT / "BiVMesh", "MODULE", ("BiVMesh.py", "BiVMeshLib", "Resources")),
+)
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """``set(NAME value)`` commands of a CMakeLists.txt, with ``${...}`` of earlier ones filled in."""
+    found = {}
+    for name, value in re.findall(r"^set\((\w+)\s+(.*?)\s*\)$", (folder / "CMakeLists.txt").read_text(), re.M | re.S):
+        found[name] = re.sub(r"\$\{(\w+)\}", lambda match: found.get(match[1], match[0]), value.strip())
+    return found
+
+
+def listed_files(folder: Path, prefix: str) -> list[str]:
+    """All entries of the two lists."""
+    stated = settings(folder)
+    return [entry for kind in ("SCRIPTS", "RESOURCES") for entry in stated[f"{prefix}_PYTHON_{kind}"].split()]
+
+
+def present_files(folder: Path, names: tuple[str, ...]) -> list[str]:
+    """Files of the tree that belong to the lists; caches and hidden files do not."""
+    found = []
+    for name in names:
+        path = folder / name
+        found += [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    relative = [path.relative_to(folder) for path in found]
+    kept = [p for p in relative if "__pycache__" not in p.parts and not any(part.startswith(".") for part in p.parts)]
+    return [path.as_posix() for path in kept]
+
+
+@pytest.mark.parametrize(("folder", "prefix", "names"), LISTED, ids=["root", "CardiacSeg", "BiVMesh"])
+def test_lists_are_the_tree(folder, prefix, names):
+    listed, present = listed_files(folder, prefix), present_files(folder, names)
+    missing, superfluous = sorted(set(present) - set(listed)), sorted(set(listed) - set(present))
+    assert not missing and not superfluous, (
+        f"{folder / 'CMakeLists.txt'}\nadd:    {missing}\nremove: {superfluous}"
+    )
+    assert len(listed) == len(set(listed)), "an entry is listed twice"
+
+
+def test_python_files_are_scripts_and_all_else_is_resources():
+    for folder, prefix, _ in LISTED:
+        stated = settings(folder)
+        scripts, resources = (stated[f"{prefix}_PYTHON_{kind}"].split() for kind in ("SCRIPTS", "RESOURCES"))
+        assert all(name.endswith(".py") for name in scripts)
+        assert all(not name.endswith(".py") or name.startswith("Resources/") for name in resources)
+
+
+def test_no_file_of_one_module_overwrites_another_when_installed():
+    seen = {}
+    for folder, prefix, _ in LISTED:
+        for name in listed_files(folder, prefix):
+            assert name not in seen, f"{name} comes from {seen[name]} and {folder}"
+            seen[name] = folder
+
+
+def test_extension_metadata():
+    stated = settings(ROOT)
+    text = (ROOT / "CMakeLists.txt").read_text()
+    assert re.search(r"^project\(CineHeart\)$", text, re.M)
+    for name in ("HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS", "KEYWORDS"):
+        assert re.fullmatch(r'"[^"]+"', stated[f"EXTENSION_{name}"]), f"EXTENSION_{name} must be one quoted string"
+    assert stated["EXTENSION_DEPENDS"] == '"PyTorch"'
+    for name in ("ICONURL", "SCREENSHOTURLS"):
+        for url in stated[f"EXTENSION_{name}"].strip('"').split():
+            inside = re.fullmatch(r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/main/(.+\.png)", url)
+            assert inside and (ROOT / inside[1]).is_file(), f"{url} is no picture of this repository"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The folder ``qt-scripted-modules`` as the build would make it: all modules and Resources flattened into one."""
+    flat = tmp_path_factory.mktemp("installed") / "qt-scripted-modules"
+    for folder, prefix, _ in LISTED:
+        for name in listed_files(folder, prefix):
+            (flat / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, flat / name)
+    return flat
+
+
+def run_installed(installed: Path, code: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Run Python code that sees the installed folder and not the source tree."""
+    environment = {**os.environ, "PYTHONPATH": str(installed), "QT_QPA_PLATFORM": "offscreen"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True, text=True, env=environment, cwd=installed.parent, check=False,
+    )
+
+
+def test_every_installed_python_file_imports_from_there(installed):
+    code = """
+import importlib, pkgutil, sys
+for package in ("CardiacLib", "CardiacSegLib", "BiVMeshLib", "cineheart"):
+    root = importlib.import_module(package)
+    assert root.__file__.startswith(sys.argv[1]), root.__file__
+    for info in pkgutil.walk_packages(root.__path__, package + "."):
+        if not info.name.endswith("__main__"):
+            importlib.import_module(info.name)
+"""
+    ended = run_installed(installed, code, str(installed))
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_installed_resources_are_found_there(installed):
+    code = """
+import sys
+from CardiacLib.labels import structures
+from CardiacLib.bundles import bundle_names
+from CardiacLib.resources import resource_path
+assert str(resource_path("CineHeartColors.csv")).startswith(sys.argv[1])
+assert len(structures()) == 5 and "cineheart_sax" in bundle_names()
+"""
+    ended = run_installed(installed, code, str(installed))
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_installed_workers_start(installed):
+    for library in ("CardiacSegLib", "BiVMeshLib"):
+        ended = run_installed(installed, f"import runpy; runpy.run_module('{library}', run_name='__main__')")
+        assert ended.returncode == 2 and "one job file" in ended.stdout, ended.stderr
+
+
+def test_installed_panels_open(installed):
+    pytest.importorskip("slicer")
+    pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
+    code = """
+import sys
+sys.path.append(sys.argv[1])
+from Testing.SlicerHost import SlicerHost
+with SlicerHost("qt-scripted-modules/CardiacSeg.py", "qt-scripted-modules/BiVMesh.py") as host:
+    for name in ("CardiacSeg", "BiVMesh"):
+        host.open_panel(name)
+"""
+    ended = run_installed(installed, code, str(ROOT))
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_installed_run_script_finds_the_command_line(installed):
+    script = installed / "Resources" / "Scripts" / "CineHeartRun.py"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(
+        [sys.executable, str(script), "--help"], capture_output=True, text=True, env=environment, check=False
+    )
+    assert ended.returncode == 0 and "run" in ended.stdout, ended.stderr
+
+
+def test_run_script_works_from_the_source_tree():
+    script = ROOT / "Resources" / "Scripts" / "CineHeartRun.py"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(
+        [sys.executable, str(script), "mesh", "does-not-exist.nii.gz", "-o", "unused"],
+        capture_output=True, text=True, env=environment, check=False,
+    )
+    assert ended.returncode == 2 and "does-not-exist.nii.gz" in ended.stdout + ended.stderr, ended.stderr
+    assert not Path("unused").exists()

@@ -1,0 +1,177 @@
+"""Installing Python packages in Slicer: asked once, never without consent, never in place of Slicer's own."""
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+slicer = pytest.importorskip("slicer")
+
+from CardiacLib.errors import Cancelled, InputError  # noqa: E402
+from CardiacLib.mrml import dependencies  # noqa: E402
+
+
+@pytest.fixture
+def packages(monkeypatch) -> dict[str, str]:
+    """Installed versions by name; a package that is not in the dict counts as not installed."""
+    versions = {"numpy": "2.4.6"}
+
+    def version(name: str) -> str:
+        if name not in versions:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    return versions
+
+
+@pytest.fixture
+def application(monkeypatch) -> SimpleNamespace:
+    """Slicer's application with a main window; ``answers`` to questions, ``asked`` and ``installed`` so far."""
+    state = SimpleNamespace(window=object(), testing=False, answer=True, asked=[], installed=[], constraints=[])
+
+    def confirm(text, title=None):
+        state.asked.append(text)
+        return state.answer
+
+    def pip_install(arguments):
+        state.constraints.append(Path(arguments[1]).read_text(encoding="utf-8"))
+        state.installed += arguments[2:]
+
+    monkeypatch.setattr(slicer, "app", SimpleNamespace(testingEnabled=lambda: state.testing), raising=False)
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: state.window)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", confirm)
+    monkeypatch.setattr(slicer.util, "pip_install", pip_install)
+    return state
+
+
+@pytest.fixture
+def torch_extension(monkeypatch, packages, application) -> list[dict]:
+    """The PyTorch extension; calls of ``installTorch``."""
+    calls = []
+
+    class PyTorchUtilsLogic:
+        def installTorch(self, **arguments):
+            calls.append(arguments)
+            if not application.answer:
+                return None
+            packages["torch"] = "2.9.0+cu128"
+            return object()
+
+    module = ModuleType("PyTorchUtils")
+    module.PyTorchUtilsLogic = PyTorchUtilsLogic
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", module)
+    return calls
+
+
+@pytest.fixture
+def packaging(monkeypatch, application) -> list[tuple]:
+    """``slicer.packaging`` as in Slicer 5.12; calls of ``pip_ensure`` with the constraints' text."""
+    calls = []
+
+    def pip_ensure(requirements, constraints=None, **options):
+        if not application.answer:
+            raise RuntimeError("User declined package installation")
+        calls.append((requirements, Path(constraints).read_text(encoding="utf-8"), options))
+
+    module = ModuleType("slicer.packaging")
+    module.pip_ensure = pip_ensure
+    monkeypatch.setitem(sys.modules, "slicer.packaging", module)
+    monkeypatch.setattr(slicer, "packaging", module, raising=False)
+    return calls
+
+
+def names(requirements: list[str]) -> set[str]:
+    from packaging.requirements import Requirement
+
+    return {Requirement(line).name for line in requirements}
+
+
+def test_requirements_name_each_package_once_and_only_lower_bounds():
+    found = dependencies.requirements()
+    assert found[0].startswith("torch")
+    assert len(names(found)) == len(found)
+    assert not any("==" in line for line in found)
+
+
+def test_requirements_are_the_wheels_without_what_slicer_brings():
+    tomllib = pytest.importorskip("tomllib")
+    stated = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    brought = {"numpy", "scipy", "SimpleITK", "pydicom", "vtk"}
+    assert names(dependencies.requirements()) == names(stated["project"]["dependencies"]) - brought
+
+
+def test_nothing_is_asked_when_all_is_there(packages, application, torch_extension):
+    packages.update(dict.fromkeys(names(dependencies.requirements()), "99"))
+    packages["monai"] = "1.6.1"
+    dependencies.ensure_dependencies("CardiacSeg")
+    assert not application.asked and not torch_extension
+
+
+def test_too_old_packages_count_as_missing(packages):
+    packages["torch"] = "1.13"
+    assert any(line.startswith("torch") for line in dependencies.missing_requirements())
+
+
+def test_slicer_5_12_installs_by_slicer_packaging(packages, torch_extension, packaging):
+    dependencies.ensure_dependencies("CardiacSeg")
+    assert torch_extension == [{"askConfirmation": True, "torchVersionRequirement": ">=2.4.1"}]
+    requirements, constraints, options = packaging[0]
+    assert names(requirements) == names(dependencies.requirements()) - {"torch"}
+    assert "torch==2.9.0+cu128" in constraints and "numpy==2.4.6" in constraints
+    assert options["prompt_install"] and options["requester"] == "CardiacSeg"
+
+
+def test_slicer_5_10_asks_and_installs_by_slicer_util(packages, application, torch_extension, monkeypatch):
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    dependencies.ensure_dependencies("CardiacSeg")
+    assert len(application.asked) == 1 and "monai" in application.asked[0]
+    assert names(application.installed) == names(dependencies.requirements()) - {"torch"}
+    assert "numpy==2.4.6" in application.constraints[0]
+
+
+@pytest.mark.parametrize("has_packaging", [True, False])
+def test_no_means_no(packages, application, torch_extension, packaging, monkeypatch, has_packaging):
+    packages["torch"] = "2.9"
+    application.answer = False
+    if not has_packaging:
+        monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    with pytest.raises(Cancelled):
+        dependencies.ensure_dependencies("CardiacSeg")
+    assert not application.installed and not packaging
+
+
+def test_declining_torch_stops_before_anything_else(packages, application, torch_extension, packaging):
+    application.answer = False
+    with pytest.raises(Cancelled, match="PyTorch"):
+        dependencies.ensure_dependencies("CardiacSeg")
+    assert not packaging
+
+
+def test_missing_torch_extension_is_one_sentence(packages, application, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    with pytest.raises(InputError, match="Extensions Manager"):
+        dependencies.ensure_dependencies("CardiacSeg")
+
+
+@pytest.mark.parametrize("change", [{"window": None}, {"testing": True}], ids=["no window", "testing"])
+def test_without_a_window_nothing_is_asked_or_installed(packages, application, torch_extension, packaging, change):
+    vars(application).update(change)
+    with pytest.raises(InputError, match=r"monai.*install=True"):
+        dependencies.ensure_dependencies("CardiacSeg")
+    assert not application.asked and not torch_extension and not packaging
+
+
+def test_headless_flag_installs_without_questions(packages, application, torch_extension, packaging):
+    application.window = None
+    dependencies.ensure_dependencies("CardiacSeg", install=True)
+    assert torch_extension[0]["askConfirmation"] is False
+    assert not packaging[0][2]["prompt_install"] and not packaging[0][2]["prompt_restart"]
+    assert packaging[0][2]["skip_in_testing"] is False
+
+
+def test_outside_slicer_the_sentence_names_pip(packages):
+    with pytest.raises(InputError, match="install them with pip"):
+        dependencies.ensure_dependencies("CardiacSeg")
