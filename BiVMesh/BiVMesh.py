@@ -21,7 +21,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-DEFAULT_EDGE_LENGTH_MM = 2.2
+DEFAULT_EDGE_LENGTH_MM = 1.8
 DEFAULT_RV_WALL_MM = 3.0
 
 

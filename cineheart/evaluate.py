@@ -44,7 +44,7 @@ def markdown(result: dict, worst: list[Case]) -> str:
         f"{result['patients']} ACDC validation patients (005, 010, ..., 100), ED and ES; "
         f"mean foreground Dice **{result['mean_dice']:.4f}**. Written by `cineheart evaluate`.",
         "",
-        "| structure | phase | Dice mean | Dice worst | Hausdorff mm | 95 % Hausdorff mm | surface distance mm | missed |",
+        "| structure | phase | Dice mean | Dice worst | Hausdorff mm | 95 % Hausdorff mm | mean distance mm | missed |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in result["table"]:

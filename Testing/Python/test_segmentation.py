@@ -8,7 +8,7 @@ from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
 from CardiacSegLib import Segmenter, segment
-from CardiacSegLib.postprocess import clean_frame, largest_component
+from CardiacSegLib.postprocess import clean_frame, main_component
 from CardiacSegLib.preprocess import normalise, resampled_shape, sample_slices, with_neighbours
 
 
@@ -92,11 +92,18 @@ def test_clean_up_keeps_the_heart_and_its_apex(ring_labels):
     assert np.array_equal(clean_frame(dirty), ring_labels)
 
 
+def test_what_lies_in_few_slices_is_no_ventricle(ring_labels):
+    dirty = ring_labels.copy()
+    dirty[0:2, 50:64, :60] = 1
+    assert (dirty == 1).sum() > 2 * (ring_labels == 1).sum() / 3
+    assert not clean_frame(dirty)[0:2, 58:64, :40].any()
+
+
 def test_slices_are_connected_by_overlap_only():
     mask = np.zeros((3, 10, 10), bool)
     mask[0, 2:6, 2:6] = True
     mask[1, 6:8, 6:8] = True
-    kept = largest_component(mask)
+    kept = main_component(mask)
     assert kept[0].sum() == 16 and not kept[1].any()
 
 
