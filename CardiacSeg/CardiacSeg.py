@@ -221,9 +221,7 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         cine = cine_from_node(volumeNode)
         if frames is FrameChoice.SHOWN and cine.n_frames > 1:
             shown = sequence_of(volumeNode)[0].GetSelectedItemNumber()
-            cine = cine.with_changes(
-                frames=cine.frames[shown : shown + 1], times_ms=cine.times_ms[shown : shown + 1]
-            )
+            cine = cine.with_changes(frames=cine.frames[shown : shown + 1], times_ms=cine.times_ms[shown : shown + 1])
         return JobRequest("CardiacSegLib", "segment", {"cine": cine}, {"bundle": bundle, "device": device})
 
     def addResult(self, volumeNode, labels, name: str = "") -> SegmentationResult:

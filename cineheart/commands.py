@@ -70,9 +70,7 @@ def _frame_number(text: str, count: int) -> int:
     return number
 
 
-def make_phantom_study(
-    output: Path, seed: int, small: bool, dicom: bool, progress: Progress
-) -> dict[str, object]:
+def make_phantom_study(output: Path, seed: int, small: bool, dicom: bool, progress: Progress) -> dict[str, object]:
     """``cineheart phantom``."""
     from CardiacLib.phantom import PhantomOptions, make_phantom, write_phantom
 
@@ -88,9 +86,7 @@ def make_phantom_study(
     }
 
 
-def train_bundle(
-    bundle: str, data: Path, output: Path, epochs: int | None, device: str, progress: Progress
-) -> Path:
+def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, device: str, progress: Progress) -> Path:
     """``cineheart train``: what ``python -m monai.bundle run`` on the bundle's train.json does, with progress."""
     import monai
 

@@ -113,4 +113,3 @@ def write_all(result: StudyResult, folder: Path, scene: bool, clock: _Clock, pro
         write_report(result, folder / "report.html")
     write_study_summary(result, folder / "study.json")
     progress(1.0, "done")
-

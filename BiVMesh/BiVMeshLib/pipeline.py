@@ -63,7 +63,12 @@ def build_mesh(
         if not problems:
             progress(1.0, "Mesh done")
             return BiVMesh(
-                mesh.nodes, mesh.tets, mesh.regions, mesh.triangles, mesh.patches, mesh.quality,
+                mesh.nodes,
+                mesh.tets,
+                mesh.regions,
+                mesh.triangles,
+                mesh.patches,
+                mesh.quality,
                 (*notes, *mesh.notes),
             )
         notes.append(f"With an edge length of {edge:.2f} mm the mesh failed: {'; '.join(problems)}. It was refined.")

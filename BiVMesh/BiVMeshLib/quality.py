@@ -97,9 +97,7 @@ def _topology_of(mesh: BiVMesh) -> dict[str, object]:
         ends = np.unique(np.sort(mesh.tets[:, EDGES].reshape(-1, 2), axis=1), axis=0)
         one, two = on["EPI"] & ~on["BASE"], on["ENDO_RV"] & ~on["BASE"]
         through = int(((one[ends[:, 0]] & two[ends[:, 1]]) | (two[ends[:, 0]] & one[ends[:, 1]])).sum())
-    shared = sum(
-        int((on[a] & on[b]).sum()) for n, a in enumerate(walls) for b in walls[n + 1 :]
-    )
+    shared = sum(int((on[a] & on[b]).sum()) for n, a in enumerate(walls) for b in walls[n + 1 :])
     return {
         "open_edges": defects.open_edges,
         "nonmanifold_edges": defects.nonmanifold_edges,

@@ -95,4 +95,3 @@ def component_count(triangles: np.ndarray) -> int:
     rows, columns = np.concatenate([local[:, 0], local[:, 1]]), np.concatenate([local[:, 1], local[:, 2]])
     graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(len(vertices),) * 2)
     return int(connected_components(graph, directed=False)[0])
-

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+SQUARE_TOLERANCE = 1e-3
+"""Entries of D^T D - 1 above this count as axes that are not perpendicular; float32 headers stay below 1e-6."""
+
 
 def matrix_from(origin, direction, spacing) -> np.ndarray:
     """4x4 index-to-LPS matrix from origin (3,), direction cosines as columns (3, 3) and spacing (3,) mm."""
@@ -54,6 +57,15 @@ def orthonormality_error(direction) -> float:
     """Largest absolute entry of D^T D - 1 for a (3, 3) direction matrix."""
     d = np.asarray(direction, float).reshape(3, 3)
     return float(np.abs(d.T @ d - np.eye(3)).max())
+
+
+def with_square_axes(matrix: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The (4, 4) matrix with the nearest orthonormal directions, and a note if its own were not orthonormal."""
+    direction = direction_of(matrix)
+    error = orthonormality_error(direction)
+    note = f"direction cosines were not orthonormal (by {error:.2g}): the nearest orthonormal frame is used"
+    square = matrix_from(matrix[:3, 3], nearest_orthonormal(direction), spacing_of(matrix))
+    return square, (note,) if error > SQUARE_TOLERANCE else ()
 
 
 def to_sitk(array: np.ndarray, matrix: np.ndarray):

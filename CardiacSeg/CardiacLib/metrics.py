@@ -61,6 +61,4 @@ def agreement(measured, true) -> Agreement:
     """Agreement of two equally long series, at least three values each."""
     measured, true = np.asarray(measured, float), np.asarray(true, float)
     difference = measured - true
-    return Agreement(
-        float(np.corrcoef(measured, true)[0, 1]), float(difference.mean()), float(difference.std(ddof=1))
-    )
+    return Agreement(float(np.corrcoef(measured, true)[0, 1]), float(difference.mean()), float(difference.std(ddof=1)))

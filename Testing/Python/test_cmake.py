@@ -47,9 +47,7 @@ def present_files(folder: Path, names: tuple[str, ...]) -> list[str]:
 def test_lists_are_the_tree(folder, prefix, names):
     listed, present = listed_files(folder, prefix), present_files(folder, names)
     missing, superfluous = sorted(set(present) - set(listed)), sorted(set(listed) - set(present))
-    assert not missing and not superfluous, (
-        f"{folder / 'CMakeLists.txt'}\nadd:    {missing}\nremove: {superfluous}"
-    )
+    assert not missing and not superfluous, f"{folder / 'CMakeLists.txt'}\nadd:    {missing}\nremove: {superfluous}"
     assert len(listed) == len(set(listed)), "an entry is listed twice"
 
 
@@ -98,7 +96,11 @@ def run_installed(installed: Path, code: str, *arguments: str) -> subprocess.Com
     environment = {**os.environ, "PYTHONPATH": str(installed), "QT_QPA_PLATFORM": "offscreen"}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        capture_output=True, text=True, env=environment, cwd=installed.parent, check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=installed.parent,
+        check=False,
     )
 
 
@@ -164,7 +166,10 @@ def test_run_script_works_from_the_source_tree():
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ended = subprocess.run(
         [sys.executable, str(script), "mesh", "does-not-exist.nii.gz", "-o", "unused"],
-        capture_output=True, text=True, env=environment, check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert ended.returncode == 2 and "does-not-exist.nii.gz" in ended.stdout + ended.stderr, ended.stderr
     assert not Path("unused").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+
 from CardiacLib.labels import structures
 from cineheart.cli import app
 

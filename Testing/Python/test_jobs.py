@@ -17,7 +17,7 @@ from CardiacLib.jobs import read_value, write_job, write_value
 from CardiacLib.labels import LabelMap
 from CardiacLib.landmarks import Landmarks
 
-WORKER = '''
+WORKER = """
 import os, subprocess, sys, time, logging
 from CardiacLib.errors import InputError
 from CardiacLib.jobs import run_worker
@@ -44,7 +44,7 @@ def hang(cine, progress):
     time.sleep(600)
 
 sys.exit(run_worker({f.__name__: f for f in (brighten, refuse, break_down, vanish, hang)}, sys.argv[1:]))
-'''
+"""
 
 
 @pytest.fixture
@@ -86,8 +86,15 @@ def assert_equal_fields(left, right) -> None:
 def test_every_value_type_survives_the_file(tmp_path, cine):
     labels = LabelMap(np.ones((2, 3, 4, 5), np.uint8), cine.ijk_to_lps, cine.times_ms, "labels")
     points = Landmarks(np.full((2, 10, 3), np.nan), np.array([0.0, 40.0]))
-    mesh = BiVMesh(np.eye(4, 3), np.arange(4)[None], np.array([11], np.int32), np.arange(3)[None],
-                   np.array([1], np.int32), {"tets": 1}, ("a note",))
+    mesh = BiVMesh(
+        np.eye(4, 3),
+        np.arange(4)[None],
+        np.array([11], np.int32),
+        np.arange(3)[None],
+        np.array([1], np.int32),
+        {"tets": 1},
+        ("a note",),
+    )
     for value in (cine, labels, points, mesh):
         path = tmp_path / "value.npz"
         write_value(path, value)
@@ -117,8 +124,9 @@ def test_done_job_writes_output_and_only_events_on_stdout(worker, tmp_path, cine
 def test_bad_input_is_one_sentence_and_exit_code_2(worker, tmp_path, cine):
     code, events, _ = run_job(worker, tmp_path, "refuse", cine)
     assert code == 2
-    assert events == [{"event": "error", "kind": "input", "traceback": "",
-                       "message": "x.nii: has no heart; give a cardiac image."}]
+    assert events == [
+        {"event": "error", "kind": "input", "traceback": "", "message": "x.nii: has no heart; give a cardiac image."}
+    ]
     assert not (tmp_path / "output.npz").exists()
 
 

@@ -8,6 +8,7 @@ from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
 from CardiacSegLib import Segmenter, segment
+from CardiacSegLib.infer import heart_window, label_frames
 from CardiacSegLib.postprocess import clean_frame, main_component
 from CardiacSegLib.preprocess import normalise, resampled_shape, sample_slices, with_neighbours
 
@@ -60,6 +61,29 @@ def test_wrong_weights_are_refused(random_bundle, tmp_path):
     torch.save({"some.weight": torch.zeros(3)}, copy / "models" / "model.pt")
     with pytest.raises(InputError, match="do not belong"):
         Segmenter(str(copy), "cpu")
+
+
+def test_the_window_holds_the_heart():
+    labels = np.zeros((2, 3, 200, 260), np.uint8)
+    labels[:, :, 40:90, 150:210] = 3
+    rows, columns = heart_window(labels, (1.0, 1.0), 1.25, 96)
+    assert rows.stop - rows.start == columns.stop - columns.start == 96
+    assert rows.start <= 40 / 1.25 and rows.stop >= 90 / 1.25
+    assert columns.start <= 150 / 1.25 and columns.stop >= 210 / 1.25
+    labels[:, :, 10:190, 60:250] = 3
+    rows, columns = heart_window(labels, (1.0, 1.0), 1.25, 96)
+    assert (rows.start, rows.stop) == (0, 160) and columns.stop - columns.start >= 190 / 1.25
+    assert heart_window(np.zeros_like(labels), (1.0, 1.0), 1.25, 96) is None
+
+
+def test_nothing_is_labelled_outside_the_window(random_bundle):
+    segmenter = Segmenter(str(random_bundle), "cpu")
+    images = normalise(made_cine(1, 3).frames)
+    window = (slice(16, 48), slice(20, 52))
+    labels = label_frames(images, (1.3, 1.6), segmenter.network, segmenter.pixel_mm, window=window)
+    rows, columns = np.nonzero(labels[0].any(0))
+    assert rows.min() >= 15 * 1.4 / 1.3 and rows.max() <= 48 * 1.4 / 1.3
+    assert columns.min() >= 19 * 1.4 / 1.6 and columns.max() <= 52 * 1.4 / 1.6
 
 
 def test_neighbours_beyond_the_ends_are_zero():
@@ -116,7 +140,6 @@ def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monke
     import SimpleITK as sitk
 
     from CardiacLib.geometry import to_sitk
-    from CardiacSegLib.infer import label_frames
 
     rng = np.random.default_rng(5)
     coarse = torch.from_numpy(rng.random((1, 5, 9, 11))).float()
@@ -136,6 +159,6 @@ def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monke
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "image_seg.nii.gz")))
     monkeypatch.setattr("CardiacSegLib.infer.supports_bfloat16", lambda device: False)
     segmenter = Segmenter(str(random_bundle), "cpu")
-    ours = label_frames(cine, segmenter.network, segmenter.pixel_mm)[0]
+    ours = label_frames(normalise(cine.frames), (1.3, 1.6), segmenter.network, segmenter.pixel_mm)[0]
     assert len(np.unique(ours)) > 1
     assert (ours == theirs).mean() > 0.999

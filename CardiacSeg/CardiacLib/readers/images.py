@@ -115,9 +115,7 @@ def _rate(raw: RawImage) -> dict[str, object]:
     return {"heart_rate_bpm": 60000.0 * (n - 1) / (span * n)} if span > 0 else {}
 
 
-def read_image_items(
-    paths: list[Path], progress: Progress = silent
-) -> tuple[list[Plane], list[Volume], list[str]]:
+def read_image_items(paths: list[Path], progress: Progress = silent) -> tuple[list[Plane], list[Volume], list[str]]:
     """Planes (one slice) and volumes (several slices) of image files, and what was left out.
 
     Files of one frame that lie in one folder on one grid and are named alike except for a number are the

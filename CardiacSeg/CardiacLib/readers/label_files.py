@@ -52,10 +52,14 @@ def _from_segments(raw: RawImage, path) -> np.ndarray:
     """(K, J, I) labels from the layers of a segmentation file."""
     labels = np.zeros(raw.array.shape[1:], np.uint8)
     for segment in raw.segments:
-        layer = int(segment.get("Layer", 0))
+        try:
+            layer, value = int(segment.get("Layer", 0)), int(segment.get("LabelValue", 1))
+        except ValueError as error:
+            name = segment.get("Name")
+            raise InputError(f"{path}: the header of segment '{name}' is damaged; export the file again.") from error
         if layer >= len(raw.array):
             raise InputError(f"{path}: segment '{segment.get('Name')}' lies on layer {layer}, which the file lacks.")
-        mask = raw.array[layer] == int(segment.get("LabelValue", 1))
+        mask = raw.array[layer] == value
         labels[mask] = _label_of(segment, path)
     return labels
 
