@@ -44,7 +44,7 @@ def short_axis_trainer(
         window: side of the training windows in pixels.
     """
     stacks = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas).to(device)
-    held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).to(device)
+    held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).round_hearts(window).to(device)
     batches = SliceBatches(stacks, batch_size, window, augmentation, seed)
     return Trainer(
         network=network.to(device),

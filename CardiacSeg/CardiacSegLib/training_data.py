@@ -58,6 +58,28 @@ class SliceStacks:
             last=torch.repeat_interleave(ends - 1, counts),
         )
 
+    def round_hearts(self, size: int) -> "SliceStacks":
+        """The same stacks in a window of ``size`` pixels round each heart, as inference sees them."""
+        offsets = (self.heart_centres() - size / 2).round().long().clamp(0, self.images.shape[-1] - size).tolist()
+        images, labels = (
+            torch.stack([a[r : r + size, c : c + size] for a, (r, c) in zip(arrays, offsets, strict=True)])
+            for arrays in (self.images, self.labels)
+        )
+        return SliceStacks(images, labels, self.first, self.last)
+
+    def heart_centres(self) -> torch.Tensor:
+        """(N, 2) row and column of the heart in each slice's stack."""
+        size = self.labels.shape[-1]
+        heart = (self.labels > 0).cpu().numpy()
+        centres = np.full((len(heart), 2), (size - 1) / 2, np.float32)
+        first = self.first.cpu().numpy()
+        for start in np.unique(first):
+            members = first == start
+            rows, columns = np.nonzero(heart[members].any(0))
+            if rows.size:
+                centres[members] = rows.mean(), columns.mean()
+        return torch.from_numpy(centres).to(self.labels.device)
+
     def to(self, device) -> "SliceStacks":
         """The same arrays on another device."""
         return SliceStacks(self.images.to(device), self.labels.to(device), self.first.to(device), self.last.to(device))
@@ -107,7 +129,7 @@ class SliceBatches:
         self.stacks, self.batch, self.window, self.augmentation = stacks, batch, window, augmentation
         self.device = stacks.images.device
         self.generator = torch.Generator(self.device).manual_seed(seed)
-        self.centres = self._heart_centres()
+        self.centres = stacks.heart_centres()
 
     def __len__(self) -> int:
         return len(self.stacks.images) // self.batch
@@ -154,16 +176,3 @@ class SliceBatches:
 
     def _chance(self, n: int, probability: float) -> torch.Tensor:
         return torch.rand(n, device=self.device, generator=self.generator) < probability
-
-    def _heart_centres(self) -> torch.Tensor:
-        """(N, 2) row and column of the heart in each slice's stack."""
-        size = self.stacks.labels.shape[-1]
-        heart = (self.stacks.labels > 0).cpu().numpy()
-        centres = np.full((len(heart), 2), (size - 1) / 2, np.float32)
-        first = self.stacks.first.cpu().numpy()
-        for start in np.unique(first):
-            members = first == start
-            rows, columns = np.nonzero(heart[members].any(0))
-            if rows.size:
-                centres[members] = rows.mean(), columns.mean()
-        return torch.from_numpy(centres).to(self.device)

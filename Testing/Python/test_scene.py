@@ -198,7 +198,9 @@ def test_a_broken_scene_file_is_one_sentence(tmp_path):
     from CardiacLib.mrml.scenes import load_scene
 
     (tmp_path / "broken.mrb").write_bytes(b"PK no scene")
+    folder = Path.cwd()
     with private_scene(), pytest.raises(InputError, match=r"broken\.mrb: not a readable MRML scene bundle"):
         load_scene(tmp_path / "broken.mrb")
+    assert Path.cwd() == folder
     with pytest.raises(InputError, match="no such file"):
         load_scene(tmp_path / "none.mrb")

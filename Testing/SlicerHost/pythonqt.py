@@ -1,5 +1,6 @@
 """The modules ``qt`` and ``ctk``: PySide6 used the way PythonQt is used."""
 
+import contextlib
 import inspect
 import re
 import sys
@@ -16,9 +17,22 @@ def enable_true_property(*module_names: str) -> None:
     """Let the named Python modules use Qt properties as attributes."""
     switch = types.ModuleType("_true_property_switch")
     sys.modules[switch.__name__] = switch
-    exec("from __feature__ import true_property", switch.__dict__)  # PySide6 reads the caller's __name__
+    with _plain_modules_only():
+        exec("from __feature__ import true_property", switch.__dict__)  # PySide6 reads the caller's __name__
     for name in module_names:
         shiboken_feature.pyside_feature_dict[name] = TRUE_PROPERTY
+
+
+@contextlib.contextmanager
+def _plain_modules_only():
+    """Hide lazy pseudo-modules (torch.classes raises on unknown attributes): PySide6 inspects all of sys.modules."""
+    hidden = {name: module for name, module in sys.modules.items() if type(module).__module__.startswith("torch.")}
+    for name in hidden:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        sys.modules.update(hidden)
 
 
 def disable_true_property(*module_names: str) -> None:

@@ -1,5 +1,8 @@
 """Scene files."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError
@@ -19,7 +22,7 @@ def save_scene(path: str | Path) -> None:
     if path.suffix != ".mrb":
         raise InputError(f"{path}: a scene with its data must be named .mrb.")
     plain_host()
-    with quiet() as said:
+    with quiet() as said, _same_folder():
         written = slicer.mrmlScene.WriteToMRB(str(path))
     if not written:
         raise OSError(f"{path}: the scene could not be written. {said()}")
@@ -37,7 +40,17 @@ def load_scene(path: str | Path) -> None:
     if not path.is_file():
         raise InputError(f"{path}: no such file.")
     plain_host()
-    with quiet() as said:
+    with quiet() as said, _same_folder():
         read = slicer.mrmlScene.ReadFromMRB(str(path), True)
     if not read:
         raise InputError(f"{path}: not a readable MRML scene bundle. {said()}")
+
+
+@contextmanager
+def _same_folder() -> Iterator[None]:
+    """MRML changes the working directory to its temporary folder and, when it fails, does not come back."""
+    folder = os.getcwd()
+    try:
+        yield
+    finally:
+        os.chdir(folder)
