@@ -83,7 +83,7 @@ def segment(
     output: Output,
     bundle: Bundle = "cineheart_sax",
     device: Device = "auto",
-    frames: Annotated[str, typer.Option(help="all, or one frame number counted from 0.")] = "all",
+    frames: Annotated[str, typer.Option(help="all; ed, es or ed,es; or one frame number from 0.")] = "all",
     scene: Scene = True,
     as_json: Json = False,
 ) -> int:
@@ -191,17 +191,15 @@ def _views(pairs: list[str] | None) -> dict[str, str]:
 
 
 def _study_facts(result) -> dict[str, object]:
+    from .commands import rounded
+
     function = result.function
     names = ("lv_edv_ml", "lv_esv_ml", "lv_ef_percent", "lv_mass_g", "rv_edv_ml", "rv_esv_ml", "rv_ef_percent")
     facts = {"views": list(result.study.cines), "ed": function.ed, "es": function.es}
-    facts |= {name: _round(getattr(function, name)) for name in names}
+    facts |= {name: rounded(getattr(function, name)) for name in names}
     if result.mesh is not None:
         facts["tetrahedra"] = len(result.mesh.tets)
     return facts | {"seconds": {k: round(v, 1) for k, v in result.seconds.items()}}
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The smaller commands, each one function: read, work, write atomically, return the facts to show."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,33 +18,38 @@ from CardiacSegLib.function import end_frames
 
 from .outputs import require_scene_support, write_mesh, write_segmentation
 
+PHASES = ("ed", "es")
+
 
 def segment_image(
     image: Path, output: Path, bundle: str, device: str, frames: str, scene: bool, progress: Progress
 ) -> dict[str, object]:
-    """``cineheart segment``."""
-    cine = choose_frames(read_image(image), frames)
-    if cine.n_frames > 1 and scene:
+    """``cineheart segment``. ED and ES are known once all frames are labelled, a numbered frame is labelled alone."""
+    cine = read_image(image)
+    phases = [phase for phase in frames.split(",") if phase in PHASES]
+    if len(phases) != len(frames.split(",")) and frames != "all":
+        cine = one_frame(cine, frame_number(frames, cine.n_frames))
+    if (cine.n_frames if not phases else len(phases)) > 1 and scene:
         require_scene_support()
     labels = Segmenter(bundle, device)(cine, part(progress, 0.1, 0.9))
     function = measure(labels, cine.patient.get("heart_rate_bpm"))
+    if phases:
+        chosen = sorted({getattr(function, phase) for phase in phases})
+        labels = replace(labels, labels=labels.labels[chosen], times_ms=labels.times_ms[chosen])
     with atomic_directory(output) as folder:
         write_segmentation(labels, function, folder, scene)
     return {
-        "frames": cine.n_frames,
+        "frames": len(labels.labels),
         "slices": cine.n_slices,
-        "lv_edv_ml": _rounded(function.lv_edv_ml),
-        "lv_esv_ml": _rounded(function.lv_esv_ml),
-        "lv_ef_percent": _rounded(function.lv_ef_percent),
-        "lv_mass_g": _rounded(function.lv_mass_g),
+        "lv_edv_ml": rounded(function.lv_edv_ml),
+        "lv_esv_ml": rounded(function.lv_esv_ml),
+        "lv_ef_percent": rounded(function.lv_ef_percent),
+        "lv_mass_g": rounded(function.lv_mass_g),
     }
 
 
-def choose_frames(cine: Cine, frames: str) -> Cine:
-    """All frames, or the one whose number (from 0) ``frames`` is."""
-    if frames == "all":
-        return cine
-    number = _frame_number(frames, cine.n_frames)
+def one_frame(cine: Cine, number: int) -> Cine:
+    """The cine of one frame alone."""
     return cine.with_changes(frames=cine.frames[number : number + 1], times_ms=cine.times_ms[number : number + 1])
 
 
@@ -53,18 +59,19 @@ def mesh_labels(
     """``cineheart mesh``."""
     labels = read_labels(path)
     ed, es = end_frames(labels.volume_ml(LV))
-    number = {"ed": ed, "es": es}[frame] if frame in ("ed", "es") else _frame_number(frame, len(labels.labels))
+    number = {"ed": ed, "es": es}[frame] if frame in PHASES else frame_number(frame, len(labels.labels))
     mesh = build_mesh(labels.labels[number], labels.ijk_to_lps, options, part(progress, 0.0, 0.95))
     with atomic_directory(output) as folder:
         write_mesh(mesh, folder)
     return {"frame": number, "nodes": len(mesh.nodes), "tetrahedra": len(mesh.tets)} | mesh.quality, mesh.notes
 
 
-def _frame_number(text: str, count: int) -> int:
+def frame_number(text: str, count: int) -> int:
+    """The frame that ``text`` names, counted from 0, of ``count`` frames; InputError if it is none."""
     try:
         number = int(text)
     except ValueError as error:
-        raise InputError(f"--frame(s) {text}: is no frame number.") from error
+        raise InputError(f"--frame(s) {text}: is neither a phase (ed, es) nor a frame number.") from error
     if not 0 <= number < count:
         raise InputError(f"--frame(s) {number}: the image has frames 0 to {count - 1}.")
     return number
@@ -80,9 +87,9 @@ def make_phantom_study(output: Path, seed: int, small: bool, dicom: bool, progre
     function = measure(phantom.labels)
     return {
         "frames": len(phantom.labels.labels),
-        "true_lv_edv_ml": _rounded(float(np.max(phantom.volumes["lv"]))),
-        "true_lv_esv_ml": _rounded(float(np.min(phantom.volumes["lv"]))),
-        "label_lv_ef_percent": _rounded(function.lv_ef_percent),
+        "true_lv_edv_ml": rounded(float(np.max(phantom.volumes["lv"]))),
+        "true_lv_esv_ml": rounded(float(np.min(phantom.volumes["lv"]))),
+        "label_lv_ef_percent": rounded(function.lv_ef_percent),
     }
 
 
@@ -118,5 +125,6 @@ def describe_bundles() -> dict[str, object]:
     return found
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """One decimal, for people."""
     return None if value is None else round(value, 1)

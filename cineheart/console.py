@@ -38,7 +38,7 @@ class Console:
             return
         table = Table(title=self.title, show_header=False)
         for name, value in facts.items():
-            table.add_row(name.replace("_", " "), _text(value))
+            table.add_row(name, _text(value))
         RichConsole(highlight=False).print(table)
         for note in notes:
             self.rich.print(f"Note: {note}", markup=False)

@@ -58,7 +58,9 @@ class Segmenter:
         if cine.view not in ("sax", "other"):
             raise InputError(f"{cine.source}: is a {cine.view} view; the network labels short-axis stacks only.")
         images = normalise(cine.frames)
-        spacing = (cine.spacing[1], cine.spacing[0])
+        # DICOM and NIfTI round the same spacing differently, and the same study must give the same voxels. Thirds of
+        # a step, because no spacing that occurs (350/256, 1.4, ...) lies near such a limit.
+        spacing = tuple((np.floor(cine.spacing[[1, 0]] * 1e4 + 1 / 3) / 1e4).tolist())
         chosen = np.unique(np.linspace(0, cine.n_frames - 1, SCOUT_FRAMES).round().astype(int))
         scout = label_frames(images[chosen], spacing, self.network, self.pixel_mm, part(progress, 0.0, 0.2))
         window = heart_window(scout, spacing, self.pixel_mm, self.window)

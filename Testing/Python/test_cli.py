@@ -9,6 +9,7 @@ from dicom_factory import oblique_matrix, write_planes
 from CardiacLib.cine import Cine
 from CardiacLib.geometry import matrix_from
 from CardiacLib.labels import LabelMap
+from CardiacLib.readers import read_labels
 from CardiacLib.writers import write_cine, write_labels
 from cineheart.cli import main
 
@@ -128,6 +129,9 @@ def test_segment_writes_the_contract(tmp_path, random_bundle, capsys, read_json)
     assert json.loads(capsys.readouterr().out)["frames"] == 3
     names = {"labels.nii.gz", "segmentation.seq.mrb", "measurements.json", "measurements.csv"}
     assert {p.name for p in out.iterdir()} == names
+    assert len(read_json(out / "measurements.json")["lv_ml"]) == 3
+    assert main([*arguments, "--frames", "ed,es"]) == 0
+    assert read_labels(out / "labels.nii.gz").labels.shape[0] <= 2
     assert len(read_json(out / "measurements.json")["lv_ml"]) == 3
     assert main([*arguments, "--frames", "1"]) == 0
     assert (out / "segmentation.seg.nrrd").is_file()

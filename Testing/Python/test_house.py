@@ -71,3 +71,14 @@ def test_importing_the_libraries_loads_nothing_heavy():
     command = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_every_package_is_in_the_wheel():
+    listed = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("packages = [", 1)[1].split("]", 1)[0]
+    folders = {path.parent for _, path in SOURCES}
+    names = {".".join((name, *f.relative_to(PACKAGES[name]).parts)) for name, f in _owned(folders)}
+    assert names | {"CardiacLib.Resources"} == set(listed.replace('"', "").replace(",", " ").split())
+
+
+def _owned(folders):
+    return [(name, f) for f in folders for name, root in PACKAGES.items() if f.is_relative_to(root)]

@@ -1,0 +1,118 @@
+"""The shipped network and the main job with it, on the phantom and, where there is one, on a real study."""
+
+import json
+
+import numpy as np
+import pytest
+
+from CardiacLib.bundles import bundle_path
+from CardiacLib.cine import Cine
+from CardiacLib.errors import Cancelled
+from CardiacLib.labels import LV, MYO, RV
+from CardiacLib.metrics import dice
+from CardiacLib.phantom import write_phantom
+from CardiacLib.readers import read_study
+from CardiacSegLib import Segmenter, measure
+from cineheart.cli import main
+from cineheart.pipeline import RunOptions, run_study
+
+VIEWS = {"sax", "2ch", "3ch", "4ch"}
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return Segmenter("cineheart_sax", "cpu")
+
+
+@pytest.fixture(scope="module")
+def found(segmenter, phantom):
+    return segmenter(phantom.cines["sax"])
+
+
+@pytest.fixture(scope="module")
+def study(phantom, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantom") / "study"
+    write_phantom(phantom, folder)
+    return folder
+
+
+def test_the_weights_are_small_half_precision():
+    import torch
+
+    path = bundle_path("cineheart_sax") / "models" / "model.pt"
+    assert path.stat().st_size < 10e6
+    assert {v.dtype for v in torch.load(path, weights_only=True).values()} == {torch.float16}
+
+
+def test_phantom_is_labelled(found, phantom):
+    ed = phantom.ed
+    scores = {label: dice(found.labels[ed] == label, phantom.labels.labels[ed] == label) for label in (LV, MYO, RV)}
+    assert scores[LV] > 0.90 and scores[MYO] > 0.70 and scores[RV] > 0.80
+    function = measure(found)
+    assert function.ed in (0, 1, len(found.labels) - 1)
+    assert abs(function.es - phantom.es) <= 1
+
+
+@pytest.mark.parametrize("turn", ["rotate", "flip", "reverse slices", "darker"])
+def test_labels_follow_the_image(segmenter, phantom, found, turn):
+    cine = phantom.cines["sax"]
+    frames, labels = cine.frames[:1], found.labels[:1]
+    if turn == "rotate":
+        frames, labels = np.rot90(frames, axes=(2, 3)), np.rot90(labels, axes=(2, 3))
+    elif turn == "flip":
+        frames, labels = frames[..., ::-1], labels[..., ::-1]
+    elif turn == "reverse slices":
+        frames, labels = frames[:, ::-1], labels[:, ::-1]
+    else:
+        frames = frames**1.3
+    turned = segmenter(Cine(np.ascontiguousarray(frames), cine.ijk_to_lps, cine.times_ms[:1], "sax"))
+    assert dice(turned.labels == LV, labels == LV) > 0.93
+    assert dice(turned.labels > 0, labels > 0) > 0.90
+
+
+def test_run_writes_the_contract(study, tmp_path, capsys, read_json):
+    out = tmp_path / "result"
+    assert main(["run", str(study), "-o", str(out), "--edge-length", "2.5", "--device", "cpu", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert set(facts["views"]) == VIEWS and facts["tetrahedra"] > 10000
+    written = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
+    assert written == {
+        "mesh/mesh.vtu",
+        "mesh/quality.json",
+        "mesh/surface.vtp",
+        "report.html",
+        "scene.mrb",
+        "segmentation/labels.nii.gz",
+        "segmentation/measurements.csv",
+        "segmentation/measurements.json",
+        "segmentation/segmentation.seq.mrb",
+        "study.json",
+    }
+    quality = read_json(out / "mesh" / "quality.json")
+    assert (quality["open_edges"], quality["nonmanifold_edges"], quality["nonmanifold_vertices"]) == (0, 0, 0)
+    assert quality["euler"] == 2 and quality["inverted_tets"] == 0
+    assert "http" not in (out / "report.html").read_text(encoding="utf-8").replace("https://doi.org", "")
+    assert set(read_json(out / "study.json")["views"]) == VIEWS
+
+
+def test_a_cancelled_run_leaves_nothing(study, tmp_path):
+    def stop(fraction, message):
+        if fraction > 0.3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run_study(study, tmp_path / "result", RunOptions(device="cpu"), stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dicom_and_nifti_of_a_real_study_give_the_same_labels(data, segmenter):
+    labels = []
+    for kind in ("dicom", "nifti"):
+        study = read_study(data / "study" / kind)
+        assert set(study.cines) == VIEWS
+        sax = study.cines["sax"]
+        assert sax.frames.shape[:2] == (25, 6)
+        labels.append(segmenter(sax))
+    assert np.array_equal(labels[0].labels, labels[1].labels)
+    assert np.allclose(labels[0].ijk_to_lps, labels[1].ijk_to_lps, atol=1e-3)
+    assert 40 < measure(labels[0]).lv_ef_percent < 80
