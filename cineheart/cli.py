@@ -134,7 +134,9 @@ def phantom(
 def train(
     bundle: Annotated[str, typer.Argument(help="Bundle to train.")],
     data: Annotated[Path, typer.Option(help="Folder with the training data.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoints and log.")] = Path("runs"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="For the trained bundle, checkpoints and log.")] = Path(
+        "runs"
+    ),
     epochs: Annotated[int | None, typer.Option(help="Instead of the bundle's own number.")] = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -143,8 +145,8 @@ def train(
     from .commands import train_bundle
 
     with Console("cineheart train", as_json) as console:
-        weights = train_bundle(bundle, data, output, epochs, device, console.progress)
-        console.finish({"weights": str(weights)})
+        folder = train_bundle(bundle, data, output, epochs, device, console.progress)
+        console.finish({"bundle": str(folder)})
     return 0
 
 

@@ -1,5 +1,6 @@
 """The smaller commands, each one function: read, work, write atomically, return the facts to show."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,14 +95,25 @@ def make_phantom_study(output: Path, seed: int, small: bool, dicom: bool, progre
 
 
 def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, device: str, progress: Progress) -> Path:
-    """``cineheart train``: what ``python -m monai.bundle run`` on the bundle's train.json does, with progress."""
+    """``cineheart train``: train a copy of the bundle in ``output`` and return the copy's folder.
+
+    Does what ``python -m monai.bundle run`` on the bundle's train.json does, with progress. The shipped bundle stays
+    as it is; the copy can be used wherever a bundle is asked for.
+    """
     import monai
 
     from CardiacLib.device import choose_device
     from CardiacSegLib.training import train
 
-    folder = bundle_path(bundle)
-    overrides = {"dataset_dir": str(data), "output_dir": str(output / folder.name), "device": choose_device(device)}
+    source = bundle_path(bundle)
+    folder = output / source.name
+    for part_of_bundle in ("configs", "docs"):
+        shutil.copytree(source / part_of_bundle, folder / part_of_bundle, dirs_exist_ok=True)
+    overrides = {
+        "dataset_dir": str(data),
+        "output_dir": str(folder / "training"),
+        "device": choose_device(device),
+    }
     if epochs is not None:
         overrides["epochs"] = epochs
     parser = read_config(folder, "train", **overrides)
@@ -112,7 +124,8 @@ def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, devi
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
         raise
-    return train(trainer, folder, progress)
+    train(trainer, folder, progress)
+    return folder
 
 
 def describe_bundles() -> dict[str, object]:

@@ -50,14 +50,18 @@ def markdown(result: dict, worst: list[Case]) -> str:
     for row in result["table"]:
         lines.append(
             f"| {row['structure']} | {row['phase']} | {row['dice']:.3f} | {row['worst_dice']:.3f} "
-            f"({row['worst_patient']}) | {row['hausdorff_mm']:.1f} | {row['hausdorff95_mm']:.1f} "
-            f"| {row['mean_surface_distance_mm']:.2f} | {row['missed']} |"
+            f"({row['worst_patient']}) | {_number(row['hausdorff_mm'], 1)} | {_number(row['hausdorff95_mm'], 1)} "
+            f"| {_number(row['mean_surface_distance_mm'], 2)} | {row['missed']} |"
         )
     lines += ["", "| ejection fraction | r | bias, points | SD, points |", "|---|---|---|---|"]
     for name, values in result["ejection_fraction"].items():
-        lines.append(f"| {name} | {values['r']:.3f} | {values['bias']:+.1f} | {values['sd']:.1f} |")
+        lines.append(f"| {name} | {_number(values['r'], 3)} | {values['bias']:+.1f} | {values['sd']:.1f} |")
     names = ", ".join(f"{case.rows[0].patient} ({case.rows[0].group}, {case.mean_dice:.3f})" for case in worst)
     return "\n".join([*lines, "", f"Worst cases by mean Dice: {names}.", ""])
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def write_model_card(path: Path, text: str) -> None:

@@ -54,8 +54,9 @@ def check_labels(labels_kji: np.ndarray, ijk_to_lps: np.ndarray) -> LabelStack:
     labels, matrix = _validated(labels_kji, ijk_to_lps)
     notes: list[str] = []
     labels, matrix = _apex_first(labels, matrix, notes)
-    labels = _without_islands(labels, notes)
-    lv, lv_epi, rv = labels == LV, _filled_body(labels, notes), labels == RV
+    labels = _without_strays(_without_islands(labels, notes), notes)
+    lv, lv_epi = labels == LV, _filled_body(labels, notes)
+    rv = _filled_rv(labels == RV, lv_epi, notes)
     _require_slices(lv, rv)
     _require_margin(labels)
     if not rv.any():
@@ -83,9 +84,13 @@ def _validated(labels_kji, ijk_to_lps) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _apex_first(labels, matrix, notes) -> tuple[np.ndarray, np.ndarray]:
-    """Order slices so that the heart widens with k: sections through both ventricles taper to the apex."""
-    area = (labels > 0).sum((1, 2)).astype(float)
-    used = np.flatnonzero(area)
+    """Order slices so that the heart widens with k: sections through both ventricles taper to the apex.
+
+    Only the pools count, where there is LV pool: networks draw rings of myocardium round the atria and the aorta.
+    """
+    lv = (labels == LV).any((1, 2))
+    area = ((labels == LV) | (labels == RV)).sum((1, 2)).astype(float)
+    used = np.flatnonzero(lv)
     trend = np.polyfit(used, area[used] / area.max(), 1)[0] * len(used) if len(used) > 1 else 0.0
     if abs(trend) < 0.15:
         notes.append("The sections hardly taper, so the decision which end is the apex is uncertain.")
@@ -121,6 +126,39 @@ def _without_islands(labels, notes) -> np.ndarray:
         if count:
             notes.append(f"{NAMES[value]}: {count} voxels in separate pieces were removed.")
     return clean
+
+
+def _without_strays(labels, notes) -> np.ndarray:
+    """Drop sections that do not lie over their neighbour: going out from its largest section, a structure ends there.
+
+    Myocardium over the most basal LV pool is dropped too; it is no part of the ventricle's wall.
+    """
+    clean = labels.copy()
+    for value, parts in ((LV, (LV, MYO)), (RV, (RV,))):
+        mask = np.isin(labels, parts)
+        start = int((labels == value).sum((1, 2)).argmax())
+        for order in (range(start + 1, len(mask)), range(start - 1, -1, -1)):
+            last = mask[start]
+            for k in order:
+                if not (mask[k] & ndimage.binary_dilation(last, iterations=2)).any():
+                    clean[k][mask[k]] = 0
+                elif mask[k].any():
+                    last = mask[k]
+    top = int(np.flatnonzero((clean == LV).any((1, 2)))[-1])
+    clean[top + 1 :][clean[top + 1 :] == MYO] = 0
+    dropped = int(((labels > 0) & (clean == 0)).sum())
+    if dropped:
+        notes.append(f"{dropped} voxels in sections that do not continue the ventricles were removed.")
+    return clean
+
+
+def _filled_rv(rv, lv_epi, notes) -> np.ndarray:
+    """RV pool with holes filled: muscle that stands alone in a section is a papillary muscle, counted as pool."""
+    filled = np.stack([ndimage.binary_fill_holes(section) for section in rv]) & ~lv_epi
+    holes = int((filled & ~rv).sum())
+    if holes:
+        notes.append(f"RV pool: {holes} voxels of holes were filled.")
+    return filled | rv
 
 
 def _filled_body(labels, notes) -> np.ndarray:

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from .field import Field
 from .frame import HeartFrame
-from .interpolate import interpolate_structure, make_grid
+from .interpolate import Grid, interpolate_structure, make_grid
 from .labels_check import LabelStack
 from .options import MeshOptions
 
@@ -19,6 +19,8 @@ MARGIN = 9.0
 """mm of grid beyond the labels: RV wall, smoothing and one lattice cell fit in."""
 ABOVE = 12.0
 """mm of grid over the base, so that distances at the base do not see an end of the structure."""
+SHEET_RADIUS = 2.0
+"""Muscle inside a pool thinner than twice this (mm) becomes pool: no layer of good tetrahedra fits in it."""
 TIP_RADIUS = 1.5
 """Parts of the RV pool thinner than twice this (mm) are rounded off: the cusps at the insertions."""
 CLEFT_RADIUS = 4.0
@@ -52,7 +54,8 @@ def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Sh
     grid = make_grid(stack, frame, options.grid_mm, MARGIN + options.rv_wall_mm, ABOVE)
     h, sigma = grid.spacing, options.smoothing_mm
     solid = _solid(interpolate_structure(stack.lv, stack, frame, grid))
-    lv = _smoothed(distance(solid, h), h, sigma)
+    solid = _opened(_closed(distance(solid, h), h, SHEET_RADIUS), h)
+    lv = _half_ball(_smoothed(distance(_solid(solid), h), h, sigma), grid, options.min_lv_wall_mm)
     solid = _solid(interpolate_structure(stack.lv_epi, stack, frame, grid))
     lv_body = np.minimum(_smoothed(distance(solid, h), h, sigma), lv - options.min_lv_wall_mm)
     rv = _rv_pool(stack, frame, grid, lv, lv_body, options) if stack.has_rv else None
@@ -64,10 +67,12 @@ def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Sh
 def _rv_pool(stack, frame, grid, lv, lv_body, options) -> np.ndarray:
     """RV pool beside the LV: cut free of its body and of the septum, rounded, in one piece."""
     h = grid.spacing
-    values = np.maximum(interpolate_structure(stack.rv, stack, frame, grid), -lv_body)
+    values = interpolate_structure(stack.rv, stack, frame, grid)
+    values = np.maximum(_closed(distance(values, h), h, SHEET_RADIUS), -lv_body)
     values = np.maximum(values, options.min_septum_mm - lv)
     values = distance(_solid(_opened(values, h)), h)
-    return _solid(np.maximum(_smoothed(values, h, options.smoothing_mm), options.min_septum_mm - lv))
+    values = np.maximum(_smoothed(values, h, options.smoothing_mm), options.min_septum_mm - lv)
+    return _half_ball(_solid(values), grid, options.min_septum_mm)
 
 
 def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
@@ -83,7 +88,7 @@ def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
     if rv is not None:
         rv_distance = distance(np.minimum(rv, 50.0), h)
         outer = np.minimum(outer, rv_distance - wall)
-    outer = _smoothed(_closed(distance(_solid(outer), h), h), h, options.smoothing_mm)
+    outer = _smoothed(_closed(distance(_solid(outer), h), h, CLEFT_RADIUS), h, options.smoothing_mm)
     outer = np.minimum(outer, lv - options.min_lv_wall_mm)
     if rv is not None:
         outer = np.minimum(outer, rv_distance - wall)
@@ -146,6 +151,28 @@ def _opened(values: np.ndarray, spacing: float) -> np.ndarray:
     return np.maximum(values, distance(_solid(eroded), spacing) - np.float32(TIP_RADIUS))
 
 
-def _closed(values: np.ndarray, spacing: float) -> np.ndarray:
-    """Morphological closing by a ball of CLEFT_RADIUS, by two distance transforms."""
-    return np.minimum(values, distance(_solid(values - CLEFT_RADIUS), spacing) + np.float32(CLEFT_RADIUS))
+def _closed(values: np.ndarray, spacing: float, radius: float) -> np.ndarray:
+    """Morphological closing of a distance field by a ball, by two distance transforms."""
+    return np.minimum(values, distance(_solid(values - radius), spacing) + np.float32(radius))
+
+
+def _half_ball(values: np.ndarray, grid: Grid, clear: float) -> np.ndarray:
+    """A pool whose sections have no holes and that stands on the base with one piece.
+
+    Columns of muscle that stand in the pool become pool. A second horn of the pool that rises to the base ends
+    ``clear`` mm below it.
+    """
+    out, height = values.copy(), grid.axis(2)
+    for section in out:
+        inside = section < 0
+        holes = ndimage.binary_fill_holes(inside) & ~inside
+        section[holes] = -0.5 * grid.spacing
+    base = int(np.searchsorted(height, 0.0))
+    pieces, count = ndimage.label(out[base] < 0)
+    if count < 2:
+        return out
+    keep = 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    nearest = ndimage.distance_transform_edt(pieces == 0, return_distances=False, return_indices=True)
+    horn = pieces[tuple(nearest)] != keep
+    lid = (height + clear)[:, None, None].astype(np.float32)
+    return np.where(horn, np.maximum(out, lid), out)

@@ -50,9 +50,12 @@ def _surface(mask: np.ndarray) -> np.ndarray:
 
 
 class Agreement(NamedTuple):
-    """Pearson correlation, and bias and standard deviation of measured minus true (Bland and Altman 1986)."""
+    """Pearson correlation, and bias and standard deviation of measured minus true (Bland and Altman 1986).
 
-    r: float
+    The correlation is None where either series does not vary.
+    """
+
+    r: float | None
     bias: float
     sd: float
 
@@ -61,4 +64,6 @@ def agreement(measured, true) -> Agreement:
     """Agreement of two equally long series, at least three values each."""
     measured, true = np.asarray(measured, float), np.asarray(true, float)
     difference = measured - true
-    return Agreement(float(np.corrcoef(measured, true)[0, 1]), float(difference.mean()), float(difference.std(ddof=1)))
+    varies = measured.std() > 0 and true.std() > 0
+    r = float(np.corrcoef(measured, true)[0, 1]) if varies else None
+    return Agreement(r, float(difference.mean()), float(difference.std(ddof=1)))

@@ -117,7 +117,8 @@ def csv_rows(cases: list[Case]) -> list[dict[str, object]]:
     return [asdict(row) for case in cases for row in case.rows]
 
 
-def _mean(rows: list[Row], field: str) -> float:
-    """Mean over the rows where the structure was found at all; ``missed`` counts the others."""
+def _mean(rows: list[Row], field: str) -> float | None:
+    """Mean over the rows where the structure was found at all; ``missed`` counts the others. None if it never was."""
     values = np.array([getattr(row, field) for row in rows])
-    return float(values[np.isfinite(values)].mean())
+    found = values[np.isfinite(values)]
+    return float(found.mean()) if found.size else None

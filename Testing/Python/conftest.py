@@ -44,8 +44,7 @@ def random_bundle(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def ring_labels():
+def make_ring_labels() -> np.ndarray:
     """Uint8 (K, J, I) = (8, 64, 72): LV ring with an RV beside it, closed towards slice 0 (apex)."""
     rows, columns = np.mgrid[:64, :72]
     labels = np.zeros((8, 64, 72), np.uint8)
@@ -58,6 +57,12 @@ def ring_labels():
         labels[k][epi] = 2
         labels[k][endo] = 1
     return labels
+
+
+@pytest.fixture
+def ring_labels() -> np.ndarray:
+    """The labels of :func:`make_ring_labels`."""
+    return make_ring_labels()
 
 
 @pytest.fixture

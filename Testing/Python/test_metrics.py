@@ -50,3 +50,4 @@ def test_empty_masks():
 def test_agreement():
     found = agreement([51.0, 61.0, 71.0], [50.0, 60.0, 70.0])
     assert found.r == pytest.approx(1.0) and found.bias == pytest.approx(1.0) and found.sd == pytest.approx(0.0)
+    assert agreement([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]).r is None
