@@ -57,12 +57,14 @@ class Function:
 
 
 def end_frames(volume_ml: np.ndarray) -> tuple[int, int]:
-    """Frames of the largest and the smallest volume of a periodic (T,) curve, smoothed over three frames."""
-    if len(volume_ml) < 4:
-        smooth = volume_ml
-    else:
-        smooth = (np.roll(volume_ml, 1) + 2.0 * volume_ml + np.roll(volume_ml, -1)) / 4.0
-    return int(np.argmax(smooth)), int(np.argmin(smooth))
+    """Frames of the largest and the smallest volume of a periodic (T,) curve.
+
+    The curve smoothed over three frames tells the neighbourhood, so that a single outlier elsewhere is ignored; in
+    it the frame itself is that of the extreme volume.
+    """
+    smooth = (np.roll(volume_ml, 1) + 2.0 * volume_ml + np.roll(volume_ml, -1)) / 4.0
+    near_ed, near_es = ((np.arange(-1, 2) + extreme(smooth)) % len(volume_ml) for extreme in (np.argmax, np.argmin))
+    return int(near_ed[np.argmax(volume_ml[near_ed])]), int(near_es[np.argmin(volume_ml[near_es])])
 
 
 def measure(labels: LabelMap, heart_rate_bpm: float | None = None) -> Function:

@@ -46,6 +46,12 @@ def test_end_frames_are_periodic_and_ignore_single_outliers():
     assert end_frames(curve) == (0, 15)
 
 
+def test_few_frames_keep_their_extremes():
+    assert end_frames(np.array([140.0, 118.0, 80.0, 56.0, 90.0, 110.0, 128.0, 131.0])) == (0, 3)
+    assert end_frames(np.array([120.0, 60.0])) == (0, 1)
+    assert end_frames(np.array([100.0])) == (0, 0)
+
+
 def test_json_and_csv_rows_are_plain():
     import json
 
