@@ -73,7 +73,8 @@ def run(
     options = RunOptions(bundle, device, _views(view), _mesh_options(edge_length), scene)
     with Console("cineheart run", as_json) as console:
         result = run_study(study, output, options, console.progress)
-        console.finish(_study_facts(result) | {"output": str(output)}, result.notes)
+        notes = (*result.study.notes, *result.notes)
+        console.finish(_study_facts(result) | {"output": str(output)}, notes)
     return 0 if result.mesh is not None else 1
 
 
