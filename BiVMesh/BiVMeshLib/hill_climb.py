@@ -1,5 +1,7 @@
 """Hill climbing on the nodes of bad tets: small moves, kept if the worst tet at the node gets better.
 
+Where that stalls, the nodes around drift too, as long as their own tets stay good, and so make room.
+
 Every other move is random, the others lift the node off the opposite face of its worst tet.
 Nodes that move in one step share no tet, so each move is judged by itself. A fixed seed and a fixed number of
 steps make the result reproducible.
@@ -18,6 +20,10 @@ ENOUGH = 0.375
 """Quality (lesser of scaled Jacobian and sine of dihedral angle; 22 degrees) that a tet need not exceed."""
 DONE = 0.34
 """Worst quality (20 degrees) with which the climb ends."""
+PATIENCE, RISE = 15, 1e-4
+"""Rounds in which the worst quality rises by less than RISE before the nodes around the worst tets move too."""
+GIVE_UP = 80
+"""Rounds without such a rise after which the climb ends."""
 STRIDE = 0.35
 """Length scale of a random move, in mean edge lengths."""
 OFF_SURFACE = 0.05
@@ -29,12 +35,17 @@ def climb(mesh: Stuffed, myocardium: Field, seed: int = 0, rounds: int = 300, st
     rng = np.random.default_rng(seed)
     points = mesh.points.copy()
     quality = shape_quality(points, mesh.tets)
+    best, stalled = -np.inf, 0
     for _ in range(rounds):
-        if quality.min() >= DONE:
+        worst = float(quality.min())
+        best, stalled = (worst, 0) if worst > best + RISE else (best, stalled + 1)
+        if worst >= DONE or stalled > GIVE_UP:
             break
-        bad = quality < ENOUGH
+        bad = quality < (ENOUGH if stalled < PATIENCE else DONE)
         active = np.zeros(len(points), bool)
         active[mesh.tets[bad].ravel()] = True
+        if stalled >= PATIENCE:
+            active[mesh.tets[active[mesh.tets].any(1)].ravel()] = True
         near = np.flatnonzero(active[mesh.tets].any(1))
         nodes, local = np.unique(mesh.tets[near], return_inverse=True)
         patch = _Patch(points[nodes], local.reshape(-1, 4), active[nodes], mesh, nodes)
@@ -75,7 +86,7 @@ class _Patch:
         old, new = np.full(len(winners), np.inf), np.full(len(winners), np.inf)
         np.minimum.at(old, owner[touched], self.quality[touched])
         np.minimum.at(new, owner[touched], after)
-        better = new > old
+        better = (new > old) | (new >= ENOUGH)
         self.points[winners[better]] = trial[winners[better]]
         kept = better[owner[touched]]
         self.quality[touched[kept]] = after[kept]

@@ -83,15 +83,24 @@ def _validated(labels_kji, ijk_to_lps) -> tuple[np.ndarray, np.ndarray]:
     return labels, matrix
 
 
-def _apex_first(labels, matrix, notes) -> tuple[np.ndarray, np.ndarray]:
-    """Order slices so that the heart widens with k: sections through both ventricles taper to the apex.
+def _taper(labels) -> float:
+    """Share of the largest section by which the sections widen from the first to the last slice.
 
-    Only the pools count, where there is LV pool: networks draw rings of myocardium round the atria and the aorta.
+    Only the pools count: networks draw rings of myocardium round the atria and the aorta. The mean of two trends:
+    over the slices with LV pool, and over those with both pools, which a half slice at the base does not mislead.
     """
-    lv = (labels == LV).any((1, 2))
-    area = ((labels == LV) | (labels == RV)).sum((1, 2)).astype(float)
-    used = np.flatnonzero(lv)
-    trend = np.polyfit(used, area[used] / area.max(), 1)[0] * len(used) if len(used) > 1 else 0.0
+    lv, rv = (labels == LV).any((1, 2)), (labels == RV).any((1, 2))
+    area = ((labels == LV) | (labels == RV)).sum((1, 2)) / labels[0].size
+    trends = []
+    for used in (np.flatnonzero(lv), np.flatnonzero(lv & rv)):
+        if len(used) > 1:
+            trends.append(np.polyfit(used, area[used] / area[used].max(), 1)[0] * len(used))
+    return float(np.mean(trends)) if trends else 0.0
+
+
+def _apex_first(labels, matrix, notes) -> tuple[np.ndarray, np.ndarray]:
+    """Order slices so that the heart widens with k: sections through both ventricles taper to the apex."""
+    trend = _taper(labels)
     if abs(trend) < 0.15:
         notes.append("The sections hardly taper, so the decision which end is the apex is uncertain.")
     if trend >= 0:

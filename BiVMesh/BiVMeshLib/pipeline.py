@@ -1,5 +1,7 @@
 """One frame's labels to a mesh: check, shape, lattice, stuffing, optimisation, tags, gate."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from CardiacLib.bivmesh import BiVMesh
@@ -20,6 +22,8 @@ from .tags import patch_ids, region_ids
 from .topology import boundary_faces
 
 REFINE = 0.8
+STUCK_EDGES = 4.0
+"""Two attempts whose worst elements are nearer than this many edges failed at the same place."""
 
 
 def build_mesh(
@@ -31,7 +35,8 @@ def build_mesh(
     """Build the tagged tetrahedral mesh of one frame's biventricular myocardium.
 
     The base is a plane through the most basal slice in which myocardium surrounds the LV pool and the RV pool
-    is present. A mesh that fails the gate is built again on a lattice finer by 0.8.
+    is present. A mesh that fails the gate is built again on a lattice finer by 0.8, unless the last refinement did
+    not mend the same failure at the same place.
 
     Args:
         labels_kji: uint8 (K, J, I): 0 background, 1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall (optional;
@@ -54,28 +59,25 @@ def build_mesh(
     progress(0.03, "Interpolating the shape between slices")
     shape = make_shape(stack, frame, options)
     notes = list(stack.notes)
-    edge, problems = options.edge_length_mm, []
+    edge, last = options.edge_length_mm, None
     for attempt in range(options.refinements + 1):
         start = 1 - 0.85 * REFINE ** (2 * attempt)
         stage = part(progress, start, 1 - 0.85 * REFINE ** (2 * attempt + 2))
         mesh = _mesh_of(shape, stack, frame, edge, options, stage)
-        problems = quality.failures(mesh.quality, options)
-        if not problems:
+        failed = quality.gate(mesh, options)
+        if failed is None:
             progress(1.0, "Mesh done")
-            return BiVMesh(
-                mesh.nodes,
-                mesh.tets,
-                mesh.regions,
-                mesh.triangles,
-                mesh.patches,
-                mesh.quality,
-                (*notes, *mesh.notes),
-            )
-        notes.append(f"With an edge length of {edge:.2f} mm the mesh failed: {'; '.join(problems)}. It was refined.")
-        edge *= REFINE
+            return replace(mesh, notes=(*notes, *mesh.notes))
+        stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * edge)
+        if stuck or attempt == options.refinements:
+            break
+        notes.append(f"With an edge length of {edge:.2f} mm the mesh failed: {failed}. It was refined.")
+        edge, last = edge * REFINE, failed
+    x, y, z = failed.place
     raise quality.MeshError(
-        f"No mesh passed the quality gate in {options.refinements + 1} attempts "
-        f"(at {edge / REFINE:.2f} mm: {'; '.join(problems)}); check the labels or choose a smaller edge length."
+        f"No mesh passed the quality gate in {attempt + 1} attempts (at {edge:.2f} mm: {failed}); "
+        f"check the labels near LPS ({x:.0f}, {y:.0f}, {z:.0f}) mm, where the worst element lies"
+        + (", which a finer lattice did not mend." if stuck else ", or choose a smaller edge length.")
     )
 
 

@@ -1,5 +1,7 @@
 """Measures of a tetrahedral mesh, its quality report and the gate that a mesh must pass."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
@@ -180,3 +182,41 @@ def failures(report: dict[str, object], options: MeshOptions) -> list[str]:
         if report[key] < limit:
             found.append(f"{key} is {report[key]:.3g}, below {limit:g}")
     return found
+
+
+BETTER = 0.02
+"""A rise of the worst element's quality by less than this is no improvement."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a mesh does not pass the gate.
+
+    Attributes:
+        problems: one phrase each, which starts with the criterion's name.
+        worst: shape quality of the worst element.
+        place: (3,) its centroid, LPS mm.
+    """
+
+    problems: tuple[str, ...]
+    worst: float
+    place: np.ndarray
+
+    def __str__(self) -> str:
+        return "; ".join(self.problems)
+
+    def no_better_than(self, last: "Failed", reach: float) -> bool:
+        """The same criteria failed, within ``reach`` mm of the same place, and the worst element is no better."""
+        same = {p.split()[0] for p in self.problems} == {p.split()[0] for p in last.problems}
+        near = float(np.linalg.norm(self.place - last.place)) < reach
+        return same and near and self.worst < last.worst + BETTER
+
+
+def gate(mesh: BiVMesh, options: MeshOptions) -> Failed | None:
+    """What keeps a measured mesh from passing the gate; None if it passes."""
+    problems = failures(mesh.quality, options)
+    if not problems:
+        return None
+    shape = shape_quality(mesh.nodes, mesh.tets)
+    worst = int(shape.argmin())
+    return Failed(tuple(problems), float(shape[worst]), mesh.nodes[mesh.tets[worst]].mean(0))

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from .field import Field
 from .frame import HeartFrame
-from .interpolate import Grid, interpolate_structure, make_grid
+from .interpolate import UPRIGHT, Grid, interpolate_structure, make_grid
 from .labels_check import LabelStack
 from .options import MeshOptions
 
@@ -54,10 +54,11 @@ def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Sh
     grid = make_grid(stack, frame, options.grid_mm, MARGIN + options.rv_wall_mm, ABOVE)
     h, sigma = grid.spacing, options.smoothing_mm
     solid = _solid(interpolate_structure(stack.lv, stack, frame, grid))
-    solid = _opened(_closed(distance(solid, h), h, SHEET_RADIUS), h)
-    lv = _half_ball(_smoothed(distance(_solid(solid), h), h, sigma), grid, options.min_lv_wall_mm)
+    closed = _closed(distance(solid, h), h, SHEET_RADIUS)
+    lv = _smoothed(distance(_solid(closed), h), h, sigma)
+    lv = _half_ball(_upright(lv, grid), grid, options.min_lv_wall_mm)
     solid = _solid(interpolate_structure(stack.lv_epi, stack, frame, grid))
-    lv_body = np.minimum(_smoothed(distance(solid, h), h, sigma), lv - options.min_lv_wall_mm)
+    lv_body = np.minimum(_upright(_smoothed(distance(solid, h), h, sigma), grid), lv - options.min_lv_wall_mm)
     rv = _rv_pool(stack, frame, grid, lv, lv_body, options) if stack.has_rv else None
     outer = _outer_body(stack, frame, grid, lv, lv_body, rv, options)
     fields = (None if f is None else Field(f, grid.origin, h) for f in (lv, rv, outer, lv_body))
@@ -72,7 +73,7 @@ def _rv_pool(stack, frame, grid, lv, lv_body, options) -> np.ndarray:
     values = np.maximum(values, options.min_septum_mm - lv)
     values = distance(_solid(_opened(values, h)), h)
     values = np.maximum(_smoothed(values, h, options.smoothing_mm), options.min_septum_mm - lv)
-    return _half_ball(_solid(values), grid, options.min_septum_mm)
+    return _half_ball(_upright(_solid(values), grid), grid, options.min_septum_mm)
 
 
 def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
@@ -92,7 +93,7 @@ def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
     outer = np.minimum(outer, lv - options.min_lv_wall_mm)
     if rv is not None:
         outer = np.minimum(outer, rv_distance - wall)
-    return outer
+    return _upright(outer, grid)
 
 
 def distance(values: np.ndarray, spacing: float) -> np.ndarray:
@@ -154,6 +155,18 @@ def _opened(values: np.ndarray, spacing: float) -> np.ndarray:
 def _closed(values: np.ndarray, spacing: float, radius: float) -> np.ndarray:
     """Morphological closing of a distance field by a ball, by two distance transforms."""
     return np.minimum(values, distance(_solid(values - radius), spacing) + np.float32(radius))
+
+
+def _upright(values: np.ndarray, grid: Grid) -> np.ndarray:
+    """The section UPRIGHT mm below the base taken for all above it: the surface meets the base at a right angle.
+
+    The sections that are read are upright there, but a wall grown over a ledge of the RV pool is not: no good
+    tetrahedron fits into the sharp rim where it would cross the base.
+    """
+    out = values.copy()
+    level = int(np.searchsorted(grid.axis(2), -UPRIGHT, side="right")) - 1
+    out[level + 1 :] = values[level]
+    return out
 
 
 def _half_ball(values: np.ndarray, grid: Grid, clear: float) -> np.ndarray:
