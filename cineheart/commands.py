@@ -107,16 +107,15 @@ def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, devi
 
     source = bundle_path(bundle)
     folder = output / source.name
-    for part_of_bundle in ("configs", "docs"):
-        shutil.copytree(source / part_of_bundle, folder / part_of_bundle, dirs_exist_ok=True)
     overrides = {
+        "bundle_root": str(folder),
         "dataset_dir": str(data),
         "output_dir": str(folder / "training"),
         "device": choose_device(device),
     }
     if epochs is not None:
         overrides["epochs"] = epochs
-    parser = read_config(folder, "train", **overrides)
+    parser = read_config(source, "train", **overrides)
     monai.utils.set_determinism(parser.get_parsed_content("seed"))
     try:
         trainer = parser.get_parsed_content("trainer")
@@ -124,6 +123,8 @@ def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, devi
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
         raise
+    for part_of_bundle in ("configs", "docs"):
+        shutil.copytree(source / part_of_bundle, folder / part_of_bundle, dirs_exist_ok=True)
     train(trainer, folder, progress)
     return folder
 
