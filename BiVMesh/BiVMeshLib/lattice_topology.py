@@ -69,15 +69,6 @@ def component_count(lattice: Lattice, state: np.ndarray, on_base: bool = False) 
     return len(_component_sizes(lattice, state, on_base)[1])
 
 
-def largest_component(lattice: Lattice, state: np.ndarray) -> np.ndarray:
-    """The largest connected piece."""
-    label, sizes = _component_sizes(lattice, state, False)
-    keep = np.zeros(len(state), bool)
-    if len(sizes):
-        keep[np.flatnonzero(state)[label == np.argmax(sizes)]] = True
-    return keep
-
-
 def _component_sizes(lattice, state, on_base) -> tuple[np.ndarray, np.ndarray]:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
