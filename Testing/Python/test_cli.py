@@ -70,7 +70,7 @@ def one_slice(folder):
 BAD_STUDIES = {
     empty_folder: "no ",
     missing_folder: "study",
-    no_short_axis: "short",
+    no_short_axis: "no short-axis cine stack",
     ct_series: "CT",
     truncated_file: "sax_cine.nii.gz",
     flat_image: "sax.nii.gz",

@@ -142,8 +142,8 @@ def _short_axis(found: _Found, forced: dict[int, str], path: Path, progress: Pro
     usable = [c for c in candidates if wanted or _n_positions(c) >= LEAST_POSITIONS]
     if not usable:
         groups = parallel_groups(named)
-        usable = [c for c in [*candidates, *groups] if _called_sax(c)]
-    if not usable and len(candidates) == 1 and len(found.items()) == 1:
+        usable = [c for c in [*candidates, *groups] if "sax" in _names(c)]
+    if not usable and len(candidates) == 1 and len(found.items()) == 1 and not _names(candidates[0]) & {*LAX_VIEWS}:
         usable = candidates
     if not usable:
         found_instead = _what_instead(found)
@@ -171,9 +171,10 @@ def _n_positions(candidate) -> int:
     return len(without_repeats(candidate)[0])
 
 
-def _called_sax(candidate) -> bool:
+def _names(candidate) -> set[str | None]:
+    """The views that the names of a candidate's files or series speak of."""
     hints = [candidate.hint] if isinstance(candidate, Volume) else [p.hint for p in candidate]
-    return any(named_view(hint) == "sax" for hint in hints)
+    return {named_view(hint) for hint in hints}
 
 
 def _short_axis_score(candidate, found: _Found) -> float:
@@ -190,7 +191,7 @@ def _short_axis_score(candidate, found: _Found) -> float:
         + np.log(_n_positions(candidate))
         - 0.5 * (angle / APEX_SPREAD_DEGREES) ** 2
         + 0.5 * min(across, 3)
-        + 0.5 * _called_sax(candidate)
+        + 0.5 * ("sax" in _names(candidate))
     )
 
 
