@@ -122,8 +122,13 @@ def test_the_scene_holds_each_thing_once(written):
 def test_cines_come_back_whole(written, view):
     result, _, arrays, _ = written
     cine = result.study.cines[view]
-    assert np.array_equal(arrays[f"cine_{view}"], cine.frames)
-    assert np.allclose(arrays[f"cine_{view}_matrix"], cine.ijk_to_lps, atol=1e-4)
+    frames, matrix = arrays[f"cine_{view}"], arrays[f"cine_{view}_matrix"]
+    if np.linalg.det(matrix[:3, :3]) * np.linalg.det(cine.ijk_to_lps[:3, :3]) < 0:
+        # Slicer 5.12 and later reverses the slices of a left-handed stack when it reads one.
+        matrix = matrix @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, frames.shape[1] - 1], [0, 0, 0, 1]])
+        frames = frames[:, ::-1]
+    assert np.array_equal(frames, cine.frames)
+    assert np.allclose(matrix, cine.ijk_to_lps, atol=1e-4)
     assert np.array_equal(arrays[f"cine_{view}_times"], cine.times_ms)
 
 
