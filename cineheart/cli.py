@@ -119,14 +119,16 @@ def phantom(
     output: Output,
     seed: Annotated[int, typer.Option(help="Of noise and shifts.")] = 0,
     small: Annotated[bool, typer.Option("--small", help="Few frames and coarse pixels, for quick trials.")] = False,
+    breath_hold_shift: Annotated[float, typer.Option(help="Random in-plane shift of each slice, mm.")] = 0.0,
     dicom: Annotated[bool, typer.Option("--dicom", help="DICOM, one series per slice, instead of NIfTI.")] = False,
     as_json: Json = False,
 ) -> int:
     """A synthetic beating heart with exact truth: images, labels, volumes, valve points, surfaces."""
     from .commands import make_phantom_study
 
+    choices = {"seed": seed, "breath_hold_shift_mm": breath_hold_shift}
     with Console("cineheart phantom", as_json) as console:
-        facts = make_phantom_study(output, seed, small, dicom, console.progress)
+        facts = make_phantom_study(output, choices, small, dicom, console.progress)
         console.finish(facts | {"output": str(output)})
     return 0
 

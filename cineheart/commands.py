@@ -78,11 +78,13 @@ def frame_number(text: str, count: int) -> int:
     return number
 
 
-def make_phantom_study(output: Path, seed: int, small: bool, dicom: bool, progress: Progress) -> dict[str, object]:
-    """``cineheart phantom``."""
+def make_phantom_study(
+    output: Path, choices: dict[str, object], small: bool, dicom: bool, progress: Progress
+) -> dict[str, object]:
+    """``cineheart phantom``; ``choices`` are fields of PhantomOptions."""
     from CardiacLib.phantom import PhantomOptions, make_phantom, write_phantom
 
-    options = PhantomOptions.small(seed=seed) if small else PhantomOptions(seed=seed)
+    options = PhantomOptions.small(**choices) if small else PhantomOptions(**choices)
     phantom = make_phantom(options, part(progress, 0.0, 0.8))
     write_phantom(phantom, output, dicom, part(progress, 0.8, 1.0))
     function = measure(phantom.labels)

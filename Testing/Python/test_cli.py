@@ -9,7 +9,7 @@ from dicom_factory import oblique_matrix, write_planes
 from CardiacLib.cine import Cine
 from CardiacLib.geometry import matrix_from
 from CardiacLib.labels import LabelMap
-from CardiacLib.readers import read_labels
+from CardiacLib.readers import read_labels, read_study
 from CardiacLib.writers import write_cine, write_labels
 from cineheart.cli import main
 
@@ -158,3 +158,11 @@ def test_labels_that_cannot_be_meshed(tmp_path, capsys):
 def test_bundles_list_names_the_licence(capsys):
     assert main(["bundles", "list", "--json"]) == 0
     assert "CC BY-NC-SA 4.0" in json.loads(capsys.readouterr().out)["cineheart_sax"]
+
+
+def test_phantom_writes_images_and_truth(tmp_path, capsys, read_json):
+    out = tmp_path / "study"
+    assert main(["phantom", "-o", str(out), "--small", "--breath-hold-shift", "3", "--dicom", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["true_lv_edv_ml"] == 140.0
+    assert set(read_study(out / "dicom").cines) == {"sax", "2ch", "3ch", "4ch"}
+    assert np.abs(read_json(out / "truth" / "truth.json")["slice_shifts_lps"]).max() > 1
