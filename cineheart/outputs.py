@@ -10,6 +10,7 @@ from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
 from CardiacLib.labels import LabelMap
+from CardiacLib.mrml.host import require_free_scene
 from CardiacLib.mrml.segmentations import save_segmentation_sequence
 from CardiacLib.writers import write_labels, write_segmentation_nrrd
 from CardiacSegLib.function import Function
@@ -18,9 +19,10 @@ from .results import StudyResult
 
 
 def require_scene_support() -> None:
-    """Raise InputError where Slicer's scene library is not installed."""
+    """Raise InputError where no scene can be written: Slicer's scene library is missing, or its scene is in use."""
     if importlib.util.find_spec("slicer") is None:
         raise InputError("Slicer scenes need slicer-core: install 'cineheart[scene]' or choose --no-scene.")
+    require_free_scene()
 
 
 def write_segmentation(labels: LabelMap, function: Function, folder: Path, sequence: bool = True) -> None:

@@ -311,3 +311,18 @@ def _offered(logic, context) -> list[tuple[str, str]]:
             logic.GetNthTypeInTerminologyCategory(context, category, t, kind)
             found.append((category.GetCodeMeaning(), kind.GetCodeMeaning()))
     return found
+
+
+def test_slicers_own_scene_is_used_only_when_it_is_empty(scene, monkeypatch):
+    """Inside the application (here: a stand-in) there is one scene, and what is in it belongs to the user."""
+    import slicer
+
+    monkeypatch.setattr(slicer, "app", object(), raising=False)
+    with host.private_scene() as private:
+        assert private is scene
+        cines.cine_to_scene(make_cine("axial"), "ours")
+    assert not names(scene, "vtkMRMLScalarVolumeNode") and not names(scene, "vtkMRMLSequenceNode")
+    cines.cine_to_scene(make_cine("axial"), "the user's")
+    with pytest.raises(InputError, match="holds data"), host.private_scene():
+        pass
+    assert names(scene, "vtkMRMLScalarVolumeNode") == ["the user's"]

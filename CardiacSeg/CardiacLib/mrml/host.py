@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+from ..errors import InputError
+
 _LOGICS = {
     "Colors": "vtkSlicerColorLogic",
     "Volumes": "vtkSlicerVolumesLogic",
@@ -42,17 +44,40 @@ def plain_host() -> None:
         slicer.mrmlScene, slicer.modules = _scene_and_modules()
 
 
+def require_free_scene() -> None:
+    """Raise InputError inside the Slicer application when its scene holds data; they belong to the user."""
+    import slicer
+
+    if not in_slicer():
+        return
+    for kind in ("vtkMRMLDisplayableNode", "vtkMRMLSequenceNode", "vtkMRMLTableNode"):
+        for number in range(slicer.mrmlScene.GetNumberOfNodesByClass(kind)):
+            node = slicer.mrmlScene.GetNthNodeByClass(number, kind)
+            if not node.GetHideFromEditors():
+                raise InputError(
+                    f"Scene files are made in Slicer's own scene, which holds data ({node.GetName()}): save and "
+                    "close it first, or choose --no-scene."
+                )
+
+
 @contextmanager
 def private_scene() -> Iterator[object]:
     """Yield an empty scene that is ``slicer.mrmlScene`` within the block; the earlier one comes back after it.
 
+    The Slicer application has one scene only: there it must be empty, is used, and is empty again after the block.
+
     Raises:
-        RuntimeError: inside the Slicer application, whose scene belongs to the user.
+        InputError: inside the Slicer application when its scene holds data.
     """
     import slicer
 
     if in_slicer():
-        raise RuntimeError("A private scene is for plain Python; inside Slicer work on slicer.mrmlScene.")
+        require_free_scene()
+        try:
+            yield slicer.mrmlScene
+        finally:
+            slicer.mrmlScene.Clear(0)
+        return
     before = getattr(slicer, "mrmlScene", None), getattr(slicer, "modules", None)
     scene, modules = _scene_and_modules()
     slicer.mrmlScene, slicer.modules = scene, modules

@@ -72,10 +72,10 @@ def labels_from_node(segmentation, volume=None) -> LabelMap:
 def save_segmentation_sequence(labelmap: LabelMap, path: str | Path) -> None:
     """Write labels of several frames as ``.seq.mrb``: a Slicer sequence of segmentations (RAS inside, as Slicer does).
 
-    Plain Python only; needs ``slicer-core``. The caller gives a path that may be overwritten.
+    The caller gives a path that may be overwritten.
 
     Raises:
-        InputError: the name does not end in ``.seq.mrb``, or there is one frame only.
+        InputError: the name does not end in ``.seq.mrb``, there is one frame only, or Slicer's scene holds data.
     """
     import slicer
 
