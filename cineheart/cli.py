@@ -39,9 +39,9 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         return _fail(str(error), 2)
     except Cancelled:
-        return _fail("Cancelled; nothing was written.", 1)
+        return _fail("Cancelled before the results were complete.", 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("Interrupted; nothing was written.", 1)
+        return _fail("Interrupted before the results were complete; run the same command again.", 1)
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise

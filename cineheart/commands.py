@@ -30,14 +30,14 @@ def segment_image(
     phases = [phase for phase in frames.split(",") if phase in PHASES]
     if len(phases) != len(frames.split(",")) and frames != "all":
         cine = one_frame(cine, frame_number(frames, cine.n_frames))
-    if (cine.n_frames if not phases else len(phases)) > 1 and scene:
+    if scene and (len(phases) or cine.n_frames) > 1:
         require_scene_support()
     labels = Segmenter(bundle, device)(cine, part(progress, 0.1, 0.9))
     function = measure(labels, cine.patient.get("heart_rate_bpm"))
     if phases:
         chosen = sorted({getattr(function, phase) for phase in phases})
         labels = replace(labels, labels=labels.labels[chosen], times_ms=labels.times_ms[chosen])
-    with atomic_directory(output) as folder:
+    with atomic_directory(output, replace=("segmentation.seg.nrrd", "segmentation.seq.mrb")) as folder:
         write_segmentation(labels, function, folder, scene)
     return {
         "frames": len(labels.labels),

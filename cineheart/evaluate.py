@@ -29,7 +29,7 @@ def evaluate_bundle(bundle: str, data: Path, output: Path, device: str, progress
         write_rows(work / "evaluation.csv", csv_rows(cases))
         write_json(work / "evaluation.json", result)
         for rank, case in enumerate(worst, 1):
-            draw_case(case, work / f"worst_{rank}_{case.rows[0].patient}.png")
+            draw_case(case, work / f"worst_{rank}.png")
     write_model_card(folder / "docs" / "README.md", markdown(result, worst))
     facts = {"patients": result["patients"], "mean_dice": round(result["mean_dice"], 4)}
     for row in result["table"]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from BiVMeshLib import MeshError, MeshOptions, build_mesh
+from BiVMeshLib import MeshOptions, build_mesh
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
 from CardiacLib.progress import Progress, part, silent
@@ -69,7 +69,7 @@ def run_study(
         study = read_study(source, options.views or None, part(progress, 0.0, 0.1))
         require_cine_stack(study.cines["sax"])
     result = _analyse(study, options, clock, progress)
-    with atomic_directory(output) as folder:
+    with atomic_directory(output, replace=("mesh", "scene.mrb")) as folder:
         write_all(result, folder, options.scene, clock, part(progress, 0.75, 1.0))
     return result
 
@@ -90,7 +90,7 @@ def _analyse(study: Study, options: RunOptions, clock: _Clock, progress: Progres
         try:
             frame = labels.labels[function.ed]
             mesh = build_mesh(frame, labels.ijk_to_lps, options.mesh, part(progress, 0.4, 0.75))
-        except (InputError, MeshError) as error:
+        except InputError as error:
             notes = (f"No mesh: {error}",)
     return StudyResult(study, labels, function, mesh, clock.seconds, notes, options.bundle)
 

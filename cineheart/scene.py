@@ -1,4 +1,4 @@
-"""``scene.mrb``: one study's results as a 3D Slicer scene, made without Slicer."""
+"""``scene.mrb``: one study's results as a 3D Slicer scene, made with or without the Slicer application."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def write_scene(result: StudyResult, path: str | Path) -> None:
     All sequences stand in one sequence browser, at end-diastole. Written beside its target and renamed at the end.
 
     Raises:
-        ImportError: ``slicer-core`` is not installed.
+        ImportError: neither Slicer nor ``slicer-core`` is there.
+        InputError: inside Slicer, its scene holds data.
         OSError: the file cannot be written.
     """
     path = Path(path)

@@ -106,7 +106,7 @@ def _mesh_of(shape: Shape, stack, frame: HeartFrame, edge: float, options: MeshO
     notes = _notes(materials.repaired, stuffed, mesh)
     mesh.quality.update(edge_length_mm=float(edge), repaired_lattice_points=materials.repaired, seed=options.seed)
     mesh.quality.update(label_volumes(stack, frame))
-    return BiVMesh(mesh.nodes, mesh.tets, mesh.regions, mesh.triangles, mesh.patches, mesh.quality, notes)
+    return replace(mesh, notes=notes)
 
 
 def _tagged(stuffed: Stuffed, shape: Shape, frame: HeartFrame) -> BiVMesh:

@@ -134,7 +134,7 @@ def test_segment_writes_the_contract(tmp_path, random_bundle, capsys, read_json)
     assert read_labels(out / "labels.nii.gz").labels.shape[0] <= 2
     assert len(read_json(out / "measurements.json")["lv_ml"]) == 3
     assert main([*arguments, "--frames", "1"]) == 0
-    assert (out / "segmentation.seg.nrrd").is_file()
+    assert (out / "segmentation.seg.nrrd").is_file() and not (out / "segmentation.seq.mrb").exists()
 
 
 def test_mesh_writes_the_contract(tmp_path, ring_labels, capsys, read_json):

@@ -8,7 +8,7 @@ import pytest
 
 from CardiacLib.bundles import bundle_path
 from CardiacLib.cine import Cine
-from CardiacLib.errors import Cancelled
+from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.labels import LV, MYO, RV
 from CardiacLib.metrics import dice
 from CardiacLib.phantom import write_phantom
@@ -95,6 +95,20 @@ def test_run_writes_the_contract(study, tmp_path, capsys, read_json):
     page = (out / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"<script|<link|src=.http|url\(.?http", page)
     assert set(read_json(out / "study.json")["views"]) == VIEWS
+
+
+def test_a_later_run_leaves_no_results_of_an_earlier_one(study, tmp_path, monkeypatch):
+    out = tmp_path / "result"
+    (out / "mesh").mkdir(parents=True)
+    for stale in ("mesh/mesh.vtu", "scene.mrb", "notes of the user.txt"):
+        (out / stale).write_text("earlier")
+
+    def no_mesh(*_):
+        raise InputError("cannot be meshed")
+
+    monkeypatch.setattr("cineheart.pipeline.build_mesh", no_mesh)
+    assert main(["run", str(study), "-o", str(out), "--no-scene", "--device", "cpu", "--json"]) == 1
+    assert {p.name for p in out.iterdir()} == {"segmentation", "report.html", "study.json", "notes of the user.txt"}
 
 
 def test_a_cancelled_run_leaves_nothing(study, tmp_path):
