@@ -46,15 +46,19 @@ def load_network(bundle: Path, parser, device):
     Raises:
         InputError: weights are missing or do not fit the network.
     """
-    import torch
-
     weights = bundle / "models" / "model.pt"
     if not weights.is_file():
         raise InputError(f"{weights}: the network has no weights; train it with 'cineheart train {bundle.name}'.")
     network = parser.get_parsed_content("network_def", instantiate=True)
-    state = torch.load(weights, map_location="cpu", weights_only=True)
     try:
-        network.load_state_dict({key: value.float() for key, value in state.items()}, strict=True)
+        network.load_state_dict(read_weights(weights), strict=True)
     except (RuntimeError, AttributeError) as error:
         raise InputError(f"{weights}: the weights do not belong to this bundle's network.") from error
     return network.to(device).eval()
+
+
+def read_weights(path: Path) -> dict:
+    """The state dictionary of a weights file, float32 on the CPU."""
+    import torch
+
+    return {key: value.float() for key, value in torch.load(path, map_location="cpu", weights_only=True).items()}

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from CardiacLib.bundles import read_weights
+from CardiacLib.device import supports_bfloat16
 from CardiacLib.progress import Progress, silent
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer
@@ -24,9 +26,11 @@ def short_axis_trainer(
     batch_size: int,
     pixel_mm: float,
     canvas: int,
-    window: int,
+    windows: list[int],
+    end_weight: float,
     learning_rate: float,
     weight_decay: float,
+    start_from: str | None = None,
 ) -> Trainer:
     """Trainer of a slice network on the ACDC training split; held-out Dice is logged as a curve, never chosen by.
 
@@ -39,13 +43,17 @@ def short_axis_trainer(
         device: to train on.
         seed: of weights, order and augmentation.
         epochs, batch_size, learning_rate, weight_decay: of the optimisation.
+        start_from: weights file to continue from, or None to begin at random weights.
         pixel_mm: pixel side the network sees.
         canvas: side of the cached slices in pixels.
-        window: side of the training windows in pixels.
+        windows: sides of the training windows in pixels; held-out hearts are seen in the first.
+        end_weight: how many times more often slices where a structure begins or ends are drawn.
     """
     stacks = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas).to(device)
-    held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).round_hearts(window).to(device)
-    batches = SliceBatches(stacks, batch_size, window, augmentation, seed)
+    held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).round_hearts(windows[0]).to(device)
+    batches = SliceBatches(stacks, batch_size, windows, augmentation, seed, end_weight)
+    if start_from:
+        network.load_state_dict(read_weights(Path(start_from)))
     return Trainer(
         network=network.to(device),
         batches=batches,
@@ -70,7 +78,8 @@ def slice_dice(network: torch.nn.Module, stacks: SliceStacks, batch: int = 8) ->
             inside = (where >= stacks.first[index]) & (where <= stacks.last[index])
             picked = stacks.images[where.clamp(0, len(stacks.images) - 1)].float() / 255
             channels.append(picked * inside[:, None, None])
-        with torch.autocast(stacks.images.device.type, torch.bfloat16):
+        device = stacks.images.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=supports_bfloat16(device)):
             found = network(torch.stack(channels, 1)).argmax(1)
         for label in (1, 2, 3):
             a, b = found == label, stacks.labels[index] == label

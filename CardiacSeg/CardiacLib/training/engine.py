@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ..device import supports_bfloat16
 from ..progress import Progress, silent
 
 
@@ -72,7 +73,7 @@ class Trainer:
         total = torch.zeros((), device=device)
         for inputs, target in self.batches:
             optimiser.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=supports_bfloat16(device)):
                 outputs = self.network(inputs)
             loss = self.loss(outputs.float(), target)
             loss.backward()
