@@ -13,44 +13,68 @@ import numpy as np
 from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
 from CardiacLib.files import write_json
 
+from .common import tet_of_triangle
+
 VTK_TETRA = 10
 TYPES = {"f8": "Float64", "i8": "Int64", "i4": "Int32", "u1": "UInt8"}
+Arrays = dict[str, np.ndarray]
 
 
 def write_vtu(mesh: BiVMesh, path: str | Path) -> None:
-    """Write the tetrahedra as ``.vtu``; cell array ``region`` holds REGIONS ids (names in field data)."""
-    count = len(mesh.tets)
-    cells = (
-        _array("connectivity", mesh.tets.astype("<i8").ravel())
-        + _array("offsets", np.arange(4, 4 * count + 1, 4, dtype="<i8"))
-        + _array("types", np.full(count, VTK_TETRA, "u1"))
-    )
-    body = (
-        f'<Piece NumberOfPoints="{len(mesh.nodes)}" NumberOfCells="{count}">\n'
-        f"<Points>\n{_array('Points', mesh.nodes.astype('<f8'))}</Points>\n<Cells>\n{cells}</Cells>\n"
-        f'<CellData Scalars="region">\n{_array("region", mesh.regions.astype("<i4"))}</CellData>\n</Piece>\n'
-    )
-    _write(path, "UnstructuredGrid", _field_data(REGIONS) + body)
+    """Write the tetrahedra as ``.vtu``; cell array ``region`` holds REGIONS ids (names in field data).
+
+    The mesh's cell and point fields follow under their own names.
+    """
+    write_grid(path, mesh.nodes, mesh.tets, mesh.point_fields, {"region": mesh.regions, **mesh.cell_fields}, REGIONS)
 
 
 def write_vtp(mesh: BiVMesh, path: str | Path) -> None:
     """Write the boundary triangles as ``.vtp``.
 
     Cell arrays: ``patch`` holds PATCHES ids (names in field data), ``ModelFaceID`` the same for SimVascular;
-    ``GlobalNodeID`` and ``GlobalElementID`` count from 1 and refer to the nodes and tets of the ``.vtu``.
+    ``GlobalNodeID`` and ``GlobalElementID`` count from 1 and refer to the nodes and tets of the ``.vtu``. Point fields
+    are those of the nodes, cell fields those of the tet behind the triangle.
     """
-    used, local = np.unique(mesh.triangles, return_inverse=True)
-    count = len(mesh.triangles)
-    cells = _array("connectivity", local.astype("<i8").ravel())
-    cells += _array("offsets", np.arange(3, 3 * count + 1, 3, dtype="<i8"))
-    patches = mesh.patches.astype("<i4")
-    data = _array("patch", patches) + _array("ModelFaceID", patches)
-    data += _array("GlobalElementID", tet_of_triangle(mesh).astype("<i8") + 1)
+    owners = tet_of_triangle(mesh)[0]
+    cells = {"patch": mesh.patches, **face_ids(mesh.patches, owners)}
+    cells |= {name: values[owners] for name, values in mesh.cell_fields.items()}
+    write_surface(path, mesh.nodes, mesh.triangles, mesh.point_fields, cells)
+
+
+def face_ids(patches: np.ndarray, owners: np.ndarray) -> Arrays:
+    """The cell arrays of a SimVascular face. svMultiPhysics reads its ids as Int32 and nothing else."""
+    return {"ModelFaceID": patches, "GlobalElementID": (owners + 1).astype("<i4")}
+
+
+def write_grid(
+    path: str | Path, nodes: np.ndarray, tets: np.ndarray, points: Arrays, cells: Arrays, names: dict[str, int]
+) -> None:
+    """Write nodes (N, 3) and tets (M, 4) with point and cell arrays; the first cell array is the one shown."""
+    count = len(tets)
+    topology = (
+        _array("connectivity", tets.astype("<i8").ravel())
+        + _array("offsets", np.arange(4, 4 * count + 1, 4, dtype="<i8"))
+        + _array("types", np.full(count, VTK_TETRA, "u1"))
+    )
+    body = (
+        f'<Piece NumberOfPoints="{len(nodes)}" NumberOfCells="{count}">\n'
+        f"<Points>\n{_array('Points', nodes.astype('<f8'))}</Points>\n<Cells>\n{topology}</Cells>\n"
+        f"{_data(points, cells)}</Piece>\n"
+    )
+    _write(path, "UnstructuredGrid", _field_data(names) + body)
+
+
+def write_surface(path: str | Path, nodes: np.ndarray, triangles: np.ndarray, points: Arrays, cells: Arrays) -> None:
+    """Write triangles (F, 3) of ``nodes`` with the nodes they use; ``points`` are arrays of all nodes."""
+    used, local = np.unique(triangles, return_inverse=True)
+    count = len(triangles)
+    topology = _array("connectivity", local.astype("<i8").ravel())
+    topology += _array("offsets", np.arange(3, 3 * count + 1, 3, dtype="<i8"))
+    points = {"GlobalNodeID": (used + 1).astype("<i4")} | {name: values[used] for name, values in points.items()}
     body = (
         f'<Piece NumberOfPoints="{len(used)}" NumberOfPolys="{count}">\n'
-        f"<Points>\n{_array('Points', mesh.nodes[used].astype('<f8'))}</Points>\n<Polys>\n{cells}</Polys>\n"
-        f"<PointData>\n{_array('GlobalNodeID', used.astype('<i8') + 1)}</PointData>\n"
-        f'<CellData Scalars="patch">\n{data}</CellData>\n</Piece>\n'
+        f"<Points>\n{_array('Points', nodes[used].astype('<f8'))}</Points>\n<Polys>\n{topology}</Polys>\n"
+        f"{_data(points, cells)}</Piece>\n"
     )
     _write(path, "PolyData", _field_data(PATCHES) + body)
 
@@ -61,22 +85,16 @@ def write_quality(mesh: BiVMesh, path: str | Path) -> None:
     write_json(path, {"units": "mm", "frame": "LPS", **mesh.quality, **tables, "notes": list(mesh.notes)})
 
 
-def tet_of_triangle(mesh: BiVMesh) -> np.ndarray:
-    """(F,) number of the tet that each boundary triangle belongs to."""
-    size = len(mesh.nodes)
-
-    def keys(faces):
-        low, middle, high = np.sort(faces, axis=-1).astype(np.int64).T
-        return (low * size + middle) * size + high
-
-    faces = mesh.tets[:, [(1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1, 2)]]
-    every = keys(faces.reshape(-1, 3))
-    order = np.argsort(every)
-    return order[np.searchsorted(every[order], keys(mesh.triangles))] // 4
+def _data(points: Arrays, cells: Arrays) -> str:
+    point_text = "".join(_array(name, values) for name, values in points.items())
+    cell_text = "".join(_array(name, values) for name, values in cells.items())
+    shown = f' Scalars="{next(iter(cells))}"'
+    return f"<PointData>\n{point_text}</PointData>\n<CellData{shown}>\n{cell_text}</CellData>\n"
 
 
 def _array(name: str, values: np.ndarray) -> str:
-    raw = np.ascontiguousarray(values).tobytes()
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    raw = values.tobytes()
     text = base64.b64encode(np.array([len(raw)], "<u8").tobytes() + raw).decode("ascii")
     parts = f' NumberOfComponents="{values.shape[1]}"' if values.ndim == 2 else ""
     kind = TYPES[values.dtype.str[1:]]

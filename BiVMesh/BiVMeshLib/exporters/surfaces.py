@@ -1,0 +1,53 @@
+"""Boundary patches as surface files, one per patch: STL (binary), PLY and OBJ (text).
+
+The header says SPACE=LPS, which is what 3D Slicer looks for.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from CardiacLib.bivmesh import BiVMesh
+
+from .common import ABOUT, patch_names
+from .text import rows, text_file
+
+STL_FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
+
+
+def write_stl(mesh: BiVMesh, folder: Path) -> None:
+    """Write ``stl/EPI.stl`` and so on: outward unit normals, float32."""
+    for name, nodes, triangles in _patches(mesh, folder / "stl"):
+        corners = nodes[triangles]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        facets = np.zeros(len(triangles), STL_FACET)
+        facets["normal"] = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+        facets["corners"] = corners
+        head = f"{name} SPACE=LPS UNITS=mm".encode("ascii").ljust(80)
+        (folder / "stl" / f"{name}.stl").write_bytes(head + np.array(len(facets), "<u4").tobytes() + facets.tobytes())
+
+
+def write_ply(mesh: BiVMesh, folder: Path) -> None:
+    """Write ``ply/EPI.ply`` and so on, float64."""
+    for name, nodes, triangles in _patches(mesh, folder / "ply"):
+        with text_file(folder / "ply" / f"{name}.ply") as out:
+            out.write(f"ply\nformat ascii 1.0\ncomment SPACE=LPS\ncomment {name}. {ABOUT}\n")
+            out.write(f"element vertex {len(nodes)}\n" + "".join(f"property double {axis}\n" for axis in "xyz"))
+            out.write(f"element face {len(triangles)}\nproperty list uchar int vertex_indices\nend_header\n")
+            out.write(rows("%.9f %.9f %.9f\n", nodes) + rows("3 %d %d %d\n", triangles))
+
+
+def write_obj(mesh: BiVMesh, folder: Path) -> None:
+    """Write ``obj/EPI.obj`` and so on, one named object each."""
+    for name, nodes, triangles in _patches(mesh, folder / "obj"):
+        with text_file(folder / "obj" / f"{name}.obj") as out:
+            out.write(f"# SPACE=LPS\n# {ABOUT}\no {name}\n")
+            out.write(rows("v %.9f %.9f %.9f\n", nodes) + rows("f %d %d %d\n", triangles + 1))
+
+
+def _patches(mesh: BiVMesh, folder: Path):
+    """Name, (N', 3) nodes and (F', 3) triangles of each patch, numbered by itself; ``folder`` is made."""
+    folder.mkdir()
+    for name in patch_names(mesh):
+        used, local = np.unique(mesh.patch(name), return_inverse=True)
+        yield name, mesh.nodes[used], local.reshape(-1, 3)
