@@ -6,6 +6,28 @@ from CardiacLib.errors import InputError
 
 
 @dataclass(frozen=True)
+class FibreOptions:
+    """Angles of the rule in degrees, seen from outside the wall.
+
+    Attributes:
+        alpha_endo, alpha_epi: helix angle, from the circumferential direction towards the base. 60 and -60, the
+            usual choice of models since Streeter 1969 (doi 10.1161/01.RES.24.3.339), the same for both ventricles;
+            Bayer 2012 used 40 and -50.
+        beta_endo, beta_epi: angle of the sheet direction to the outward wall normal. -65 and 25 as in Bayer 2012.
+    """
+
+    alpha_endo: float = 60.0
+    alpha_epi: float = -60.0
+    beta_endo: float = -65.0
+    beta_epi: float = 25.0
+
+    def __post_init__(self):
+        for name in ("alpha_endo", "alpha_epi", "beta_endo", "beta_epi"):
+            if not -90.0 <= getattr(self, name) <= 90.0:
+                raise InputError(f"Fibre angle {name} is {getattr(self, name)}; choose one from -90 to 90 degrees.")
+
+
+@dataclass(frozen=True)
 class MeshOptions:
     """Options of :func:`BiVMeshLib.build_mesh`; lengths in mm.
 
@@ -22,6 +44,8 @@ class MeshOptions:
         refinements: how often the lattice is refined by 0.8 when a mesh fails the gate.
         seed: of the random steps of the quality optimisation; same seed, same mesh.
         min_dihedral_deg, min_scaled_jacobian: the gate for element shape.
+        fibres: give every tet its fibre, sheet and normal. fibre_angles: the angles of their rule.
+        coordinates: give every node its ventricular coordinates and every tet its AHA segment.
     """
 
     edge_length_mm: float = 1.8
@@ -35,6 +59,9 @@ class MeshOptions:
     seed: int = 0
     min_dihedral_deg: float = 18.0
     min_scaled_jacobian: float = 0.30
+    fibres: bool = True
+    fibre_angles: FibreOptions = FibreOptions()
+    coordinates: bool = True
 
     def __post_init__(self):
         for name, low, high in (

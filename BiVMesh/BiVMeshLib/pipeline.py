@@ -1,4 +1,4 @@
-"""One frame's labels to a mesh: check, shape, lattice, stuffing, optimisation, tags, gate."""
+"""One frame's labels to a mesh: check, shape, lattice, stuffing, optimisation, tags, gate, fibres, coordinates."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from CardiacLib.labels import LV, MYO, RV
 from CardiacLib.progress import Progress, part, silent
 
 from . import quality
+from .anatomy import with_anatomy
 from .frame import HeartFrame, heart_frame, slice_maps
 from .hill_climb import climb
 from .labels_check import LabelStack, check_labels
@@ -45,7 +46,7 @@ def build_mesh(
         options: see :class:`MeshOptions`.
 
     Returns:
-        The mesh in LPS mm with its quality report and notes.
+        The mesh in LPS mm with its quality report and notes, and what ``options`` asks for of fibres and coordinates.
 
     Raises:
         InputError: the labels cannot be meshed.
@@ -66,6 +67,7 @@ def build_mesh(
         mesh = _mesh_of(shape, stack, frame, edge, options, stage)
         failed = quality.gate(mesh, options)
         if failed is None:
+            mesh = with_anatomy(mesh, options, part(progress, 1 - 0.85 * REFINE ** (2 * attempt + 2), 1.0))
             progress(1.0, "Mesh done")
             return replace(mesh, notes=(*notes, *mesh.notes))
         stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * edge)

@@ -29,6 +29,8 @@ class BiVMesh:
         patches: int32 (F,) ids of PATCHES.
         quality: the quality report as written to ``quality.json``.
         notes: what was repaired or assumed, one sentence each.
+        cell_fields: by name, float64 (M, 3) ``fibre``, ``sheet``, ``normal`` (LPS unit vectors), int32 (M,) ``aha``.
+        point_fields: by name, float64 (N,) ``transmural``, ``apicobasal``, ``rotational``, ``transventricular``.
     """
 
     nodes: np.ndarray
@@ -38,6 +40,8 @@ class BiVMesh:
     patches: np.ndarray
     quality: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    cell_fields: dict[str, np.ndarray] = field(default_factory=dict)
+    point_fields: dict[str, np.ndarray] = field(default_factory=dict)
 
     def patch(self, name: str) -> np.ndarray:
         """(F', 3) triangles of one named patch."""

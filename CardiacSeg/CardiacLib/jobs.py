@@ -43,7 +43,7 @@ Task = Callable[..., object]
 
 
 def write_value(path: str | Path, value) -> None:
-    """Write one value of VALUE_TYPES as ``.npz``: arrays as they are, the other fields as JSON text.
+    """Write one value of VALUE_TYPES as ``.npz``: arrays and dicts of arrays as they are, other fields as JSON text.
 
     Raises:
         TypeError: the value is of another type.
@@ -54,7 +54,10 @@ def write_value(path: str | Path, value) -> None:
     arrays, facts = {}, {}
     for field in dataclasses.fields(value):
         content = getattr(value, field.name)
-        (arrays if isinstance(content, np.ndarray) else facts)[field.name] = content
+        if isinstance(content, dict) and any(isinstance(array, np.ndarray) for array in content.values()):
+            arrays |= {f"{field.name}/{name}": array for name, array in content.items()}
+        else:
+            (arrays if isinstance(content, np.ndarray) else facts)[field.name] = content
     part = Path(path).with_suffix(".part.npz")
     np.savez(part, __type__=np.array(kind), __facts__=np.array(json.dumps(facts)), **arrays)
     os.replace(part, path)
@@ -74,6 +77,9 @@ def read_value(path: str | Path):
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(f"{path}: not a value of a CineHeart job ({error}); write the job again.") from error
     facts = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
+    for path_in_value in [name for name in content if "/" in name]:
+        field, _, name = path_in_value.partition("/")
+        facts.setdefault(field, {})[name] = content.pop(path_in_value)
     return kind(**content, **facts)
 
 
