@@ -53,7 +53,7 @@ class Trainer:
             row = {"epoch": epoch + 1, "loss": mean_loss, "seconds": time.perf_counter() - start}
             if self.validate and ((epoch + 1) % self.validate_every == 0 or epoch + 1 == self.epochs):
                 row |= self.validate(average.module.eval())
-            self._log(row)
+            append_log(self.output / "log.csv", row)
             self._save(epoch + 1, optimiser, schedule, average)
             progress((epoch + 1) / self.epochs, "  ".join(f"{k} {v:.4g}" for k, v in row.items()))
         return average.module.eval()
@@ -113,14 +113,15 @@ class Trainer:
             self.batches.load_state(state["batches"])
         return state["epoch"]
 
-    def _log(self, row: dict) -> None:
-        fields = ["epoch", "loss", "seconds", "validation"]
-        path = self.output / "log.csv"
-        new = not path.exists()
-        extra = {k: v for k, v in row.items() if k not in fields}
-        flat = {k: v for k, v in row.items() if k in fields} | {"validation": extra or ""}
-        with open(path, "a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, fields)
-            if new:
-                writer.writeheader()
-            writer.writerow(flat)
+
+def append_log(path: Path, row: dict) -> None:
+    """Add an epoch to a ``log.csv``: its number, loss and seconds, and all else as its validation."""
+    fields = ["epoch", "loss", "seconds", "validation"]
+    new = not path.exists()
+    extra = {k: v for k, v in row.items() if k not in fields}
+    flat = {k: v for k, v in row.items() if k in fields} | {"validation": extra or ""}
+    with open(path, "a", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fields)
+        if new:
+            writer.writeheader()
+        writer.writerow(flat)

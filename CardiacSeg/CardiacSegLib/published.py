@@ -1,0 +1,116 @@
+"""Label a cine as the published bundle ``ventricular_short_axis_3label`` does, in batches and in 4-D.
+
+What happens to the pixels is what the bundle's ``inference.json`` says: intensities of one volume are mapped to 0..1,
+each slice is seen as it is stored, padded with zeros to the window of the network or covered by overlapping windows,
+and the likeliest structure wins. There is no resampling, no search for the heart and no clean-up.
+Source: Kerfoot et al., STACOM 2018, doi 10.1007/978-3-030-12029-0_40, and the bundle in the MONAI model zoo.
+"""
+
+import numpy as np
+
+from CardiacLib.bundles import bundle_path, load_network, read_config
+from CardiacLib.cine import Cine
+from CardiacLib.device import choose_device
+from CardiacLib.errors import InputError
+from CardiacLib.labels import LabelMap
+from CardiacLib.progress import Progress, silent
+
+from .backends import make_predictor
+from .infer import FLIPS
+from .segmentation import Segmentation, SliceStatistics
+from .statistics import likeliest, slice_statistics
+
+NOTE = "Labels are the network's own, slice by slice: this bundle has no clean-up and no smoothing over frames."
+
+
+class VolumeSegmenter:
+    """A slice network without resampling, loaded once; call it with a cine to get a LabelMap.
+
+    Args:
+        bundle: name or folder of a bundle whose ``inference.json`` uses MONAI's ``SliceInferer`` on whole slices.
+        device: ``auto`` or a torch device name.
+        backend: what runs the network, ``auto`` or one of ``backends.BACKENDS``.
+        quality: ``fast`` is what the bundle itself does; ``best`` averages over four flips of the images.
+
+    Raises:
+        InputError: bundle, weights, device, backend or quality cannot be used.
+    """
+
+    def __init__(
+        self,
+        bundle: str = "ventricular_short_axis_3label",
+        device: str = "auto",
+        backend: str = "auto",
+        quality: str = "fast",
+    ):
+        if quality not in FLIPS:
+            raise InputError(f"No quality '{quality}'; choose one of {', '.join(FLIPS)}.")
+        folder = bundle_path(bundle)
+        parser = read_config(folder, "inference")
+        device = choose_device(device)
+        self.predictor = make_predictor(load_network(folder, parser, device), device, backend)
+        self.flips = FLIPS[quality]
+        self.inferer = parser.get_parsed_content("inferer")
+
+    def __call__(self, cine: Cine, progress: Progress = silent) -> LabelMap:
+        return self.segment(cine, progress).labels
+
+    def segment(self, cine: Cine, progress: Progress = silent) -> Segmentation:
+        """Labels of a cine, and what the network's probabilities say about them.
+
+        Raises:
+            InputError: the view is a long-axis view.
+        """
+        import torch
+
+        if cine.view not in ("sax", "other"):
+            raise InputError(f"{cine.source}: is a {cine.view} view; the network labels short-axis stacks only.")
+        shape = cine.frames.shape
+        # MONAI's readers give a slice as (I, J), the transpose of a frame of the cine.
+        images = torch.from_numpy(scale_frames(cine.frames)).flatten(0, 1)[:, None].transpose(2, 3)
+        labels = np.empty((len(images), *shape[2:]), np.uint8)
+        statistics = []
+        batch = self.predictor.batch
+        for start in range(0, len(images), batch):
+            progress(start / len(images), f"labelling frame {start // shape[1] + 1} of {shape[0]}")
+            found = self._probabilities(images[start : start + batch].to(self.predictor.device))
+            labels[start : start + batch] = likeliest(found).transpose(1, 2).cpu().numpy()
+            statistics.append(slice_statistics(found))
+        progress(1.0, "labelled all frames")
+        sums = [np.concatenate(values) for values in zip(*statistics, strict=True)]
+        return Segmentation(
+            LabelMap(labels.reshape(shape), cine.ijk_to_lps, cine.times_ms, cine.source),
+            SliceStatistics(*(values.reshape(*shape[:2], *values.shape[1:]) for values in sums)),
+            (NOTE,),
+        )
+
+    def _probabilities(self, images):
+        """(N, 1, I, J) slices to (N, 4, I, J) probabilities, by the arithmetic of the bundle's SliceInferer."""
+        import torch
+        from monai.inferers import sliding_window_inference
+
+        found = []
+        with torch.inference_mode():
+            for axes in self.flips:
+                logits = sliding_window_inference(
+                    images.flip(axes),
+                    roi_size=self.inferer.orig_roi_size,
+                    sw_batch_size=self.predictor.batch,
+                    predictor=self.predictor,
+                    overlap=self.inferer.overlap,
+                    mode=self.inferer.mode,
+                    padding_mode=self.inferer.padding_mode,
+                    cval=self.inferer.cval,
+                )
+                found.append(logits.softmax(1).flip(axes))
+        return torch.stack(found).mean(0)
+
+
+def scale_frames(frames: np.ndarray) -> np.ndarray:
+    """Each (K, J, I) frame of float32 (T, K, J, I) mapped to 0..1 by its own least and greatest value.
+
+    The arithmetic of MONAI's ``ScaleIntensity`` on the file of one frame; a frame of one value becomes zeros.
+    """
+    low, high = (extreme(frames, axis=(1, 2, 3), keepdims=True) for extreme in (np.min, np.max))
+    flat = low == high
+    return np.where(flat, np.float32(0), (frames - low) / np.where(flat, np.float32(1), high - low))
