@@ -1,35 +1,79 @@
-"""The volume-time curves."""
+"""The curves over the cycle: volumes, filling rates, strain."""
 
 import numpy as np
 
 from .pictures import Picture, ink, svg
 
 _LV, _RV = "#d13b3b", "#c99700"
+_STRAIN = (
+    ("Radial", "radial_percent", "#1f6fb2"),
+    ("Epicardial", "circumferential_epi_percent", "#219150"),
+    ("Mid-wall", "circumferential_mid_percent", "#7b52be"),
+    ("Endocardial", "circumferential_endo_percent", _LV),
+)
 
 
 def volume_curves(times_ms, lv_ml, rv_ml, ed: int, es: int) -> Picture:
     """LV and RV volume over time with end-diastole and end-systole marked; arguments (T,) as in ``Function``."""
+    highest = max(float(np.max(lv_ml)), float(np.max(rv_ml)), 1.0)
+    curves = (("LV", lv_ml, _LV), ("RV", rv_ml, _RV))
+    figure = _figure(times_ms, curves, (ed, es), (0.0, highest * 1.18), "Volume (ml)")
+    return svg(figure, "LV and RV volume over the cardiac cycle")
+
+
+def rate_curves(function) -> Picture | None:
+    """LV and RV filling rate of a ``Function``; None where there is none."""
+    sides = (("LV", function.lv_filling, _LV), ("RV", function.rv_filling, _RV))
+    curves = [(name, found.rate_ml_per_s, colour) for name, found, colour in sides if found is not None]
+    if not curves:
+        return None
+    reach = 1.3 * max(float(np.abs(values).max()) for _, values, _ in curves)
+    phases = (function.ed, function.es)
+    figure = _figure(function.times_ms, curves, phases, (-reach, reach), "Filling rate (ml/s)", legend=True)
+    return svg(figure, "LV and RV filling rate over the cardiac cycle")
+
+
+def strain_curves(function) -> Picture | None:
+    """Circumferential and radial strain of the LV of a ``Function``; None without at least two frames of it."""
+    values = function.to_dict()
+    if not values["radial_percent"] or sum(v is not None for v in values["radial_percent"]) < 2:
+        return None
+    curves = [(name, np.array(values[key], float), colour) for name, key, colour in _STRAIN]
+    low = min(float(np.nanmin(v)) for _, v, _ in curves)
+    high = max(float(np.nanmax(v)) for _, v, _ in curves)
+    room = 0.12 * (high - low) + 1.0
+    limits = (low - 0.5 * room, high + 1.5 * room)
+    figure = _figure(function.times_ms, curves, (function.ed, function.es), limits, "Strain (%)", legend=True)
+    return svg(figure, "Radial and circumferential strain of the LV over the cardiac cycle")
+
+
+def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str, legend: bool = False):
+    """Curves (name, values (T,), colour) over time with ED and ES marked, named at their ends or in a legend."""
     from matplotlib.figure import Figure
 
     times = np.asarray(times_ms, float)
     figure = Figure(figsize=(6.4, 3.3), layout="constrained")
     axes = figure.add_subplot()
-    highest = max(float(np.max(lv_ml)), float(np.max(rv_ml)), 1.0)
-    for name, values, colour in (("LV", lv_ml, _LV), ("RV", rv_ml, _RV)):
+    for name, values, colour in curves:
         axes.plot(times, values, color=colour, linewidth=2, marker="o", markersize=3.2, label=name)
-        axes.annotate(
-            name, (times[-1], values[-1]), xytext=(7, 0), textcoords="offset points", color=colour, va="center",
-            fontweight="bold",
-        )  # fmt: skip
-    for frame, name in ((ed, "ED"), (es, "ES")):
+        if not legend:
+            axes.annotate(
+                name, (times[-1], values[-1]), xytext=(7, 0), textcoords="offset points", color=colour, va="center",
+                fontweight="bold",
+            )  # fmt: skip
+    for frame, name in zip(phases, ("ED", "ES"), strict=True):
         axes.axvline(times[frame], color=ink(), linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.6)
-        axes.text(times[frame], highest * 1.16, name, color=ink(), ha="center", va="top", fontsize=10)
-    axes.set_ylim(0, highest * 1.18)
+        axes.text(times[frame], limits[1], name, color=ink(), ha="center", va="top", fontsize=10)
+    if legend:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=ink())
+    if limits[0] < 0.0:
+        axes.axhline(0.0, color=ink(), linewidth=0.8, alpha=0.5)
+    axes.set_ylim(*limits)
     axes.set_xlabel("Time (ms)", color=ink())
-    axes.set_ylabel("Volume (ml)", color=ink())
+    axes.set_ylabel(title, color=ink())
     axes.tick_params(colors=ink())
     axes.grid(axis="y", color=ink(), alpha=0.12)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(ink())
-    return svg(figure, "LV and RV volume over the cardiac cycle")
+    return figure

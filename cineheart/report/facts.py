@@ -87,8 +87,46 @@ def measurement_rows(function: Function) -> list[tuple[str, str, str, str]]:
         ("Stroke volume", "sv_ml", "ml"),
         ("Ejection fraction", "ef_percent", "%"),
     )
-    table = [(name, number(values[f"lv_{key}"]), number(values[f"rv_{key}"]), unit) for name, key, unit in rows]
-    return [*table, ("Myocardial mass (end-diastole)", number(function.lv_mass_g), "", "g")]
+    more = (
+        ("Peak ejection rate", "peak_ejection_rate_ml_per_s", "ml/s"),
+        ("Peak filling rate", "peak_filling_rate_ml_per_s", "ml/s"),
+    )
+    indices = (
+        ("End-diastolic volume index", "edv_index_ml_per_m2", "ml/m\N{SUPERSCRIPT TWO}"),
+        ("End-systolic volume index", "esv_index_ml_per_m2", "ml/m\N{SUPERSCRIPT TWO}"),
+        ("Stroke volume index", "sv_index_ml_per_m2", "ml/m\N{SUPERSCRIPT TWO}"),
+    )
+
+    def both(chosen):
+        return [(name, number(values[f"lv_{key}"]), number(values[f"rv_{key}"]), unit) for name, key, unit in chosen]
+
+    flow = ("cardiac_output_l_per_min", "cardiac_index_l_per_min_per_m2")
+    output, index = ([number(values[f"{side}_{key}"], 1) for side in ("lv", "rv")] for key in flow)
+    table = [*both(rows), ("Cardiac output", *output, "l/min"), *both(more)]
+    table.append(("Myocardial mass (end-diastole)", number(function.lv_mass_g), "", "g"))
+    table.append(("Myocardial mass (end-systole)", number(function.lv_mass_es_g), "", "g"))
+    if function.body_surface_m2 is not None:
+        mass = number(values["lv_mass_index_g_per_m2"])
+        table += [*both(indices), ("Cardiac index", *index, "l/min/m\N{SUPERSCRIPT TWO}")]
+        table.append(("Mass index (end-diastole)", mass, "", "g/m\N{SUPERSCRIPT TWO}"))
+    return table
+
+
+def wall_rows(function: Function) -> list[tuple[str, str]]:
+    """Name and value with unit of what was measured of the LV wall and shape; what could not be had is left out."""
+    values = function.to_dict()
+    rows = (
+        ("Wall thickness at end-diastole, mean", "lv_wall_thickness_ed_mm", "{:.1f} mm"),
+        ("Wall thickness at end-diastole, thickest segment", "lv_largest_wall_thickness_ed_mm", "{:.1f} mm"),
+        ("Radial strain at end-systole", "lv_global_radial_percent", "{:.0f} %"),
+        ("Circumferential strain, endocardial", "lv_global_circumferential_endo_percent", "{:.1f} %"),
+        ("Circumferential strain, mid-wall", "lv_global_circumferential_mid_percent", "{:.1f} %"),
+        ("Circumferential strain, epicardial", "lv_global_circumferential_epi_percent", "{:.1f} %"),
+        ("Sphericity at end-diastole", "lv_sphericity_ed", "{:.2f}"),
+        ("Sphericity at end-systole", "lv_sphericity_es", "{:.2f}"),
+        ("Body surface area", "body_surface_m2", "{:.2f} m\N{SUPERSCRIPT TWO}"),
+    )
+    return [(name, form.format(values[key])) for name, key, form in rows if values[key] is not None]
 
 
 def headline(function: Function) -> list[tuple[str, str, str]]:
@@ -102,9 +140,9 @@ def headline(function: Function) -> list[tuple[str, str, str]]:
     ]
 
 
-def number(value: float | None) -> str:
-    """A measurement to the nearest unit, as precise as such measurements are; a dash where there is none."""
-    return "-" if value is None else f"{value:.0f}"
+def number(value: float | None, digits: int = 0) -> str:
+    """A measurement to the nearest unit, as precise as most such measurements are; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def mesh_rows(quality: dict[str, object]) -> list[tuple[str, str]]:

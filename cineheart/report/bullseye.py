@@ -1,0 +1,77 @@
+"""Bull's-eye plots of the 17 segments, seen from the apex: anterior above, septum on the left.
+
+Layout: Cerqueira et al., Circulation 2002;105:539, doi 10.1161/hc0402.102975.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .pictures import Picture, ink, svg
+
+if TYPE_CHECKING:
+    from CardiacSegLib.function import Segment
+
+PLOTS = (
+    ("Wall thickness at ED (mm)", "thickness_ed_mm", (4.0, 16.0), "YlGnBu"),
+    ("Wall thickening (%)", "thickening_percent", (0.0, 100.0), "YlGn"),
+    ("Mid-wall circumferential strain (%)", "circumferential_mid_percent", (-30.0, 0.0), "RdPu_r"),
+)
+"""Title, field of ``Segment``, range of the colours (the same for every patient) and colour map."""
+_EMPTY = "#9aa0a6"
+_RING = 0.25
+
+
+def cell(number: int) -> tuple[float, float, float, float]:
+    """Where a segment lies: start and stop angle in degrees (0 right, turning over the top), inner and outer radius."""
+    if number == 17:
+        return 0.0, 360.0, 0.0, _RING
+    if number > 12:
+        start = 45.0 + 90.0 * (number - 13)
+        return start, start + 90.0, _RING, 2 * _RING
+    level, place = divmod(number - 1, 6)
+    start = 60.0 + 60.0 * place
+    return start, start + 60.0, (3 - level) * _RING, (4 - level) * _RING
+
+
+def bullseyes(segments: tuple[Segment, ...]) -> Picture | None:
+    """Wall thickness, thickening and circumferential strain by segment; None where no segment has any of them."""
+    from matplotlib.figure import Figure
+
+    shown = [plot for plot in PLOTS if any(getattr(segment, plot[1]) is not None for segment in segments)]
+    if not shown:
+        return None
+    figure = Figure(figsize=(3.5 * len(shown), 4.1), layout="constrained")
+    for place, plot in enumerate(shown, 1):
+        _draw(figure.add_subplot(1, len(shown), place, projection="polar"), segments, *plot)
+    return svg(figure, "Bull's-eye plots of the 17 segments: " + ", ".join(title for title, *_ in shown))
+
+
+def _draw(axes, segments, title: str, field: str, limits: tuple[float, float], colours: str) -> None:
+    from matplotlib import colormaps
+
+    for segment in segments:
+        start, stop, inner, outer = cell(segment.number)
+        value = getattr(segment, field)
+        share = None if value is None else float(np.clip((value - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0))
+        colour = _EMPTY if share is None else colormaps[colours](share)
+        middle = np.deg2rad(0.5 * (start + stop))
+        width = 0.0 if segment.number == 17 else 1.2  # the cap has no edge from its middle
+        axes.bar(
+            middle, outer - inner, np.deg2rad(stop - start), inner, color=colour, edgecolor="white", linewidth=width
+        )
+        bright = share is None or float(np.dot(colour[:3], (0.299, 0.587, 0.114))) > 0.55
+        radius = 0.0 if segment.number == 17 else 0.5 * (inner + outer)
+        text = "\N{EN DASH}" if value is None else f"{value:.0f}"
+        ink_colour = "#101418" if bright else "#ffffff"
+        axes.text(middle, radius, text, ha="center", va="center", fontsize=11, color=ink_colour)
+    for angle, name in ((90, "anterior"), (180, "septal"), (270, "inferior"), (0, "lateral")):
+        turn = {180: 90, 0: -90}.get(angle, 0)
+        axes.text(
+            np.deg2rad(angle), 1.09, name, ha="center", va="center", rotation=turn, fontsize=9, color=ink(), alpha=0.7
+        )
+    axes.set_ylim(0.0, 1.0)
+    axes.set_axis_off()
+    axes.set_title(title, color=ink(), fontsize=11, pad=16)
