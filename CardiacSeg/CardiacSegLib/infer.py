@@ -1,26 +1,43 @@
 """Label all frames of a short-axis cine on its own grid."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from CardiacLib.bundles import bundle_path, load_network, read_config
 from CardiacLib.cine import Cine
-from CardiacLib.device import choose_device, supports_bfloat16
+from CardiacLib.device import choose_device
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LabelMap
+from CardiacLib.landmarks import Landmarks
 from CardiacLib.progress import Progress, part, silent
 
+from .backends import make_predictor
 from .postprocess import clean_frame
-from .preprocess import normalise, pad_to_multiple, resampled_shape, sample_slices, with_neighbours
+from .preprocess import NetworkGrid, Window, normalise, pad_to_multiple, with_neighbours
+from .segmentation import Segmentation, SliceStatistics
+from .statistics import likeliest, slice_statistics
+from .temporal import settle
+from .valve_plane import cut_at_valve_plane
 
-BATCH = 4
-"""Slices per batch on the CPU: larger ones are slower there (page faults of the allocator)."""
-SCOUT_FRAMES = 3
-"""Frames in which the heart is looked for."""
+SCOUT_FRAMES = 2
+"""Frames in which the heart is looked for, half a cycle apart."""
+SCOUT_PIXEL_MM = 2.0
+"""Side of the pixels in which it is looked for: half the work of 1.4 mm, and the window moves by 4 mm at most."""
 MARGIN = 12
 """Network pixels between the heart and the border of its window."""
+FLIPS = {"fast": ((),), "best": ((), (-1,), (-2,), (-2, -1))}
+"""Axes along which the network sees the images flipped, by quality; its answers are averaged."""
 
 
-def segment(cine: Cine, bundle: str = "cineheart_sax", device: str = "auto", progress: Progress = silent) -> LabelMap:
+def segment(
+    cine: Cine,
+    bundle: str = "cineheart_sax",
+    device: str = "auto",
+    progress: Progress = silent,
+    backend: str = "auto",
+    quality: str = "fast",
+) -> LabelMap:
     """Label LV blood pool, LV myocardium and RV blood pool in every frame.
 
     Args:
@@ -28,15 +45,31 @@ def segment(cine: Cine, bundle: str = "cineheart_sax", device: str = "auto", pro
         bundle: name or folder of the network's MONAI bundle.
         device: ``auto`` or a torch device name.
         progress: called with the fraction done; may raise ``Cancelled``.
+        backend: what runs the network, ``auto`` or one of ``backends.BACKENDS``.
+        quality: ``fast``, or ``best`` for the mean over four flips of the images, at four times the cost.
 
     Returns:
         Labels on the grid of the cine.
 
     Raises:
-        InputError: the view is a long-axis view, or bundle or device cannot be used.
+        InputError: the view is a long-axis view, or bundle, device, backend or quality cannot be used.
     """
     progress(0.0, "loading the network")
-    return Segmenter(bundle, device)(cine, part(progress, 0.05, 1.0))
+    return open_segmenter(bundle, device, backend, quality)(cine, part(progress, 0.05, 1.0))
+
+
+def open_segmenter(bundle: str = "cineheart_sax", device: str = "auto", backend: str = "auto", quality: str = "fast"):
+    """The segmenter that a bundle's configuration asks for; arguments as of :func:`segment`.
+
+    A bundle that states the side of its pixels (``pixel_mm``) wants resampled slices (:class:`Segmenter`), one that
+    does not wants them as they are (:class:`~CardiacSegLib.published.VolumeSegmenter`). Both give a LabelMap when
+    called with a cine, and a Segmentation by their method ``segment``.
+    """
+    if "pixel_mm" in read_config(bundle_path(bundle), "inference"):
+        return Segmenter(bundle, device, backend, quality)
+    from .published import VolumeSegmenter
+
+    return VolumeSegmenter(bundle, device, backend, quality)
 
 
 class Segmenter:
@@ -47,48 +80,80 @@ class Segmenter:
     whole field, with more background, it draws the myocardium too thick.
     """
 
-    def __init__(self, bundle: str = "cineheart_sax", device: str = "auto"):
+    def __init__(
+        self, bundle: str = "cineheart_sax", device: str = "auto", backend: str = "auto", quality: str = "fast"
+    ):
+        if quality not in FLIPS:
+            raise InputError(f"No quality '{quality}'; choose one of {', '.join(FLIPS)}.")
         folder = bundle_path(bundle)
         parser = read_config(folder, "inference")
-        self.network = load_network(folder, parser, choose_device(device))
+        device = choose_device(device)
+        self.predictor = make_predictor(load_network(folder, parser, device), device, backend)
+        self.flips = FLIPS[quality]
         self.pixel_mm = float(parser.get_parsed_content("pixel_mm"))
         self.window = int(parser.get_parsed_content("window"))
 
     def __call__(self, cine: Cine, progress: Progress = silent) -> LabelMap:
+        return self.segment(cine, progress).labels
+
+    def segment(self, cine: Cine, progress: Progress = silent, landmarks: Landmarks | None = None) -> Segmentation:
+        """Labels of a cine, and what the network's probabilities say about them.
+
+        Args:
+            cine: as of :func:`segment`.
+            progress: called with the fraction done.
+            landmarks: valve points of the same frames; the ventricles then end at their planes.
+        """
+        found = self._probabilities(cine, progress)
+        statistics = SliceStatistics(*found.statistics())
+        settled, notes = settle(found.probabilities, found.images)
+        labels = np.stack([clean_frame(frame) for frame in replace(found, probabilities=settled).labels()])
+        result = LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source)
+        progress(1.0, "labelled all frames")
+        if landmarks is None:
+            return Segmentation(result, statistics, notes)
+        cut = cut_at_valve_plane(result, landmarks)
+        return Segmentation(cut.labels, statistics, (*notes, *cut.notes), cut)
+
+    def _probabilities(self, cine: Cine, progress: Progress) -> "Prediction":
+        """The network's answer in a window round the heart, which it finds itself."""
         if cine.view not in ("sax", "other"):
             raise InputError(f"{cine.source}: is a {cine.view} view; the network labels short-axis stacks only.")
         images = normalise(cine.frames)
-        # DICOM and NIfTI round the same spacing differently, and the same study must give the same voxels. Thirds of
-        # a step, because no spacing that occurs (350/256, 1.4, ...) lies near such a limit.
-        spacing = tuple((np.floor(cine.spacing[[1, 0]] * 1e4 + 1 / 3) / 1e4).tolist())
-        chosen = np.unique(np.linspace(0, cine.n_frames - 1, SCOUT_FRAMES).round().astype(int))
-        scout = label_frames(images[chosen], spacing, self.network, self.pixel_mm, part(progress, 0.0, 0.2))
-        window = heart_window(scout, spacing, self.pixel_mm, self.window)
-        progress(0.2, "heart found" if window else "no heart found, looking everywhere")
-        labels = label_frames(images, spacing, self.network, self.pixel_mm, part(progress, 0.2, 0.95), window)
-        cleaned = [clean_frame(frame) for frame in labels]
-        progress(1.0, "labelled all frames")
-        return LabelMap(np.stack(cleaned), cine.ijk_to_lps, cine.times_ms, cine.source)
+        grid = NetworkGrid(images.shape[2:], even_spacing(cine), self.pixel_mm)
+        chosen = np.unique(np.arange(SCOUT_FRAMES) * cine.n_frames // SCOUT_FRAMES)
+        coarse = replace(grid, pixel_mm=max(SCOUT_PIXEL_MM, self.pixel_mm))
+        scout = predict(images[chosen], coarse, self.predictor, coarse.whole, progress=part(progress, 0.0, 0.1))
+        seen = np.stack([likeliest(frame).numpy() for frame in scout.probabilities])
+        window = heart_window(seen, self.window, grid.shape, coarse.pixel_mm / self.pixel_mm)
+        progress(0.1, "heart found" if window else "no heart found, looking everywhere")
+        return predict(images, grid, self.predictor, window or grid.whole, self.flips, part(progress, 0.1, 0.95))
 
 
-def heart_window(
-    labels: np.ndarray, spacing: tuple[float, float], pixel_mm: float, size: int
-) -> tuple[slice, slice] | None:
-    """Rows and columns, in network pixels, of a window round the heart; None where nothing is labelled.
+def even_spacing(cine: Cine) -> tuple[float, float]:
+    """Spacing along j and i in mm, rounded.
+
+    DICOM and NIfTI round the same spacing differently, and the same study must give the same voxels. Thirds of a
+    step, because no spacing that occurs (350/256, 1.4, ...) lies near such a limit.
+    """
+    return tuple((np.floor(cine.spacing[[1, 0]] * 1e4 + 1 / 3) / 1e4).tolist())
+
+
+def heart_window(labels: np.ndarray, size: int, shape: tuple[int, int], scale: float = 1.0) -> Window | None:
+    """Rows and columns of a window round the heart; None where nothing is labelled.
 
     Args:
-        labels: uint8 (T, K, J, I) rough labels on the grid of the cine.
-        spacing: of that grid along j and i in mm.
-        pixel_mm: side of a network pixel.
+        labels: uint8 (T, K, H, W) rough labels of the whole field.
         size: side of the window in network pixels; grows in steps of 16 until the heart fits with a margin.
+        shape: rows and columns of the whole field in network pixels.
+        scale: network pixels per pixel of the labels.
     """
     heart = np.stack([clean_frame(frame) for frame in labels]) > 0
     if not heart.any():
         return None
-    shape = resampled_shape(labels.shape[2:], spacing, pixel_mm)
     window = []
-    for axis, (n, mm) in enumerate(zip(shape, spacing, strict=True)):
-        where = np.nonzero(heart)[2 + axis] * mm / pixel_mm
+    for axis, n in enumerate(shape):
+        where = np.nonzero(heart)[2 + axis] * scale
         centre = where.mean()
         reach = 2 * (max(where.max() - centre, centre - where.min()) + MARGIN)
         side = max(size, int(np.ceil(reach / 16)) * 16)
@@ -97,51 +162,70 @@ def heart_window(
     return tuple(window)
 
 
-def label_frames(
+@dataclass(frozen=True)
+class Prediction:
+    """What the network gave for every slice of every frame.
+
+    Attributes:
+        images: torch float16 (T, K, H, W) on the CPU, network pixels of the window, 0..1.
+        probabilities: torch float16 (T, K, 4, H, W) on the CPU, the same pixels.
+        grid: of the images.
+        window: rows and columns of network pixels that the probabilities cover; background outside.
+    """
+
+    images: "torch.Tensor"  # noqa: F821 - torch is imported where it is used
+    probabilities: "torch.Tensor"  # noqa: F821
+    grid: NetworkGrid
+    window: Window
+
+    def labels(self) -> np.ndarray:
+        """Likeliest structure, uint8 (T, K, J, I) on the grid of the images."""
+        frames = (self.grid.labels(frame.float(), self.window) for frame in self.probabilities)
+        return np.stack([frame.numpy() for frame in frames])
+
+    def statistics(self) -> tuple[np.ndarray, ...]:
+        """The fields of :class:`SliceStatistics`."""
+        frames = [slice_statistics(frame) for frame in self.probabilities]
+        return tuple(np.stack(values) for values in zip(*frames, strict=True))
+
+
+def predict(
     images: np.ndarray,
-    spacing: tuple[float, float],
-    network,
-    pixel_mm: float,
+    grid: NetworkGrid,
+    predictor,
+    window: Window,
+    flips: tuple[tuple[int, ...], ...] = FLIPS["fast"],
     progress: Progress = silent,
-    window: tuple[slice, slice] | None = None,
-) -> np.ndarray:
-    """Network labels of every frame without clean-up, uint8 (T, K, J, I) on the grid of the images.
+) -> Prediction:
+    """The network's probabilities in every frame.
 
     Args:
         images: float32 (T, K, J, I), normalised.
-        spacing: of the pixels along j and i in mm.
-        network: takes (B, 3, H, W) neighbouring slices, gives (B, 4, H, W) logits.
-        pixel_mm: side of a network pixel.
+        grid: of the images.
+        predictor: float32 (B, 3, H, W) neighbouring slices to (B, 4, H, W) logits on its ``device``.
+        window: rows and columns in network pixels to look at.
+        flips: sets of axes to flip the input along; probabilities are averaged over the sets.
         progress: called for every frame.
-        window: rows and columns in network pixels to look at; background outside. None for everything.
     """
     import torch
 
-    device = next(network.parameters()).device
-    shape = resampled_shape(images.shape[2:], spacing, pixel_mm)
-    to_network = tuple(pixel_mm / s for s in spacing)
-    to_images = tuple(s / pixel_mm for s in spacing)
-    rows, columns = window or (slice(0, shape[0]), slice(0, shape[1]))
-    out = np.empty(images.shape, np.uint8)
+    rows, columns = (part.stop - part.start for part in window)
+    seen = torch.empty(*images.shape[:2], rows, columns, dtype=torch.float16)
+    out = torch.empty(*images.shape[:2], 4, rows, columns, dtype=torch.float16)
     for t, frame in enumerate(torch.from_numpy(images)):
         progress(t / len(images), f"labelling frame {t + 1} of {len(images)}")
-        stack = sample_slices(frame[:, None], to_network, shape)[:, 0, rows, columns]
-        size = stack.shape[1:]
+        stack = grid.from_images(frame, window)
+        seen[t] = stack
         inputs = pad_to_multiple(with_neighbours(stack), 16)
-        for k in range(0, len(inputs), BATCH):
-            found = _probabilities(network, inputs[k : k + BATCH].to(device))[..., : size[0], : size[1]]
-            probabilities = found.new_zeros(len(found), found.shape[1], *shape)
-            probabilities[:, 0] = 1.0
-            probabilities[:, :, rows, columns] = found
-            labels = sample_slices(probabilities, to_images, images.shape[2:]).argmax(1)
-            out[t, k : k + BATCH] = labels.to(torch.uint8).cpu().numpy()
-    return out
+        for k in range(0, len(inputs), predictor.batch):
+            found = _probabilities(predictor, inputs[k : k + predictor.batch].to(predictor.device), flips)
+            out[t, k : k + predictor.batch] = found[..., :rows, :columns]
+    return Prediction(seen, out, grid, window)
 
 
-def _probabilities(network, inputs):
+def _probabilities(predictor, inputs, flips):
     import torch
 
-    device = inputs.device
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=supports_bfloat16(device)):
-        logits = network(inputs)
-    return logits.float().softmax(1)
+    with torch.inference_mode():
+        found = [predictor(inputs.flip(axes)).softmax(1).flip(axes) for axes in flips]
+        return torch.stack(found).mean(0)

@@ -4,9 +4,15 @@ The arithmetic is that of MONAI's ``Spacingd`` (first voxel centres coincide, bi
 ``ScaleIntensityRangePercentilesd``, so that the bundle run by MONAI itself sees the same input.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from .statistics import likeliest
+
 PERCENTILES = (1.0, 99.0)
+Window = tuple[slice, slice]
+"""Rows and columns."""
 
 
 def normalise(volume: np.ndarray) -> np.ndarray:
@@ -14,7 +20,9 @@ def normalise(volume: np.ndarray) -> np.ndarray:
     low, high = np.percentile(volume, PERCENTILES)
     if high <= low:
         return np.zeros(volume.shape, np.float32)
-    return np.clip((volume - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    # In single precision throughout: a cine has tens of millions of voxels.
+    scaled = (volume - np.float32(low)) / np.float32(high - low)
+    return np.clip(scaled, 0.0, 1.0, out=scaled).astype(np.float32, copy=False)
 
 
 def resampled_shape(shape: tuple[int, int], spacing: tuple[float, float], pixel_mm: float) -> tuple[int, int]:
@@ -22,17 +30,71 @@ def resampled_shape(shape: tuple[int, int], spacing: tuple[float, float], pixel_
     return tuple(round((n - 1) * s / pixel_mm) + 1 for n, s in zip(shape, spacing, strict=True))
 
 
-def sample_slices(images, scale: tuple[float, float], shape: tuple[int, int]):
-    """Sample (N, C, H, W) at index ``(row, column) * scale`` for an output of ``shape``; bilinear, border padded."""
+def sample_slices(images, scale: tuple[float, float], shape: tuple[int, int], first: tuple[float, float] = (0.0, 0.0)):
+    """Sample (N, C, H, W) at ``first + (row, column) * scale`` for an output of ``shape``; bilinear, border padded."""
     import torch
 
     axes = [
-        2.0 * torch.arange(n, dtype=torch.float32) * s / max(size - 1, 1) - 1.0
-        for n, s, size in zip(shape, scale, images.shape[2:], strict=True)
+        2.0 * (start + torch.arange(n, dtype=torch.float32) * s) / max(size - 1, 1) - 1.0
+        for n, s, start, size in zip(shape, scale, first, images.shape[2:], strict=True)
     ]
     rows, columns = torch.meshgrid(*axes, indexing="ij")
     grid = torch.stack([columns, rows], -1).to(images.device).expand(len(images), -1, -1, -1)
     return torch.nn.functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+@dataclass(frozen=True)
+class NetworkGrid:
+    """The slices of a stack in the network's pixels.
+
+    Attributes:
+        image_shape: rows and columns of the stack's own slices.
+        spacing: of its pixels along j and i in mm.
+        pixel_mm: side of a network pixel.
+    """
+
+    image_shape: tuple[int, int]
+    spacing: tuple[float, float]
+    pixel_mm: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a whole slice in network pixels."""
+        return resampled_shape(self.image_shape, self.spacing, self.pixel_mm)
+
+    @property
+    def whole(self) -> Window:
+        """The window that holds everything."""
+        return tuple(slice(0, n) for n in self.shape)
+
+    def from_images(self, images, window: Window):
+        """Torch (N, J, I) slices to (N, H, W) network pixels of a window."""
+        rows, columns = window
+        sampled = sample_slices(images[:, None], tuple(self.pixel_mm / s for s in self.spacing), self.shape)
+        return sampled[:, 0, rows, columns]
+
+    def labels(self, probabilities, window: Window):
+        """Torch (N, 4, H, W) probabilities in a window to uint8 (N, J, I) labels; background outside the window."""
+        import torch
+
+        # One pixel of background round the window, where it is not at the border of the field.
+        sides = [(int(w.start > 0), int(w.stop < n)) for w, n in zip(window, self.shape, strict=True)]
+        ringed = torch.nn.functional.pad(probabilities, (*sides[1], *sides[0]))
+        ringed[:, 0] = torch.nn.functional.pad(probabilities[:, 0], (*sides[1], *sides[0]), value=1.0)
+        scale = tuple(s / self.pixel_mm for s in self.spacing)
+        starts = [w.start - before for w, (before, _) in zip(window, sides, strict=True)]
+        stops = [w.stop - 1 + after for w, (_, after) in zip(window, sides, strict=True)]
+        lows = [int(np.ceil(start / s)) for start, s in zip(starts, scale, strict=True)]
+        ends = [
+            n if stop >= size - 1 else min(int(stop / s) + 1, n)
+            for n, stop, s, size in zip(self.image_shape, stops, scale, self.shape, strict=True)
+        ]
+        first = tuple(low * s - start for low, s, start in zip(lows, scale, starts, strict=True))
+        box = tuple(end - low for low, end in zip(lows, ends, strict=True))
+        labels = probabilities.new_zeros((len(probabilities), *self.image_shape), dtype=torch.uint8)
+        inside = labels[:, lows[0] : ends[0], lows[1] : ends[1]]
+        inside[:] = likeliest(sample_slices(ringed, scale, box, first))
+        return labels
 
 
 def with_neighbours(volume):

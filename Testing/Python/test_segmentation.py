@@ -8,9 +8,10 @@ from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
 from CardiacSegLib import Segmenter, segment
-from CardiacSegLib.infer import heart_window, label_frames
+from CardiacSegLib.infer import heart_window, predict
 from CardiacSegLib.postprocess import clean_frame, main_component
-from CardiacSegLib.preprocess import normalise, resampled_shape, sample_slices, with_neighbours
+from CardiacSegLib.preprocess import NetworkGrid, normalise, resampled_shape, sample_slices, with_neighbours
+from CardiacSegLib.statistics import slice_statistics
 
 
 def made_cine(frames=2, slices=4, spacing=(1.6, 1.3, 9.0), view="sax", seed=0) -> Cine:
@@ -64,26 +65,73 @@ def test_wrong_weights_are_refused(random_bundle, tmp_path):
 
 
 def test_the_window_holds_the_heart():
-    labels = np.zeros((2, 3, 200, 260), np.uint8)
-    labels[:, :, 40:90, 150:210] = 3
-    rows, columns = heart_window(labels, (1.0, 1.0), 1.25, 96)
+    labels = np.zeros((2, 3, 160, 208), np.uint8)
+    labels[:, :, 32:72, 120:168] = 3
+    rows, columns = heart_window(labels, 96, (160, 208))
     assert rows.stop - rows.start == columns.stop - columns.start == 96
-    assert rows.start <= 40 / 1.25 and rows.stop >= 90 / 1.25
-    assert columns.start <= 150 / 1.25 and columns.stop >= 210 / 1.25
-    labels[:, :, 10:190, 60:250] = 3
-    rows, columns = heart_window(labels, (1.0, 1.0), 1.25, 96)
-    assert (rows.start, rows.stop) == (0, 160) and columns.stop - columns.start >= 190 / 1.25
-    assert heart_window(np.zeros_like(labels), (1.0, 1.0), 1.25, 96) is None
+    assert rows.start <= 32 and rows.stop >= 72 and columns.start <= 120 and columns.stop >= 168
+    labels[:, :, 8:152, 48:200] = 3
+    rows, columns = heart_window(labels, 96, (160, 208))
+    assert (rows.start, rows.stop) == (0, 160) and columns.stop - columns.start >= 152
+    assert heart_window(np.zeros_like(labels), 96, (160, 208)) is None
 
 
-def test_nothing_is_labelled_outside_the_window(random_bundle):
-    segmenter = Segmenter(str(random_bundle), "cpu")
-    images = normalise(made_cine(1, 3).frames)
-    window = (slice(16, 48), slice(20, 52))
-    labels = label_frames(images, (1.3, 1.6), segmenter.network, segmenter.pixel_mm, window=window)
-    rows, columns = np.nonzero(labels[0].any(0))
-    assert rows.min() >= 15 * 1.4 / 1.3 and rows.max() <= 48 * 1.4 / 1.3
-    assert columns.min() >= 19 * 1.4 / 1.6 and columns.max() <= 52 * 1.4 / 1.6
+def test_the_window_from_coarse_pixels():
+    labels = np.zeros((1, 3, 80, 104), np.uint8)
+    labels[:, :, 16:36, 60:84] = 3
+    fine = np.repeat(np.repeat(labels, 2, 2), 2, 3)
+    coarse = heart_window(labels, 96, (160, 208), 2.0)
+    for found, expected in zip(coarse, heart_window(fine, 96, (160, 208)), strict=True):
+        assert abs(found.start - expected.start) <= 1 and found.stop - found.start == 96
+
+
+@pytest.mark.parametrize("window", [(slice(16, 48), slice(20, 52)), (slice(0, 30), slice(40, 85))])
+def test_labels_in_a_window_are_those_of_the_whole_field(window):
+    """Probabilities that are background outside the window give the same labels with and without it."""
+    grid = NetworkGrid((70, 90), (1.3, 1.6), 1.4)
+    probabilities = torch.rand(3, 4, *grid.shape, generator=torch.Generator().manual_seed(4)).softmax(1)
+    everywhere = torch.zeros_like(probabilities)
+    everywhere[:, 0] = 1.0
+    everywhere[:, :, window[0], window[1]] = probabilities[:, :, window[0], window[1]]
+    inside = grid.labels(probabilities[:, :, window[0], window[1]], window)
+    assert torch.equal(inside, grid.labels(everywhere, grid.whole))
+    rows, columns = np.nonzero(inside.numpy().any(0))
+    assert rows.min() >= (window[0].start - 1) * 1.4 / 1.3 and rows.max() <= window[0].stop * 1.4 / 1.3
+    assert columns.min() >= (window[1].start - 1) * 1.4 / 1.6 and columns.max() <= window[1].stop * 1.4 / 1.6
+
+
+def test_best_quality_is_the_mean_over_flips(random_bundle):
+    segmenter = Segmenter(str(random_bundle), "cpu", quality="best")
+    images = normalise(made_cine(1, 2).frames)
+    grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
+    window = (slice(0, 48), slice(16, 64))
+    once = predict(images, grid, segmenter.predictor, window).probabilities
+    mean = predict(images, grid, segmenter.predictor, window, segmenter.flips).probabilities
+    flipped_grid = NetworkGrid((48, 48), (1.4, 1.4), 1.4)
+    stack = grid.from_images(torch.from_numpy(images[0]), window)
+    flipped = predict(stack.flip(-1)[None].numpy(), flipped_grid, segmenter.predictor, flipped_grid.whole)
+    assert (mean - once).abs().max() > 1e-3
+    four = [once[0], flipped.probabilities[0].flip(-1)]
+    for axes in ((-2,), (-2, -1)):
+        turned = predict(stack.flip(axes)[None].numpy(), flipped_grid, segmenter.predictor, flipped_grid.whole)
+        four.append(turned.probabilities[0].flip(axes))
+    assert torch.allclose(mean[0].float(), torch.stack([p.float() for p in four]).mean(0), atol=5e-3)
+    with pytest.raises(InputError, match="No quality 'slow'"):
+        Segmenter(str(random_bundle), "cpu", quality="slow")
+
+
+def test_statistics_are_sums_over_the_slice(random_bundle):
+    cine = made_cine(2, 3)
+    found = Segmenter(str(random_bundle), "cpu").segment(cine)
+    statistics = found.statistics
+    assert statistics.soft.shape == statistics.hard.shape == statistics.both.shape == (2, 3, 3)
+    assert statistics.entropy.shape == (2, 3) and (statistics.entropy > 0).all()
+    assert np.array_equal(statistics.hard, np.round(statistics.hard))
+    assert (statistics.both <= np.minimum(statistics.soft, statistics.hard) + 1e-2).all()
+    sure = torch.zeros(1, 4, 5, 6)
+    sure[:, 2] = 1.0
+    soft, hard, both, entropy = slice_statistics(sure)
+    assert soft.tolist() == hard.tolist() == both.tolist() == [[0.0, 30.0, 0.0]] and entropy.tolist() == [0.0]
 
 
 def test_neighbours_beyond_the_ends_are_zero():
@@ -123,10 +171,13 @@ def test_what_lies_in_few_slices_is_no_ventricle(ring_labels):
     assert not clean_frame(dirty)[0:2, 58:64, :40].any()
 
 
-def test_slices_are_connected_by_overlap_only():
-    mask = np.zeros((3, 10, 10), bool)
+def test_slices_are_connected_by_overlap_or_nearly_so():
+    mask = np.zeros((3, 20, 20), bool)
     mask[0, 2:6, 2:6] = True
-    mask[1, 6:8, 6:8] = True
+    mask[1, 8:10, 2:6] = True
+    assert main_component(mask)[1].any()
+    mask[1] = False
+    mask[1, 12:14, 2:6] = True
     kept = main_component(mask)
     assert kept[0].sum() == 16 and not kept[1].any()
 
@@ -157,8 +208,9 @@ def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monke
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     subprocess.run([sys.executable, "-m", "monai.bundle", "run", *arguments], check=True, capture_output=True)
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "image_seg.nii.gz")))
-    monkeypatch.setattr("CardiacSegLib.infer.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacSegLib.backends.supports_bfloat16", lambda device: False)
     segmenter = Segmenter(str(random_bundle), "cpu")
-    ours = label_frames(normalise(cine.frames), (1.3, 1.6), segmenter.network, segmenter.pixel_mm)[0]
+    grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
+    ours = predict(normalise(cine.frames), grid, segmenter.predictor, grid.whole).labels()[0]
     assert len(np.unique(ours)) > 1
     assert (ours == theirs).mean() > 0.999

@@ -14,6 +14,8 @@ from CardiacLib.metrics import dice
 from CardiacLib.phantom import write_phantom
 from CardiacLib.readers import read_study
 from CardiacSegLib import Segmenter, measure
+from CardiacSegLib.valve_plane import cut_at_valve_plane
+from CardiacSegLib.ventricle_extent import ventricle_extent
 from cineheart.cli import main
 from cineheart.pipeline import RunOptions, run_study
 
@@ -43,6 +45,16 @@ def test_the_weights_are_small_half_precision():
     path = bundle_path("cineheart_sax") / "models" / "model.pt"
     assert path.stat().st_size < 10e6
     assert {v.dtype for v in torch.load(path, weights_only=True).values()} == {torch.float16}
+
+
+def test_the_valve_plane_mends_the_base(found, phantom):
+    """The network labels some atrium; ended at the phantom's valve planes, the LV is nearer to its true volume."""
+    cut = cut_at_valve_plane(found, phantom.landmarks)
+    for label, volume, name in ((LV, cut.lv_ml, "lv"), (RV, cut.rv_ml, "rv")):
+        plain, mended = (np.abs(v - phantom.volumes[name]).mean() for v in (found.volume_ml(label), volume))
+        assert mended < plain
+    extent = ventricle_extent(cut.labels)
+    assert extent.lv.sum() <= ventricle_extent(found).lv.sum() and extent.lv.any(1).all()
 
 
 def test_phantom_is_labelled(found, phantom):
@@ -86,6 +98,8 @@ def test_run_writes_the_contract(study, tmp_path, capsys, read_json):
         "segmentation/labels.nii.gz",
         "segmentation/measurements.csv",
         "segmentation/measurements.json",
+        "segmentation/quality.json",
+        "segmentation/segments.csv",
         "segmentation/segmentation.seq.mrb",
         "study.json",
     }
@@ -132,3 +146,15 @@ def test_dicom_and_nifti_of_a_real_study_give_the_same_labels(data, segmenter):
     assert np.array_equal(labels[0].labels, labels[1].labels)
     assert np.allclose(labels[0].ijk_to_lps, labels[1].ijk_to_lps, atol=1e-3)
     assert 40 < measure(labels[0]).lv_ef_percent < 80
+    assert_no_flicker(labels[0])
+
+
+def assert_no_flicker(labels):
+    """The base of this study's LV comes and goes over frames if each frame stands alone; so does its RV."""
+    extent = ventricle_extent(labels)
+    for held in (extent.lv[:, 3:], extent.rv[:, 2:]):
+        changes = (held != np.roll(held, 1, 0)).sum(0)
+        assert (changes <= 2).all()
+    jump = np.diff(labels.volume_ml(LV), append=labels.volume_ml(LV)[0])
+    assert np.abs(jump).max() < 0.13 * labels.volume_ml(LV).max()
+    assert abs(jump[-1]) < 5.0

@@ -1,0 +1,193 @@
+"""Make the network's probabilities of a whole cardiac cycle consistent over time.
+
+The network sees each frame alone. Two things flicker: pixels on faint borders, and whole slices at the base and the
+apex, which the network now takes for ventricle and now for atrium. Pixels are averaged with the neighbouring frames
+where the image does not change (motion is left alone, so that contraction is not flattened). Slices are decided over
+the cycle: through-plane motion takes a slice out of a ventricle and back once per beat, so its absence is one interval.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+FULL_CYCLE = 6
+"""Fewer frames are no cycle (ED and ES, single images): the network's answer stands."""
+NEIGHBOUR_WEIGHT = 0.5
+"""Of each neighbouring frame, relative to the frame itself, where the image does not change."""
+SAME_IMAGE = 0.06
+"""Change of the image, of its 1st..99th percentile range, at which that weight has fallen to 1/e."""
+BLUR = 1.5
+"""Standard deviation in network pixels of the Gaussian over which the image's change is taken."""
+REACH = 4
+"""Network pixels by which a ventricle may shift from slice to slice (breath holds) besides tapering."""
+SUPPORTED = 8.0
+"""Pixels below which a slice says nothing of the structure."""
+SURE_BACKGROUND = 0.9
+"""Probability of background above which a pixel needs no smoothing."""
+STRUCTURES = {"left ventricle": (1, 2), "right ventricle": (3,)}
+"""Channels of what comes and goes together."""
+HALF_FULL = 0.3
+"""Part of the largest pool area that a slice must have to tell base from apex."""
+LEAST_OWN_WEIGHT = 1 / 3
+"""Of a frame in which the network missed a slice that is there, against the sure frames before and after it."""
+SMOOTHED = "Faint borders were averaged over neighbouring frames where the image does not change."
+FAINT = 0.1
+"""Probability that is no sign of presence."""
+COVERED = {"base": (0.45, 0.20), "apex": (0.20, 0.12)}
+"""Coverage at which presence is undecided, and the distance from it to certainty.
+
+At the base, coverage is of the area in the slice below: in the experts' labels of the 80 training patients the last
+basal slice of the LV never covers less than 0.55 of its neighbour. Towards the apex, where ventricles taper, it is of
+the slice's own greatest area over the cycle. What lies beside the neighbour (an atrium taken for the other ventricle)
+lowers coverage by the part of the whole that it makes.
+"""
+
+
+def smooth_over_time(probabilities: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Average each frame with its two neighbours in the cycle where the image stays the same.
+
+    Args:
+        probabilities: float32 (T, C, H, W) of one slice.
+        images: float32 (T, H, W) of that slice, 0..1.
+    """
+    change = np.roll(images, -1, 0) - images
+    change = ndimage.gaussian_filter(np.abs(ndimage.gaussian_filter(change, (0, BLUR / 2, BLUR / 2))), (0, BLUR, BLUR))
+    to_next = NEIGHBOUR_WEIGHT * np.exp(-((change / SAME_IMAGE) ** 2))[:, None]
+    from_last = np.roll(to_next, 1, 0)
+    total = probabilities + to_next * np.roll(probabilities, -1, 0) + from_last * np.roll(probabilities, 1, 0)
+    return total / (1.0 + to_next + from_last)
+
+
+def cyclic_presence(evidence: np.ndarray) -> np.ndarray:
+    """Frames in which a slice holds a structure: everywhere but in one interval of the cycle, which may be empty.
+
+    The best of all such intervals is taken; a change of state costs as much as a run of frames of a twelfth of the
+    cycle, so that shorter runs do not count.
+
+    Args:
+        evidence: (T,) -1 surely absent to 1 surely present.
+    """
+    frames = len(evidence)
+    change = 2.0 * max(frames / 12.0, 1.1)
+    twice = np.concatenate([[0.0], np.cumsum(np.concatenate([evidence, evidence]))])
+    best, present = evidence.sum(), np.ones(frames, bool)
+    if -evidence.sum() > best:
+        best, present = -evidence.sum(), np.zeros(frames, bool)
+    for start in range(frames):
+        for length in range(1, frames):
+            score = evidence.sum() - 2.0 * (twice[start + length] - twice[start]) - change
+            if score > best:
+                best, present = score, np.ones(frames, bool)
+                present[np.arange(start, start + length) % frames] = False
+    return present
+
+
+def settle(probabilities, images) -> tuple[object, tuple[str, ...]]:
+    """Consistent probabilities of a whole cycle, and what was decided against the network.
+
+    Args:
+        probabilities: torch float16 (T, K, 4, H, W) on the CPU; shorter than a cycle, they come back as they are.
+        images: torch (T, K, H, W), the same pixels, 0..1.
+    """
+    import torch
+
+    box = _heart_box(probabilities)
+    if len(probabilities) < FULL_CYCLE or box is None:
+        return probabilities, ()
+    out = probabilities.clone()
+    heart = out[..., box[0], box[1]]
+    for k in range(heart.shape[1]):
+        smooth = smooth_over_time(heart[:, k].float().numpy(), images[:, k, box[0], box[1]].float().numpy())
+        heart[:, k] = torch.from_numpy(smooth)
+    return out, (SMOOTHED, *(note for name in STRUCTURES for note in _settle_structure(heart, name)))
+
+
+def _heart_box(probabilities) -> tuple[slice, slice] | None:
+    """Rows and columns of (T, K, 4, H, W) outside which everything is surely background; None if there is nothing."""
+    somewhere = (probabilities[:, :, 0] < SURE_BACKGROUND).any(0).any(0).numpy()
+    if not somewhere.any():
+        return None
+    return tuple(slice(held[0], held[-1] + 1) for held in (np.flatnonzero(somewhere.any(axis)) for axis in (1, 0)))
+
+
+def _settle_structure(probabilities, name: str):
+    """Decide for each slice, from the middle outwards, in which frames it holds a structure; changes in place."""
+    channels = list(STRUCTURES[name])
+    area = probabilities[:, :, channels].float().sum((2, 3, 4)).numpy().mean(0)
+    order = _ends((probabilities[:, :, (1, 3)] > 0.5).sum((0, 2, 3, 4)).numpy() / len(probabilities))
+    if order is None:
+        return
+    middle = int(area.argmax())
+    for step, end in order.items():
+        inner = _mask(probabilities[:, middle].float().numpy(), channels)
+        for k in range(middle + step, probabilities.shape[1] if step > 0 else -1, step):
+            found = probabilities[:, k].float().numpy()
+            inner, changed = _settle_slice(found, channels, inner, end)
+            if changed.any():
+                probabilities[:, k] = probabilities.new_tensor(found)
+                yield _note(name, k, changed, inner.any((1, 2)))
+
+
+def _settle_slice(found: np.ndarray, channels: list[int], inner: np.ndarray, end: str) -> tuple[np.ndarray, np.ndarray]:
+    """Decide one slice in all frames; changes ``found`` (T, 4, H, W) in place.
+
+    Args:
+        inner: bool (T, H, W) the structure in the neighbouring slice towards the middle.
+
+    Returns:
+        bool (T, H, W) the structure in this slice, and (T,) the frames in which it was added or removed.
+    """
+    near = ndimage.maximum_filter(inner.view(np.uint8), (1, 2 * REACH + 1, 2 * REACH + 1))
+    here = found[:, channels].sum(1)
+    here[here < FAINT] = 0.0
+    inside, everywhere = (here * near).sum((1, 2)), here.sum((1, 2))
+    covered = inside * inside / np.maximum(everywhere, 1.0)
+    before = _mask(found, channels)
+    if end == "apex" and covered.max() < SUPPORTED:
+        return before, np.zeros(len(found), bool)
+    full = inner.sum((1, 2)) if end == "base" else covered.max()
+    undecided, certain = COVERED[end]
+    evidence = np.clip((covered / np.maximum(full, SUPPORTED) - undecided) / certain, -1.0, 1.0)
+    present = cyclic_presence(evidence)
+    for t in np.flatnonzero(~present):
+        found[t, 0] += found[t, channels].sum(0)
+        found[t, channels] = 0.0
+    sure = np.flatnonzero(present & (evidence == 1.0))
+    own = np.clip((1.0 + evidence) / 2.0, LEAST_OWN_WEIGHT, 1.0)
+    for t in np.flatnonzero(present & (evidence < 1.0) & (len(sure) > 0)):
+        found[t] = own[t] * found[t] + (1.0 - own[t]) * _between(found, t, sure)
+    after = _mask(found, channels)
+    held_before, held_after = (mask.sum((1, 2)) >= SUPPORTED for mask in (before, after))
+    return after, held_before != held_after
+
+
+def _between(found: np.ndarray, t: int, sure: np.ndarray) -> np.ndarray:
+    """Probabilities at frame ``t`` interpolated between the nearest sure frames before and after it in the cycle."""
+    frames = len(found)
+    back, ahead = ((t - sure) % frames).min(), ((sure - t) % frames).min()
+    return (ahead * found[(t - back) % frames] + back * found[(t + ahead) % frames]) / (back + ahead)
+
+
+def _mask(found: np.ndarray, channels: list[int]) -> np.ndarray:
+    """Where one of the channels is the likeliest, bool (T, H, W)."""
+    return np.isin(found.argmax(1), channels)
+
+
+def _ends(pool_area: np.ndarray) -> dict[int, str] | None:
+    """Which way along the slices leads to the base and which to the apex; None where the pools do not tell.
+
+    Args:
+        pool_area: (K,) mean area of both blood pools, which shrink from the base to the apex.
+    """
+    held = np.flatnonzero(pool_area > HALF_FULL * pool_area.max())
+    if len(held) < 3 or pool_area.max() < SUPPORTED:
+        return None
+    slope = np.polyfit(held, pool_area[held], 1)[0]
+    return {-1: "apex", 1: "base"} if slope > 0 else {-1: "base", 1: "apex"}
+
+
+def _note(name: str, k: int, changed: np.ndarray, present: np.ndarray) -> str:
+    words = []
+    for said, frames in (("added", changed & present), ("removed", changed & ~present)):
+        if frames.any():
+            words.append(f"{said} in {frames.sum()} frame{'s' if frames.sum() > 1 else ''}")
+    return f"Slice {k + 1}: the {name} was {' and '.join(words)} to agree with the rest of the cycle."
