@@ -1,0 +1,6 @@
+"""Quality control of a segmentation: confidence, rules, and a traffic light (Docs/QualityControl.md)."""
+
+from .flags import Flag
+from .summary import QualityReport, assess
+
+__all__ = ["Flag", "QualityReport", "assess"]

@@ -1,0 +1,208 @@
+"""Fit a :class:`Calibration` on patients whose truth is known, and keep it in the bundle."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from CardiacLib.errors import InputError
+from CardiacLib.files import write_json
+from CardiacLib.labels import LabelMap
+
+from ..function import measure
+from ..segmentation import STRUCTURES, Segmentation
+from .accuracy import BAD_DICE, Detection, detection
+from .confidence import FILE, Calibration, expected_dice, expected_slice_dice, logit, sigmoid, weights_sha256
+from .summary import LIGHTS, judge
+
+CAUGHT = 0.90
+"""Share of the bad structures, as cross-validation predicts them, that the warning should catch."""
+WARN_LIMITS = (BAD_DICE, 0.90)
+"""A warning below the lower is its meaning; above the higher it would be of no use."""
+SERIOUS_BELOW = 0.75
+FEWEST_PATIENTS = 5
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What was expected and what was true, of N structures or slices.
+
+    Attributes:
+        patients: (N,) names; what is of one patient is never split in cross-validation.
+        kinds: (N,) int: index of the structure, or 0 for slices.
+        frames: (N,) int frame, so that the structures of one patient and frame can be put together.
+        expected, dice: (N,) expected Dice of the probabilities, and Dice with the experts' labels.
+    """
+
+    patients: np.ndarray
+    kinds: np.ndarray
+    frames: np.ndarray
+    expected: np.ndarray
+    dice: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> "Samples":
+        """Some of them."""
+        return Samples(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+
+def samples_of(cases: list[tuple[str, Segmentation, LabelMap]]) -> tuple[Samples, Samples]:
+    """Structures of frames, and slices of frames, of patients given by name, segmentation and true labels.
+
+    Without those where the network sees nothing at all: there is no confidence in them, and rules report an absence.
+    """
+    structures, slices = [], []
+    for name, segmentation, true in cases:
+        overlap, total = _counts(segmentation.labels.labels, true.labels)
+        structures += _rows(name, expected_dice(segmentation.statistics), overlap.sum(1), total.sum(1))
+        expected = expected_slice_dice(segmentation.statistics)[..., None]
+        slices += _rows(name, expected, overlap.sum(2)[..., None], total.sum(2)[..., None])
+    return _samples(structures), _samples(slices)
+
+
+def _counts(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(T, K, 3) common pixels and the sum of both masks' pixels."""
+    masks = [(found == label, true == label) for label in STRUCTURES.values()]
+    overlap = np.stack([(a & b).sum((2, 3)) for a, b in masks], -1)
+    return overlap, np.stack([a.sum((2, 3)) + b.sum((2, 3)) for a, b in masks], -1)
+
+
+def _rows(name: str, expected: np.ndarray, overlap: np.ndarray, total: np.ndarray):
+    for index in np.argwhere(np.isfinite(expected) & (total > 0)):
+        at = tuple(index)
+        yield name, index[-1], index[0], expected[at], 2.0 * overlap[at] / total[at]
+
+
+def _samples(rows) -> Samples:
+    columns = list(zip(*rows, strict=True)) or [()] * 5
+    kinds = (str, int, int, float, float)
+    return Samples(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
+
+
+def fit_curve(samples: Samples, kinds: int) -> tuple[np.ndarray, float]:
+    """Offset of each kind and the common slope (never negative) with the least squared error of the Dice."""
+    x = logit(samples.expected)
+
+    def error(parameters):
+        return sigmoid(parameters[samples.kinds] + parameters[-1] * x) - samples.dice
+
+    bounds = ([-20.0] * kinds + [0.0], [20.0] * (kinds + 1))
+    found = least_squares(error, [0.0] * kinds + [1.0], bounds=bounds).x
+    return found[:-1], float(found[-1])
+
+
+def cross_validated(samples: Samples, kinds: int) -> np.ndarray:
+    """(N,) probable Dice of each sample by a curve that was fitted without its patient."""
+    probable = np.empty(len(samples.dice))
+    for patient in np.unique(samples.patients):
+        left_out = samples.patients == patient
+        offsets, slope = fit_curve(samples.take(~left_out), kinds)
+        probable[left_out] = sigmoid(offsets[samples.kinds[left_out]] + slope * logit(samples.expected[left_out]))
+    return probable
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A calibration, and how well it works on patients it was not fitted on (leave one patient out).
+
+    Attributes:
+        calibration: fitted on all patients.
+        patients: number of them.
+        uncalibrated, structures: detection of structures with Dice < 0.85 by the expected and by the probable Dice.
+        means: detection of frames whose mean Dice over the structures is < 0.85.
+        slices: detection of slices in which the heart's Dice is < 0.85.
+        flagged, caught: share of all, and of the bad structures, below ``warn_below``.
+        lights: number of patients with each traffic light, and of those with a bad structure.
+    """
+
+    calibration: Calibration
+    patients: int
+    uncalibrated: Detection
+    structures: Detection
+    means: Detection
+    slices: Detection
+    flagged: float
+    caught: float | None
+    lights: dict[str, dict[str, int]]
+
+
+def fit(cases: list[tuple[str, Segmentation, LabelMap]]) -> Fit:
+    """Fit on patients given by name, segmentation and true labels.
+
+    Raises:
+        InputError: fewer than five patients.
+    """
+    structures, slices = samples_of(cases)
+    patients = len(np.unique(structures.patients))
+    if patients < FEWEST_PATIENTS:
+        raise InputError(f"A calibration needs at least {FEWEST_PATIENTS} patients; there are {patients}.")
+    probable = cross_validated(structures, len(STRUCTURES))
+    warn_below = warning_limit(probable, structures.dice)
+    bad = structures.dice < BAD_DICE
+    return Fit(
+        calibrate(structures, slices, warn_below),
+        patients,
+        detection(structures.expected, structures.dice),
+        detection(probable, structures.dice),
+        detection(*frame_means(structures, probable)),
+        detection(cross_validated(slices, 1), slices.dice),
+        flagged=float((probable < warn_below).mean()),
+        caught=float((probable[bad] < warn_below).mean()) if bad.any() else None,
+        lights=lights(cases, structures, slices, warn_below),
+    )
+
+
+def calibrate(structures: Samples, slices: Samples, warn_below: float) -> Calibration:
+    """The calibration that fits the samples best."""
+    offsets, slope = fit_curve(structures, len(STRUCTURES))
+    (slice_offset,), slice_slope = fit_curve(slices, 1)
+    return Calibration(
+        tuple(map(float, offsets)), slope, float(slice_offset), slice_slope, warn_below, SERIOUS_BELOW, calibrated=True
+    )
+
+
+def lights(
+    cases: list[tuple[str, Segmentation, LabelMap]], structures: Samples, slices: Samples, warn_below: float
+) -> dict[str, dict[str, int]]:
+    """Patients by traffic light, each judged with a calibration that was fitted without it."""
+    table = {light: {"patients": 0, "with_bad_structure": 0} for light in LIGHTS.values()}
+    for name, segmentation, _ in cases:
+        others = (samples.take(samples.patients != name) for samples in (structures, slices))
+        calibration = calibrate(*others, warn_below)
+        report = judge(segmentation.labels, measure(segmentation.labels), segmentation.statistics, calibration)
+        table[report.light]["patients"] += 1
+        table[report.light]["with_bad_structure"] += bool(
+            (structures.dice[structures.patients == name] < BAD_DICE).any()
+        )
+    return table
+
+
+def warning_limit(probable: np.ndarray, dice: np.ndarray) -> float:
+    """Lowest limit, in steps of 0.01 within WARN_LIMITS, under which nine of ten bad structures lie."""
+    bad = probable[dice < BAD_DICE]
+    needed = np.quantile(bad, CAUGHT) if bad.size else WARN_LIMITS[0]
+    return float(np.clip(np.ceil(100.0 * needed) / 100.0, *WARN_LIMITS))
+
+
+def frame_means(samples: Samples, probable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the structures of each patient and frame: probable, and true Dice."""
+    keys = np.array([f"{patient} {frame}" for patient, frame in zip(samples.patients, samples.frames, strict=True)])
+    groups = [keys == key for key in np.unique(keys)]
+    means = [[values[group].mean() for group in groups] for values in (probable, samples.dice)]
+    return np.array(means[0]), np.array(means[1])
+
+
+def write_calibration(found: Fit, folder: Path, data: str) -> None:
+    """Keep a fit in a bundle, with what it was fitted on; it holds for the weights that are there now."""
+    calibration = asdict(found.calibration)
+    calibration["offsets"] = dict(zip(STRUCTURES, calibration["offsets"], strict=True))
+    del calibration["calibrated"]
+    checks = {name: getattr(found, name)._asdict() for name in ("uncalibrated", "structures", "means", "slices")}
+    about = {
+        "about": "Probable Dice = sigmoid(offset + slope * logit(expected Dice)); made by 'cineheart calibrate'.",
+        "fitted_on": data,
+        "patients": found.patients,
+        "weights_sha256": weights_sha256(folder),
+        "leave_one_patient_out": checks | {"flagged": found.flagged, "caught": found.caught, "lights": found.lights},
+    }
+    write_json(folder / "configs" / FILE, calibration | about)

@@ -1,0 +1,204 @@
+"""Rules on the shape of the labels. Every threshold has its reason in Docs/QualityControl.md.
+
+"Experts" below are the ED and ES labels of the 80 ACDC training patients (1462 labelled slices): what they never do, a
+segmentation should not do either.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import ndimage
+
+from CardiacLib.labels import LV, MYO, RV, LabelMap
+
+from ..segmentation import STRUCTURES
+from .flags import Flag, flag_at
+
+SECOND_PIECE = 0.05
+"""Share of a structure's area in a slice from which a second piece counts. Experts: at most 0.017."""
+SMALL_MM2 = 20.0
+"""Pieces smaller than this are the noise of a contour."""
+RV_DISTANCE_MM = 5.0
+"""Between RV and LV in one slice. Experts: less than 3 mm."""
+OPEN_RING, OPEN_RING_AT_BASE = 0.10, 0.50
+"""Share of the LV pool's outline without myocardium. Experts: 0, and at most 0.16 in the most basal slice."""
+OPEN_MM = 10.0
+"""Length of outline without myocardium that is needed as well: the pool of the last apical slice is a few pixels."""
+FEWEST_SLICES = 6
+"""With LV at end-diastole (quality control of ukbb_cardiac, Bai et al., JCMR 2018). Experts: at least 6."""
+APEX_AREA = 0.45
+"""LV pool in the apical end slice of the stack over that of its largest slice, at ED. Experts: at most 0.42."""
+NAMES = {LV: "LV pool", MYO: "LV myocardium", RV: "RV pool"}
+_LABELS = tuple(STRUCTURES.values())
+
+
+class Heart:
+    """Labels cut down to what is labelled, with what several rules need.
+
+    Attributes:
+        labels: uint8 (T, K, J', I') with a border of background.
+        area: (T, K, 3) mm2 of LV, myocardium and RV.
+        pixel_mm: along j and i.
+        base_first: whether slice 0 is at the base. The labelled area falls towards the apex (true of every expert, of a
+            stack that covers the ventricles).
+        ed: frame of end-diastole.
+        key_frames: end-diastole and end-systole.
+        cut_off: (T, K) whether something labelled touches the border of the image.
+    """
+
+    def __init__(self, labels: LabelMap, ed: int, es: int):
+        everything = labels.labels
+        self.ed, self.key_frames = ed, {ed, es}
+        self.pixel_mm = tuple(np.linalg.norm(labels.ijk_to_lps[:3, :2], axis=0)[::-1])
+        heart = everything > 0
+        self.cut_off = heart[:, :, [0, -1]].any((2, 3)) | heart[:, :, :, [0, -1]].any((2, 3))
+        rows, columns = (np.flatnonzero(heart.any((0, 1, axis))) for axis in (3, 2))
+        if rows.size:
+            everything = everything[:, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        self.labels = np.pad(everything, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        counts = np.stack([(everything == label).sum((2, 3)) for label in _LABELS], -1)
+        self.area = counts * (self.pixel_mm[0] * self.pixel_mm[1])
+        profile = counts.sum((0, 2))
+        labelled = np.flatnonzero(profile)
+        self.base_first = labelled.size < 2 or np.polyfit(labelled, profile[labelled], 1)[0] <= 0
+
+    def flag(self, code: str, severity: str, finding: str, where) -> Iterator[Flag]:
+        """One flag if the finding is anywhere; ``where`` gives (frame, slice) pairs."""
+        where = list(where)
+        if where:
+            yield flag_at(code, severity, finding, *zip(*where, strict=True), self.key_frames, len(self.labels))
+
+    def basal_slice(self, label: int) -> np.ndarray:
+        """(T,) slice nearest to the base that has a structure; -1 in frames without it."""
+        has = self.area[..., _LABELS.index(label)] > 0
+        first = has.argmax(1) if self.base_first else has.shape[1] - 1 - has[:, ::-1].argmax(1)
+        return np.where(has.any(1), first, -1)
+
+    def slices(self, *labels: int) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Frame, slice and labels (J', I') of every slice that has all of these structures."""
+        present = self.area[..., [_LABELS.index(label) for label in labels]].all(-1)
+        for t, k in np.argwhere(present):
+            yield t, k, self.labels[t, k]
+
+
+def shape_flags(heart: Heart) -> Iterator[Flag]:
+    """All findings of the rules of this file."""
+    for rule in RULES:
+        yield from rule(heart)
+
+
+def heart_absent(heart: Heart) -> Iterator[Flag]:
+    """A structure is nowhere in a frame."""
+    for label, name in NAMES.items():
+        frames = np.flatnonzero(~heart.area[..., _LABELS.index(label)].any(1))
+        if frames.size:
+            yield flag_at("heart_absent", "serious", f"No {name}", frames, (), heart.key_frames, len(heart.labels))
+
+
+def missing_slice(heart: Heart) -> Iterator[Flag]:
+    """A structure is absent from a slice and present on both sides of it."""
+    for label, name in NAMES.items():
+        has = heart.area[..., _LABELS.index(label)] > 0
+        before, after = (np.logical_or.accumulate(a, 1) for a in (has, has[:, ::-1]))
+        gap = ~has & before & after[:, ::-1]
+        yield from heart.flag(
+            "missing_slice", "serious", f"The {name} is missing between labelled slices", np.argwhere(gap)
+        )
+
+
+def several_components(heart: Heart) -> Iterator[Flag]:
+    """A structure lies in several pieces within one slice (pixels touch by edge or corner)."""
+    pixel = heart.pixel_mm[0] * heart.pixel_mm[1]
+    for label, name in NAMES.items():
+        where = []
+        for t, k, labels in heart.slices(label):
+            components, count = ndimage.label(labels == label, np.ones((3, 3)))
+            if count > 1:
+                areas = np.sort(np.bincount(components.ravel())[1:]) * pixel
+                if areas[-2] > max(SECOND_PIECE * areas.sum(), SMALL_MM2):
+                    where.append((t, k))
+        yield from heart.flag("several_components", "warning", f"The {name} is in several pieces", where)
+
+
+def rv_inside_lv(heart: Heart) -> Iterator[Flag]:
+    """RV within the outline of the LV."""
+    where = []
+    for t, k, labels in heart.slices(RV):
+        left = ndimage.binary_fill_holes((labels == LV) | (labels == MYO))
+        inside = np.count_nonzero(left & (labels == RV)) * heart.pixel_mm[0] * heart.pixel_mm[1]
+        if inside > SMALL_MM2:
+            where.append((t, k))
+    yield from heart.flag("rv_inside_lv", "warning", "RV pool lies inside the LV", where)
+
+
+def rv_apart(heart: Heart) -> Iterator[Flag]:
+    """The RV does not reach the septum. In the most basal slice with myocardium the outflow tracts may part them."""
+    where, basal = [], heart.basal_slice(MYO)
+    for t, k, labels in heart.slices(MYO, RV):
+        left, right = (labels == LV) | (labels == MYO), labels == RV
+        if k != basal[t] and not (ndimage.binary_dilation(left, np.ones((3, 3))) & right).any():
+            distance = ndimage.distance_transform_edt(~left, sampling=heart.pixel_mm)
+            if distance[right].min() > RV_DISTANCE_MM:
+                where.append((t, k))
+    yield from heart.flag("rv_apart", "warning", f"The RV is more than {RV_DISTANCE_MM:.0f} mm from the septum", where)
+
+
+def open_ring(heart: Heart) -> Iterator[Flag]:
+    """The LV pool borders on background or RV instead of myocardium.
+
+    In the most basal slice with LV the outflow tract has no muscle on one side, so that half may be open there.
+    """
+    pool, left = heart.labels == LV, (heart.labels == LV) | (heart.labels == MYO)
+    outline, bare = np.zeros((2, *pool.shape[:2]))
+    for axis, step in ((2, heart.pixel_mm[1]), (3, heart.pixel_mm[0])):  # an edge between rows is a column wide
+        for way in (1, -1):
+            outline += (pool & ~np.roll(pool, way, axis)).sum((2, 3)) * step
+            bare += (pool & ~np.roll(left, way, axis)).sum((2, 3)) * step
+    at_base = np.arange(outline.shape[1]) == heart.basal_slice(LV)[:, None]
+    limit = np.where(at_base, OPEN_RING_AT_BASE, OPEN_RING)
+    yield from heart.flag(
+        "open_ring",
+        "warning",
+        "The myocardium does not enclose the LV pool",
+        np.argwhere((bare > limit * outline) & (bare > OPEN_MM)),
+    )
+
+
+def image_border(heart: Heart) -> Iterator[Flag]:
+    """Something labelled touches the border of the image."""
+    yield from heart.flag("image_border", "serious", "Labels touch the border of the image", np.argwhere(heart.cut_off))
+
+
+def stack_end(heart: Heart) -> Iterator[Flag]:
+    """At end-diastole the LV reaches an end of the stack: there may be more of it outside."""
+    pool = heart.area[heart.ed, :, 0]
+    if len(pool) < 2 or not pool.any():
+        return
+    base, apex = (0, len(pool) - 1) if heart.base_first else (len(pool) - 1, 0)
+    share = pool / pool.max()
+    if share[apex] > APEX_AREA:
+        finding = f"The stack may end before the apex: its last slice has {share[apex]:.0%} of the largest LV pool area"
+        yield from heart.flag("stack_end", "warning", finding, [(heart.ed, apex)])
+    if share[base] > 0:
+        finding = "The LV reaches the basal end of the stack: the base may be cut off"
+        yield from heart.flag("stack_end", "note", finding, [(heart.ed, base)])
+
+
+def too_few_slices(heart: Heart) -> Iterator[Flag]:
+    """The LV lies in so few slices that its volume is rough."""
+    count = np.count_nonzero(heart.area[heart.ed, :, 0])
+    if 0 < count < FEWEST_SLICES:
+        yield Flag("too_few_slices", "warning", f"The LV lies in only {count} slices at end-diastole.", (heart.ed,))
+
+
+RULES = (
+    heart_absent,
+    missing_slice,
+    several_components,
+    rv_inside_lv,
+    rv_apart,
+    open_ring,
+    image_border,
+    stack_end,
+    too_few_slices,
+)

@@ -1,0 +1,125 @@
+"""All that is known about the quality of a segmentation, and a traffic light."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from CardiacLib.labels import LabelMap
+
+from ..function import Function
+from ..segmentation import STRUCTURES, SliceStatistics
+from .confidence import Calibration, expected_dice, expected_slice_dice, load_calibration
+from .curve_rules import curve_flags
+from .flags import SEVERITIES, Flag, flag_at
+from .shape_rules import Heart, shape_flags
+
+LIGHTS = {"serious": "red", "warning": "amber", "note": "green"}
+"""By the worst severity of a flag."""
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """Quality of the segmentation of one cine.
+
+    Attributes:
+        flags: findings, the worst first.
+        dice: (T, 3) probable Dice of LV, myocardium and RV in each frame, NaN where there is none; None if the labels
+            came without a network's probabilities.
+        slice_dice: (T, K) probable Dice of the heart in each slice, NaN where there is no heart; None like ``dice``.
+        calibrated: whether these were fitted to true Dice, or are the network's own opinion.
+        note: why there is no calibrated confidence; empty if there is.
+        ed, es: frames of end-diastole and end-systole.
+    """
+
+    flags: tuple[Flag, ...]
+    dice: np.ndarray | None
+    slice_dice: np.ndarray | None
+    calibrated: bool
+    note: str
+    ed: int
+    es: int
+
+    @property
+    def light(self) -> str:
+        """``red`` if any flag is serious, ``amber`` if any is a warning, else ``green``."""
+        return LIGHTS[self.flags[0].severity] if self.flags else "green"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Sentences of the flags that the light comes from; all serious ones and warnings."""
+        return tuple(flag.sentence for flag in self.flags if flag.severity != "note")
+
+    def short(self) -> dict[str, object]:
+        """Light, flags, and probable Dice at ED and ES, ready for JSON."""
+        whole = self.to_dict()
+        at = {"ED": self.ed, "ES": self.es}
+        dice = whole["dice"] and {name: {p: column[t] for p, t in at.items()} for name, column in whole["dice"].items()}
+        return {name: whole[name] for name in ("light", "flags", "calibrated", "note")} | {"dice": dice}
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, ready for JSON; frames and slices count from 0, None where there is nothing to judge."""
+        result: dict[str, object] = {
+            "light": self.light,
+            "flags": [flag.to_dict() for flag in self.flags],
+            "calibrated": self.calibrated,
+            "note": self.note,
+            "ed": self.ed,
+            "es": self.es,
+            "dice": None,
+            "slice_dice": None,
+        }
+        if self.dice is not None and self.slice_dice is not None:
+            result["dice"] = {name: _plain(column) for name, column in zip(STRUCTURES, self.dice.T, strict=True)}
+            result["slice_dice"] = [_plain(row) for row in self.slice_dice]
+        return result
+
+
+def assess(
+    labels: LabelMap, function: Function, statistics: SliceStatistics | None = None, bundle: str = ""
+) -> QualityReport:
+    """Judge the segmentation of a cine by rules and, where there are any, by the network's probabilities.
+
+    Args:
+        labels: of every frame.
+        function: measured from them.
+        statistics: of the network that drew them; None if they came from elsewhere.
+        bundle: name or folder of that network's bundle, whose calibration is used.
+
+    Raises:
+        InputError: there is no such bundle, or its calibration cannot be read.
+    """
+    if statistics is None:
+        note = "The labels came without a network's probabilities: they are judged by rules alone."
+        return judge(labels, function, None, Calibration(), note)
+    return judge(labels, function, statistics, *load_calibration(bundle))
+
+
+def judge(
+    labels: LabelMap, function: Function, statistics: SliceStatistics | None, calibration: Calibration, note: str = ""
+) -> QualityReport:
+    """The same with a given calibration; ``note`` says why it is none."""
+    flags = [*shape_flags(Heart(labels, function.ed, function.es)), *curve_flags(function)]
+    dice = slice_dice = None
+    if statistics is not None:
+        dice = calibration.dice(expected_dice(statistics))
+        slice_dice = calibration.slice_dice(expected_slice_dice(statistics))
+        flags += confidence_flags(dice, calibration, {function.ed, function.es})
+    flags.sort(key=lambda flag: SEVERITIES.index(flag.severity))
+    return QualityReport(tuple(flags), dice, slice_dice, calibration.calibrated, note, function.ed, function.es)
+
+
+def confidence_flags(dice: np.ndarray, calibration: Calibration, key_frames: set[int]) -> list[Flag]:
+    """Structures that are probably drawn badly, from their (T, 3) probable Dice."""
+    flags = []
+    for name, column in zip(STRUCTURES, dice.T, strict=True):
+        serious = column < calibration.serious_below
+        for severity, low in (("serious", serious), ("warning", (column < calibration.warn_below) & ~serious)):
+            frames = np.flatnonzero(low)
+            if frames.size:
+                finding = f"{name}: low confidence, probable Dice {column[frames].min():.2f}"
+                flags.append(flag_at("low_confidence", severity, finding, frames, (), key_frames, len(dice)))
+    return flags
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [round(float(value), 4) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,364 @@
+"""Quality control: every rule finds its defect and leaves true labels alone; confidence, calibration, report."""
+
+import dataclasses
+import json
+import shutil
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from made_study import make_result
+
+from CardiacLib.bundles import bundle_path
+from CardiacLib.errors import InputError
+from CardiacLib.labels import LV, MYO, RV, LabelMap
+from CardiacSegLib.function import Function, measure
+from CardiacSegLib.quality import assess
+from CardiacSegLib.quality.accuracy import detection, roc_auc
+from CardiacSegLib.quality.calibration import (
+    Samples,
+    cross_validated,
+    fit,
+    fit_curve,
+    samples_of,
+    warning_limit,
+    write_calibration,
+)
+from CardiacSegLib.quality.confidence import (
+    Calibration,
+    expected_dice,
+    expected_slice_dice,
+    load_calibration,
+)
+from CardiacSegLib.quality.curve_rules import curve_flags, misfit
+from CardiacSegLib.quality.flags import ranges
+from CardiacSegLib.quality.shape_rules import Heart, shape_flags
+from CardiacSegLib.quality.summary import judge
+from CardiacSegLib.segmentation import Segmentation, SliceStatistics
+from cineheart.outputs import write_segmentation, write_study_summary
+from cineheart.report import write_report
+
+MIDDLE = 5
+"""A slice of the phantom that goes through both ventricles; its slice 0 is beyond the apex."""
+
+GAP = 4
+"""A slice of the made-up study of the reports."""
+
+
+class Made(NamedTuple):
+    """True labels and what they say."""
+
+    labels: LabelMap
+    function: Function
+
+
+@pytest.fixture(scope="module")
+def made(phantom):
+    """True labels of the phantom: 8 frames, 13 slices, ED 0."""
+    return Made(phantom.labels, measure(phantom.labels))
+
+
+def altered(made, change) -> LabelMap:
+    """The labels after ``change(labels)``, an alteration in place of the (T, K, J, I) array."""
+    labels = made.labels.labels.copy()
+    change(labels)
+    return dataclasses.replace(made.labels, labels=labels)
+
+
+def found(labels: LabelMap, made) -> dict[str, list]:
+    """Flags of the shape rules by code."""
+    flags: dict[str, list] = {}
+    for flag in shape_flags(Heart(labels, made.function.ed, made.function.es)):
+        flags.setdefault(flag.code, []).append(flag)
+    return flags
+
+
+def test_true_labels_are_green(made):
+    report = assess(made.labels, made.function)
+    assert report.light == "green" and report.reasons == () and report.flags == ()
+
+
+def cut_slice(labels):
+    labels[:, MIDDLE] = 0
+
+
+def second_piece(labels):
+    labels[0, MIDDLE, 1:7, 1:7] = LV
+
+
+def rv_in_lv(labels):
+    rows, columns = np.nonzero(labels[0, MIDDLE] == LV)
+    labels[
+        0, MIDDLE, int(rows.mean()) - 1 : int(rows.mean()) + 2, int(columns.mean()) - 1 : int(columns.mean()) + 2
+    ] = RV
+
+
+def rv_far(labels):
+    labels[0, MIDDLE][labels[0, MIDDLE] == RV] = 0
+    labels[0, MIDDLE, 2:7, 2:7] = RV
+
+
+def open_wall(labels):
+    wall = np.argwhere(labels[0, MIDDLE] == MYO)
+    side = wall[wall[:, 0] > np.median(wall[:, 0])]
+    labels[0, MIDDLE, side[:, 0], side[:, 1]] = 0
+
+
+def at_border(labels):
+    labels[0, MIDDLE, 0, 5:9] = RV
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "severity"),
+    [
+        (cut_slice, "missing_slice", "serious"),
+        (second_piece, "several_components", "warning"),
+        (rv_in_lv, "rv_inside_lv", "warning"),
+        (rv_far, "rv_apart", "warning"),
+        (open_wall, "open_ring", "warning"),
+        (at_border, "image_border", "serious"),
+    ],
+    ids=lambda v: v.__name__ if callable(v) else v,
+)
+def test_each_defect_is_found_where_it_is(made, change, code, severity):
+    assert code not in found(made.labels, made)
+    for flag in found(altered(made, change), made)[code]:
+        assert flag.severity == severity
+        assert flag.slices == (MIDDLE,) and 0 in flag.frames
+        assert f"slice {MIDDLE + 1};" in flag.sentence and "frame" in flag.sentence
+
+
+def test_a_defect_off_ed_and_es_counts_less(made):
+    frame = next(t for t in range(8) if t not in (made.function.ed, made.function.es))
+
+    def one_frame(labels):
+        labels[frame, MIDDLE] = 0
+
+    flags = found(altered(made, one_frame), made)["missing_slice"]
+    assert len(flags) == 3 and all(flag.severity == "warning" and flag.frames == (frame,) for flag in flags)
+
+
+@pytest.mark.parametrize("label", [LV, MYO, RV])
+def test_an_absent_structure_is_serious(made, label):
+    labels = altered(made, lambda a: np.putmask(a, a == label, 0))
+    (flag,) = found(labels, made)["heart_absent"]
+    assert flag.severity == "serious" and flag.sentence.endswith("(all frames).") and len(flag.frames) == 8
+    assert judge(labels, made.function, None, Calibration()).light == "red"
+
+
+def test_the_last_basal_slice_may_be_open_on_one_side(made):
+    heart = Heart(made.labels, made.function.ed, made.function.es)
+    basal = heart.basal_slice(LV)
+    assert not heart.base_first and basal.min() >= 8
+
+    def open_base(labels):  # a pool with muscle on all sides but one
+        for frame, k in zip(labels, basal, strict=True):
+            frame[k] = 0
+            frame[k, 40:52, 40:52] = MYO
+            frame[k, 42:52, 42:50] = LV
+
+    assert "open_ring" not in found(altered(made, open_base), made)
+    turned = dataclasses.replace(made.labels, labels=made.labels.labels[:, ::-1].copy())
+    assert Heart(turned, made.function.ed, made.function.es).base_first
+
+
+def test_a_stack_that_ends_in_the_middle_of_the_heart(made):
+    cut = dataclasses.replace(made.labels, labels=made.labels.labels[:, MIDDLE:10].copy())
+    flags = found(cut, made)
+    assert [flag.severity for flag in flags["stack_end"]] == ["warning", "note"]
+    assert flags["too_few_slices"][0].sentence == "The LV lies in only 5 slices at end-diastole."
+
+
+def test_smooth_curves_do_not_jump_and_an_outlier_does(made):
+    phase = np.arange(25) / 25
+    beat = 100 + 40 * np.cos(2 * np.pi * phase) + 5 * np.cos(6 * np.pi * phase)
+    smooth = dataclasses.replace(
+        made.function, lv_ml=beat, rv_ml=beat, myo_ml=np.full(25, 110.0), ed=0, es=12, lv_sv_ml=80.0, rv_sv_ml=78.0
+    )
+    assert list(curve_flags(smooth)) == []
+    for frame in (0, 7, 24):
+        jumping = beat.copy()
+        jumping[frame] += 15
+        (flag,) = curve_flags(dataclasses.replace(smooth, rv_ml=jumping))
+        assert (flag.code, flag.frames) == ("volume_jump", (frame,)) and "RV" in flag.sentence
+        assert flag.severity == ("warning" if frame == 0 else "note")
+    open_ended = np.linspace(150.0, 80.0, 25)  # a cine that stops before the heart has filled again
+    assert misfit(open_ended).max() < 1e-9
+
+
+def test_stroke_volumes_and_muscle(made):
+    def flags(**changes):
+        return [(f.code, f.severity) for f in curve_flags(dataclasses.replace(made.function, **changes))]
+
+    assert flags(lv_sv_ml=80.0, rv_sv_ml=72.0) == []
+    assert flags(lv_sv_ml=80.0, rv_sv_ml=60.0) == [("stroke_volumes", "note")]
+    assert flags(lv_sv_ml=80.0, rv_sv_ml=40.0) == [("stroke_volumes", "warning")]
+    assert flags(lv_sv_ml=9.0, rv_sv_ml=3.0) == []
+    assert flags(lv_sv_ml=None, rv_sv_ml=3.0) == []
+    muscle = made.function.myo_ml.copy()
+    muscle[made.function.es] = 0.7 * muscle[made.function.ed]
+    assert ("myocardial_volume", "warning") in flags(lv_sv_ml=80.0, rv_sv_ml=72.0, myo_ml=muscle)
+
+
+def statistics_of(labels: LabelMap, sure: float) -> SliceStatistics:
+    """Statistics of a network that gives its labels the probability ``sure`` and the rest to what lies around."""
+    hard = np.stack([(labels.labels == label).sum((2, 3)) for label in (LV, MYO, RV)], -1).astype(np.float32)
+    return SliceStatistics(soft=hard, hard=hard, both=sure * hard, entropy=hard.sum(-1))
+
+
+def test_expected_dice_by_hand():
+    soft = np.array([[[10.0, 0, 4], [30, 0, 0]]], np.float32)
+    hard = np.array([[[8.0, 0, 0], [40, 0, 0]]], np.float32)
+    both = np.array([[[7.0, 0, 0], [28, 0, 0]]], np.float32)
+    statistics = SliceStatistics(soft, hard, both, np.zeros((1, 2), np.float32))
+    np.testing.assert_allclose(expected_dice(statistics), [[70 / 88, np.nan, np.nan]])
+    np.testing.assert_allclose(expected_slice_dice(statistics), [[14 / 22, 56 / 70]])
+
+
+def samples(patients: int, rng) -> Samples:
+    """Structures of a network that is surer than it is right, with noise."""
+    expected = rng.uniform(0.6, 0.99, patients * 6)
+    kinds = np.tile([0, 1, 2], patients * 2)
+    odds = np.log(expected / (1 - expected)) * 1.4 - 1.5 - 0.2 * kinds
+    dice = np.clip(1 / (1 + np.exp(-odds)) + rng.normal(0, 0.02, odds.size), 0, 1)
+    names = np.repeat([f"p{n}" for n in range(patients)], 6)
+    return Samples(names, kinds, np.tile([0, 0, 0, 1, 1, 1], patients), expected, dice)
+
+
+def test_calibration_is_found_again_and_rises():
+    known = samples(20, np.random.default_rng(4))
+    offsets, slope = fit_curve(known, 3)
+    assert slope == pytest.approx(1.4, abs=0.1)
+    np.testing.assert_allclose(offsets, [-1.5, -1.7, -1.9], atol=0.2)
+    curve = Calibration(tuple(offsets), slope, calibrated=True).dice(np.linspace(0, 1, 50)[:, None].repeat(3, 1))
+    assert (np.diff(curve, axis=0) >= 0).all() and curve.min() >= 0 and curve.max() <= 1
+    falling = dataclasses.replace(known, dice=1 - known.dice)
+    assert fit_curve(falling, 3)[1] == pytest.approx(0, abs=1e-6)
+    assert np.abs(cross_validated(known, 3) - known.dice).mean() < 0.03
+
+
+def test_warning_limit_catches_nine_of_ten_within_bounds():
+    dice = np.array([0.8] * 10 + [0.95] * 10)
+    assert warning_limit(np.linspace(0.80, 0.89, 20), dice) == pytest.approx(0.85)
+    assert warning_limit(np.r_[np.linspace(0.80, 0.88, 10), np.full(10, 0.95)], dice) == pytest.approx(0.88)
+    assert warning_limit(np.full(20, 0.99), dice) == 0.90
+    assert warning_limit(np.full(20, 0.99), np.ones(20)) == 0.85
+
+
+def test_roc_auc_by_hand():
+    scores, positive = [0.9, 0.8, 0.4, 0.4, 0.1], [True, False, True, False, False]
+    assert roc_auc(scores, positive) == pytest.approx((3 + 1.5) / 6)
+    assert roc_auc(scores, [True] * 5) is None and roc_auc(scores, [False] * 5) is None
+    result = detection([0.95, 0.90, 0.80], [0.92, 0.80, 0.84])
+    assert (result.count, result.bad, result.auc) == (3, 2, 1.0)
+    assert result.error == pytest.approx((0.03 + 0.10 + 0.04) / 3)
+
+
+def cases(made, number: int):
+    """Patients whose labels lose more and more of the RV while the network gets less sure."""
+    for n in range(number):
+
+        def shrink(labels, n=n):
+            labels[..., :: 12 - n][labels[..., :: 12 - n] == RV] = 0
+
+        true = dataclasses.replace(
+            made.labels, labels=made.labels.labels[[0, 3]], times_ms=made.labels.times_ms[[0, 3]]
+        )
+        labels = altered(made._replace(labels=true), shrink)
+        yield f"p{n}", Segmentation(labels, statistics_of(labels, 0.99 - 0.02 * n)), true
+
+
+def test_fit_and_file(made, tmp_path, read_json):
+    bundle = tmp_path / "own_bundle"
+    shutil.copytree(bundle_path("cineheart_sax") / "configs", bundle / "configs")
+    (bundle / "models").mkdir()
+    (bundle / "models" / "model.pt").write_bytes(b"weights")
+    (bundle / "configs" / "quality.json").unlink(missing_ok=True)
+    calibration, note = load_calibration(bundle)
+    assert not calibration.calibrated and "has no calibration ('cineheart calibrate own_bundle'" in note
+
+    result = fit(list(cases(made, 6)))
+    structures, slices = samples_of(list(cases(made, 6)))
+    assert result.patients == 6 and result.structures.count == len(structures.dice) == 6 * 2 * 3
+    assert result.slices.count == len(slices.dice)
+    assert sum(row["patients"] for row in result.lights.values()) == 6
+    write_calibration(result, bundle, "made-up patients")
+    calibration, note = load_calibration(bundle)
+    assert calibration == result.calibration and note == ""
+    assert read_json(bundle / "configs" / "quality.json")["fitted_on"] == "made-up patients"
+
+    (bundle / "models" / "model.pt").write_bytes(b"other weights")
+    calibration, note = load_calibration(bundle)
+    assert not calibration.calibrated and "belongs to other weights" in note
+    (bundle / "configs" / "quality.json").write_text("{}")
+    with pytest.raises(InputError, match=r"quality\.json: is no calibration"):
+        load_calibration(bundle)
+    with pytest.raises(InputError, match="at least 5 patients"):
+        fit(list(cases(made, 2)))
+
+
+def test_low_confidence_turns_the_light(made):
+    lights = [
+        judge(made.labels, made.function, statistics_of(made.labels, sure), Calibration()).light
+        for sure in (0.97, 0.85, 0.7)
+    ]
+    assert lights == ["green", "amber", "red"]
+
+
+def test_the_shipped_calibration_belongs_to_the_shipped_weights():
+    calibration, note = load_calibration("cineheart_sax")
+    assert calibration.calibrated and note == ""
+    assert 0.5 < calibration.serious_below < calibration.warn_below <= 0.9
+
+
+def test_ranges():
+    assert ranges([0, 1, 2, 5, 7, 8]) == "1-3, 6, 8-9" and ranges([]) == ""
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """A study in which a slice is missing at ED, with confidence in slices."""
+
+    def gap(labels):
+        labels[0, GAP] = 0
+
+    made = make_result(n_frames=12)
+    labels = altered(made, gap)
+    statistics = statistics_of(labels, 0.97)
+    report = judge(labels, made.function, statistics, Calibration(calibrated=True))
+    return dataclasses.replace(made, labels=labels, quality=report)
+
+
+def test_json_is_whole(judged, tmp_path, read_json):
+    write_segmentation(judged.labels, judged.function, tmp_path, sequence=False, quality=judged.quality)
+    told = read_json(tmp_path / "quality.json")
+    assert told["light"] == "red" and told["flags"][0]["severity"] == "serious"
+    assert told["flags"][0]["frames"] == [0] and told["flags"][0]["slices"] == [GAP]
+    assert np.array(told["slice_dice"], float).shape == judged.labels.labels.shape[:2]
+    assert told["slice_dice"][0][GAP] is None
+    assert [len(told["dice"][name]) for name in ("LV", "MYO", "RV")] == [12] * 3
+    write_study_summary(judged, tmp_path / "study.json")
+    short = read_json(tmp_path / "study.json")["segmentation_quality"]
+    assert short["light"] == "red" and short["dice"]["LV"]["ED"] == pytest.approx(0.97, abs=1e-3)
+    json.dumps(assess(judged.labels, judged.function).to_dict(), allow_nan=False)
+
+
+def test_report_shows_light_reasons_and_map(judged, tmp_path):
+    write_report(judged, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<span class="light red">red</span>' in text
+    for sentence in judged.quality.reasons:
+        assert sentence in text
+    assert "Confidence in each of 8 slices and 12 frames" in text and "Probable Dice" in text
+
+
+def test_table_in_the_scene(judged):
+    pytest.importorskip("slicer")
+    from CardiacLib.mrml import host, tables
+
+    with host.private_scene():
+        table = tables.quality_to_scene(judged.quality.to_dict(), "study").GetTable()
+        columns = [table.GetColumn(n) for n in range(3)]
+        rows = [tuple(column.GetValue(n) for column in columns) for n in range(table.GetNumberOfRows())]
+    assert rows[0][:2] == ("light", "red")
+    assert rows[1:] == [(flag.severity, flag.code, flag.sentence) for flag in judged.quality.flags]
