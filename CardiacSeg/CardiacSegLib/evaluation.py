@@ -1,31 +1,45 @@
-"""Accuracy of a short-axis network on the held-out ACDC patients, per structure and phase."""
+"""Accuracy of a short-axis network on held-out patients: every structure of every patient at ED and ES."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from CardiacLib.cine import Cine
-from CardiacLib.labels import LV, MYO, RV, LabelMap
-from CardiacLib.metrics import Agreement, agreement, dice, surface_distance
+from CardiacLib.labels import LabelMap
+from CardiacLib.metrics import overlap, surface_distance
 from CardiacLib.progress import Progress, silent
-from CardiacLib.readers.acdc import AcdcPatient, read_acdc_patient
+from CardiacLib.readers.acdc import read_acdc_patient
 
 from .infer import Segmenter
+from .segmentation import STRUCTURES, Segmentation
 from .training_data import patient_folders
 
-STRUCTURES = {"LV": LV, "MYO": MYO, "RV": RV}
 PHASES = ("ED", "ES")
 
 
 @dataclass(frozen=True)
+class Patient:
+    """One patient with experts' labels: images and labels with T = 2 (ED, ES) on the same grid."""
+
+    name: str
+    group: str
+    cine: Cine
+    true: LabelMap
+
+
+@dataclass(frozen=True)
 class Row:
-    """One structure of one patient at one phase; distances in mm, volumes in ml."""
+    """One structure of one patient at one phase; distances in mm, volumes in ml (see ``CardiacLib.metrics``)."""
 
     patient: str
     group: str
     phase: str
     structure: str
     dice: float
+    jaccard: float
+    precision: float
+    recall: float
     hausdorff_mm: float
     hausdorff95_mm: float
     mean_surface_distance_mm: float
@@ -35,12 +49,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """One evaluated patient: images and both label maps with T = 2 (ED, ES)."""
+    """One evaluated patient: what was found, and one row per structure and phase."""
 
-    cine: Cine
-    found: LabelMap
-    true: LabelMap
+    patient: Patient
+    segmentation: Segmentation
     rows: tuple[Row, ...]
+
+    @property
+    def found(self) -> LabelMap:
+        return self.segmentation.labels
 
     @property
     def mean_dice(self) -> float:
@@ -51,74 +68,43 @@ def evaluate(dataset_dir, segmenter: Segmenter, progress: Progress = silent) -> 
     """Segment ED and ES of every validation patient in ``dataset_dir`` and compare with the experts' labels."""
     cases = []
     folders = patient_folders(dataset_dir, validation=True)
-    for done, folder in enumerate(folders):
-        progress(done / len(folders), folder.name)
-        patient = read_acdc_patient(folder)
-        cine, true = _two_frames(patient)
-        found = segmenter(cine)
-        cases.append(Case(cine, found, true, tuple(_rows(patient, found, true))))
+    for done, patient in enumerate(acdc_patients(folders)):
+        progress(done / len(folders), patient.name)
+        segmentation = segmenter.segment(patient.cine)
+        cases.append(Case(patient, segmentation, tuple(compare(patient, segmentation.labels))))
     progress(1.0, "evaluated")
     return cases
 
 
-def _two_frames(patient: AcdcPatient) -> tuple[Cine, LabelMap]:
-    (ed, ed_labels), (es, es_labels) = patient.ed, patient.es
-    cine = ed.with_changes(frames=np.concatenate([ed.frames, es.frames]), times_ms=np.array([0.0, 1.0]))
-    labels = np.concatenate([ed_labels.labels, es_labels.labels])
-    return cine, LabelMap(labels, ed_labels.ijk_to_lps, cine.times_ms, ed_labels.source)
+def acdc_patients(folders) -> Iterator[Patient]:
+    """ED and ES of ACDC patient folders, read one after the other; all that is particular to ACDC is here."""
+    for folder in folders:
+        patient = read_acdc_patient(folder)
+        (ed, ed_labels), (es, es_labels) = patient.ed, patient.es
+        cine = ed.with_changes(frames=np.concatenate([ed.frames, es.frames]), times_ms=np.array([0.0, 1.0]))
+        labels = np.concatenate([ed_labels.labels, es_labels.labels])
+        true = LabelMap(labels, ed_labels.ijk_to_lps, cine.times_ms, ed_labels.source)
+        yield Patient(patient.name, patient.group, cine, true)
 
 
-def _rows(patient: AcdcPatient, found: LabelMap, true: LabelMap):
-    spacing = np.linalg.norm(found.ijk_to_lps[:3, :3], axis=0)[::-1]
+def compare(patient: Patient, found: LabelMap) -> Iterator[Row]:
+    """One row per phase and structure; ``found`` is on the grid of the patient's labels."""
+    spacing = patient.cine.spacing[::-1]
     for t, phase in enumerate(PHASES):
         for name, label in STRUCTURES.items():
-            a, b = found.labels[t] == label, true.labels[t] == label
-            volumes = float(a.sum() * found.voxel_ml), float(b.sum() * found.voxel_ml)
-            yield Row(patient.name, patient.group, phase, name, dice(a, b), *surface_distance(a, b, spacing), *volumes)
-
-
-def summary(cases: list[Case]) -> dict[str, object]:
-    """Means, worst values and ejection fraction agreement over all cases, ready for JSON."""
-    rows = [row for case in cases for row in case.rows]
-    table = []
-    for name in STRUCTURES:
-        for phase in PHASES:
-            chosen = [row for row in rows if (row.structure, row.phase) == (name, phase)]
-            worst = min(chosen, key=lambda row: row.dice)
-            table.append(
-                {
-                    "structure": name,
-                    "phase": phase,
-                    "dice": _mean(chosen, "dice"),
-                    "worst_dice": worst.dice,
-                    "worst_patient": worst.patient,
-                    "missed": sum(not np.isfinite(row.hausdorff_mm) for row in chosen),
-                    "hausdorff_mm": _mean(chosen, "hausdorff_mm"),
-                    "hausdorff95_mm": _mean(chosen, "hausdorff95_mm"),
-                    "mean_surface_distance_mm": _mean(chosen, "mean_surface_distance_mm"),
-                }
+            a, b = found.labels[t] == label, patient.true.labels[t] == label
+            yield Row(
+                patient.name,
+                patient.group,
+                phase,
+                name,
+                *overlap(a, b),
+                *surface_distance(a, b, spacing),
+                volume_ml=float(a.sum() * found.voxel_ml),
+                true_volume_ml=float(b.sum() * found.voxel_ml),
             )
-    fractions = {name: ejection_agreement(rows, name)._asdict() for name in ("LV", "RV")}
-    mean = float(np.mean([row.dice for row in rows]))
-    return {"patients": len(cases), "mean_dice": mean, "table": table, "ejection_fraction": fractions}
-
-
-def ejection_agreement(rows: list[Row], structure: str) -> Agreement:
-    """Agreement of measured and true ejection fraction in percent, over patients."""
-    volumes = {(r.patient, r.phase): (r.volume_ml, r.true_volume_ml) for r in rows if r.structure == structure}
-    patients = sorted({patient for patient, _ in volumes})
-    ed, es = (np.array([volumes[p, phase] for p in patients]) for phase in PHASES)
-    fraction = 100.0 * (ed - es) / np.maximum(ed, 1e-9)
-    return agreement(fraction[:, 0], fraction[:, 1])
 
 
 def csv_rows(cases: list[Case]) -> list[dict[str, object]]:
     """Every row of every case, ready for CSV."""
     return [asdict(row) for case in cases for row in case.rows]
-
-
-def _mean(rows: list[Row], field: str) -> float | None:
-    """Mean over the rows where the structure was found at all; ``missed`` counts the others. None if it never was."""
-    values = np.array([getattr(row, field) for row in rows])
-    found = values[np.isfinite(values)]
-    return float(found.mean()) if found.size else None

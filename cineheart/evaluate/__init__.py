@@ -1,0 +1,101 @@
+"""``cineheart evaluate``: accuracy tables and pictures in one folder, and their short form in the model card."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from CardiacLib.bundles import bundle_path
+from CardiacLib.files import atomic_directory, write_json
+from CardiacLib.progress import Progress, part
+from CardiacSegLib.evaluation import Case, csv_rows, evaluate
+from CardiacSegLib.evaluation_summary import measurement_rows, summary
+from CardiacSegLib.infer import open_segmenter
+from CardiacSegLib.robustness import robustness, robustness_summary
+
+from ..outputs import write_rows
+from . import plots, tables
+from .card import write_section
+from .cases import draw_case
+
+WORST = 3
+"""Cases drawn slice by slice."""
+NOT_MEASURED = "Not measured in the last evaluation; `cineheart evaluate --robustness` does.\n"
+
+
+@dataclass(frozen=True)
+class Section:
+    """What another part says about the evaluated cases.
+
+    Attributes:
+        name: key in ``evaluation.json``.
+        title: heading in ``evaluation.md``.
+        facts: ready for JSON.
+        markdown: text below the heading, also in the model card.
+    """
+
+    name: str
+    title: str
+    facts: dict[str, object] = field(default_factory=dict)
+    markdown: str = ""
+
+
+def evaluate_bundle(
+    bundle: str,
+    data: Path,
+    output: Path,
+    device: str,
+    progress: Progress,
+    with_robustness: bool = False,
+    sections: Sequence[Callable[[list[Case]], Section]] = (),
+    backend: str = "auto",
+) -> dict[str, object]:
+    """Evaluate on the validation patients in ``data``; write tables and pictures to ``output`` and the model card.
+
+    Args:
+        bundle: name or folder.
+        data: folder with the ACDC patients.
+        output: folder for the files of Docs/formats.md.
+        device: to run the network on.
+        progress: of the whole.
+        with_robustness: also measure the Dice after every change of ``CardiacSegLib.robustness``.
+        sections: each is called with the evaluated cases and adds what it returns.
+        backend: what runs the network, one of ``CardiacSegLib.backends.BACKENDS``.
+
+    Returns:
+        Facts to show.
+    """
+    folder = bundle_path(bundle)
+    segmenter = open_segmenter(bundle, device, backend)
+    cases = evaluate(data, segmenter, part(progress, 0.0, 0.1 if with_robustness else 0.9))
+    worst = sorted(cases, key=lambda case: case.mean_dice)[:WORST]
+    result = summary(cases)
+    added = [section(cases) for section in sections]
+    changed = robustness(cases, segmenter, part(progress, 0.1, 0.95)) if with_robustness else []
+    bearing = robustness_summary(changed) if changed else None
+    card = "\n".join([tables.card(result, worst), *(section.markdown for section in added)])
+
+    with atomic_directory(output) as work:
+        write_rows(work / "evaluation.csv", csv_rows(cases))
+        write_rows(work / "measurements.csv", measurement_rows(cases))
+        if changed:
+            write_rows(work / "robustness.csv", [row.__dict__ for row in changed])
+        facts = result | {section.name: section.facts for section in added}
+        write_json(work / "evaluation.json", facts | {"robustness": bearing})
+        _draw(cases, worst, bearing, work)
+        page = tables.page(folder.name, result, worst, bearing, added)
+        (work / "evaluation.md").write_text(page, encoding="utf-8")
+    path = folder / "docs" / "README.md"
+    write_section(path, "evaluation", "Accuracy on held-out patients", card)
+    robust = tables.robustness_table(bearing) if bearing else NOT_MEASURED
+    write_section(path, "robustness", "Robustness", robust)
+    return tables.facts(result, bearing)
+
+
+def _draw(cases: list[Case], worst: list[Case], bearing: dict | None, folder: Path) -> None:
+    plots.dice_by_patient(cases, folder / "dice.png")
+    plots.bland_altman(measurement_rows(cases), folder / "bland_altman.png")
+    plots.correlation(measurement_rows(cases), folder / "correlation.png")
+    if bearing:
+        plots.robustness_bars(bearing, folder / "robustness.png")
+    for rank, case in enumerate(worst, 1):
+        draw_case(case, folder / f"worst_{rank}.png")

@@ -1,0 +1,20 @@
+"""Sections of a model card that a command writes, between ``<!-- name -->`` and ``<!-- /name -->``."""
+
+import os
+import re
+from pathlib import Path
+
+
+def write_section(path: Path, name: str, title: str, text: str) -> None:
+    """Replace what stands between the markers; a card without them, or no card, gets the section at its end."""
+    card = path.read_text(encoding="utf-8") if path.is_file() else ""
+    block = f"<!-- {name} -->\n{text}<!-- /{name} -->"
+    pattern = re.compile(f"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+    if pattern.search(card):
+        card = pattern.sub(lambda _: block, card)
+    else:
+        card = f"{card.rstrip()}\n\n## {title}\n\n{block}\n".lstrip()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.with_suffix(".part")
+    work.write_text(card, encoding="utf-8")
+    os.replace(work, path)
