@@ -23,6 +23,7 @@ from slicer.util import VTKObservationMixin
 
 DEFAULT_BUNDLE = "cineheart_sax"
 DEVICES = ("auto", "cpu", "cuda", "mps")
+BACKENDS = ("auto", "torch", "openvino")
 
 
 class CardiacSeg(ScriptedLoadableModule):
@@ -64,6 +65,7 @@ class CardiacSegParameterNode:
     frames: FrameChoice = FrameChoice.ALL
     bundle: Annotated[str, Choice([DEFAULT_BUNDLE])] = DEFAULT_BUNDLE
     device: Annotated[str, Choice(list(DEVICES))] = DEVICES[0]
+    backend: Annotated[str, Choice(list(BACKENDS))] = BACKENDS[0]
     outputName: str = ""
 
 
@@ -156,7 +158,7 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             from CardiacLib.mrml.dependencies import ensure_dependencies
 
             ensure_dependencies(self.moduleName)
-            return self.logic.makeRequest(volumeNode, chosen.frames, chosen.bundle, chosen.device)
+            return self.logic.makeRequest(volumeNode, chosen.frames, chosen.bundle, chosen.device, chosen.backend)
 
         def addResult(labels):
             result = self.logic.addResult(volumeNode, labels, name)
@@ -191,6 +193,7 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         device: str = DEVICES[0],
         name: str = "",
         progress: Callable[[float, str], None] = lambda fraction, message: None,
+        backend: str = BACKENDS[0],
     ) -> SegmentationResult:
         """Segment a cine in a worker process, wait, and add the result to the scene.
 
@@ -201,6 +204,7 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
             device: one of DEVICES.
             name: name of the segmentation; made from the volume's name if empty.
             progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.
+            backend: what runs the network, one of BACKENDS.
 
         Raises:
             CardiacLib.errors.InputError: the volume cannot be used; the scene is unchanged.
@@ -208,11 +212,11 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         from CardiacLib.mrml.panels import whole_scene_change
         from CardiacLib.mrml.processes import run_blocking
 
-        labels = run_blocking(self.makeRequest(volumeNode, frames, bundle, device), progress)
+        labels = run_blocking(self.makeRequest(volumeNode, frames, bundle, device, backend), progress)
         with whole_scene_change():
             return self.addResult(volumeNode, labels, name)
 
-    def makeRequest(self, volumeNode, frames: FrameChoice, bundle: str, device: str):
+    def makeRequest(self, volumeNode, frames: FrameChoice, bundle: str, device: str, backend: str = BACKENDS[0]):
         """The worker's job for a volume in the scene."""
         from CardiacLib.mrml.cines import cine_from_node
         from CardiacLib.mrml.processes import JobRequest
@@ -222,7 +226,8 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         if frames is FrameChoice.SHOWN and cine.n_frames > 1:
             shown = sequence_of(volumeNode)[0].GetSelectedItemNumber()
             cine = cine.with_changes(frames=cine.frames[shown : shown + 1], times_ms=cine.times_ms[shown : shown + 1])
-        return JobRequest("CardiacSegLib", "segment", {"cine": cine}, {"bundle": bundle, "device": device})
+        options = {"bundle": bundle, "device": device, "backend": backend}
+        return JobRequest("CardiacSegLib", "segment", {"cine": cine}, options)
 
     def addResult(self, volumeNode, labels, name: str = "") -> SegmentationResult:
         """Add labels as a segmentation (a sequence in the cine's own browser) and, for a cine, its measurements."""

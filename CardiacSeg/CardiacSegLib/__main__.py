@@ -8,11 +8,11 @@ from CardiacLib.labels import LabelMap
 from CardiacLib.progress import Progress
 
 
-def segment_task(cine: Cine, bundle: str, device: str, progress: Progress) -> LabelMap:
+def segment_task(cine: Cine, bundle: str, device: str, backend: str, progress: Progress) -> LabelMap:
     """Label all frames of a cine; the network library is imported here, in the worker, and nowhere in the panel."""
     from . import segment
 
-    return segment(cine, bundle=bundle, device=device, progress=progress)
+    return segment(cine, bundle=bundle, device=device, backend=backend, progress=progress)
 
 
 TASKS = {"segment": segment_task}

@@ -280,9 +280,9 @@ def segmentation_panel(host, scene, untrained, monkeypatch):
     logic = sys.modules["CardiacSeg"].CardiacSegLogic
     make_request = logic.makeRequest
 
-    def with_untrained(self, volume, frames, bundle, device):
+    def with_untrained(self, volume, frames, bundle, device, backend):
         assert bundle == "cineheart_sax"
-        return make_request(self, volume, frames, untrained, device)
+        return make_request(self, volume, frames, untrained, device, backend)
 
     monkeypatch.setattr(logic, "makeRequest", with_untrained)
     add_cine(3)
@@ -295,6 +295,7 @@ def test_segmentation_panel_from_apply_to_results(host, segmentation_panel):
     panel = segmentation_panel
     browser, _ = sequence_of(panel.ui.inputSelector.currentNode())
     panel.ui.deviceSelector.currentIndex = 1
+    panel.ui.backendSelector.currentIndex = 1
     panel.ui.outputNameEdit.text = "ventricles"
     panel.ui.applyButton.click()
     host.wait_until(lambda: not panel.panel.running)

@@ -1,0 +1,131 @@
+"""What runs a network: torch, or OpenVINO, which is faster on the processor.
+
+A predictor is called with float32 slices (N, C, H, W) on its ``device`` and gives float32 logits (N, classes, H, W)
+there. Its ``batch`` is the N at which it is fastest per slice, its ``name`` the backend's. Measured by
+Testing/Benchmarks/bench_segment.py.
+"""
+
+import importlib.util
+import sys
+import warnings
+
+from CardiacLib.device import supports_bfloat16
+from CardiacLib.errors import InputError
+
+BACKENDS = ("auto", "torch", "openvino")
+CPU_BATCH = 4
+"""On the processor larger batches gain nothing; torch loses by them, to page faults of the memory allocator."""
+GPU_BATCH = 16
+TELEMETRY = "openvino_telemetry"
+
+
+def make_predictor(network, device, backend: str = "auto"):
+    """The predictor of a network.
+
+    Args:
+        network: torch module in evaluation mode, on ``device``, that takes slices of any height and width.
+        device: torch device.
+        backend: one of BACKENDS; ``auto`` is OpenVINO where it is installed and the device is the CPU, else torch.
+
+    Raises:
+        InputError: the backend is unknown, not installed, or not for this device.
+    """
+    if backend not in BACKENDS:
+        raise InputError(f"No backend '{backend}'; choose one of {', '.join(BACKENDS)}.")
+    installed = importlib.util.find_spec("openvino") is not None
+    if backend == "torch" or (backend == "auto" and not (installed and device.type == "cpu")):
+        return TorchPredictor(network, device)
+    if not installed:
+        raise InputError("OpenVINO is not installed; get it with 'pip install openvino' or choose the backend torch.")
+    if device.type != "cpu":
+        raise InputError(
+            f"OpenVINO runs networks on the processor, not on '{device}'; choose the device cpu or the backend torch."
+        )
+    return OpenVinoPredictor(network, device)
+
+
+class TorchPredictor:
+    """A network run by torch, in bfloat16 where that is native."""
+
+    name = "torch"
+
+    def __init__(self, network, device):
+        self.network, self.device = network, device
+        self.batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
+
+    def __call__(self, inputs):
+        import torch
+
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=supports_bfloat16(self.device)):
+            return self.network(inputs).float()
+
+
+class OpenVinoPredictor:
+    """A network run by OpenVINO on the processor, in bfloat16 where that is native, with as many threads as torch.
+
+    The network is traced and compiled at the first call, once for all sizes of slice.
+    """
+
+    name = "openvino"
+    batch = CPU_BATCH
+
+    def __init__(self, network, device):
+        self.network, self.device = network, device
+        self._compiled = None
+
+    def __call__(self, inputs):
+        import torch
+
+        if self._compiled is None:
+            self._compiled = compile_network(self.network, inputs[:1])
+        return torch.from_numpy(self._compiled(inputs.contiguous().numpy(), share_inputs=True)[0])
+
+
+def compile_network(network, example):
+    """A torch network compiled by OpenVINO for slices of any number and size.
+
+    Args:
+        network: torch module in evaluation mode on the CPU.
+        example: float32 (1, C, H, W) input to trace it with.
+
+    Raises:
+        InputError: OpenVINO cannot be loaded, or cannot run this network.
+    """
+    import torch
+
+    openvino = _import_openvino()
+    with torch.no_grad(), warnings.catch_warnings():
+        # Instance normalisation looks at sizes, to refuse slices of one pixel.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        # Tracing and freezing here takes a third of the time that OpenVINO's own tracing takes.
+        traced = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
+    try:
+        model = openvino.convert_model(traced, example_input=example)
+        core = openvino.Core()
+        native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "bf16" if native else "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            # Pinned threads of several processes would crowd on the same cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        return core.compile_model(model, "CPU", settings)
+    except Exception as error:  # OpenVINO's converters and plugins raise their own types, without a common one
+        raise InputError(f"OpenVINO cannot run this network ({error}); choose the backend torch.") from error
+
+
+def _import_openvino():
+    """OpenVINO without its telemetry.
+
+    Merely imported, OpenVINO reports its use to its makers when the package that does so is there. CineHeart calls
+    nobody unasked, so that package is hidden: OpenVINO then works as if it were not installed.
+    """
+    sys.modules.setdefault(TELEMETRY, None)
+    try:
+        import openvino
+    except ImportError as error:
+        raise InputError(
+            f"OpenVINO is installed but cannot be loaded ({error}); install it again or choose the backend torch."
+        ) from error
+    return openvino

@@ -1,0 +1,123 @@
+"""The backends of the networks: which one is taken, and that OpenVINO gives what torch gives."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from CardiacLib.cine import Cine
+from CardiacLib.device import supports_bfloat16
+from CardiacLib.errors import InputError
+from CardiacLib.labels import LV, MYO, RV
+from CardiacLib.metrics import dice
+from CardiacSegLib import Segmenter
+from CardiacSegLib.backends import GPU_BATCH, OpenVinoPredictor, TorchPredictor, make_predictor
+from cineheart.cli import main
+
+CPU = torch.device("cpu")
+needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed")
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A narrow network of the kind of the bundles, random."""
+    from monai.networks.nets import UNet
+
+    torch.manual_seed(1)
+    norm = ("INSTANCE", {"affine": True})
+    return UNet(2, 3, 4, (4, 8, 8), (2, 2), num_res_units=2, norm=norm, act="LEAKYRELU").eval()
+
+
+@pytest.fixture
+def no_openvino(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "openvino" else find(name))
+
+
+def test_unknown_backend(network):
+    with pytest.raises(InputError, match="No backend 'onnx'; choose one of auto, torch, openvino"):
+        make_predictor(network, CPU, "onnx")
+
+
+def test_torch_where_openvino_is_not_installed(network, no_openvino):
+    assert isinstance(make_predictor(network, CPU), TorchPredictor)
+    with pytest.raises(InputError, match=r"OpenVINO is not installed; .*pip install openvino"):
+        make_predictor(network, CPU, "openvino")
+
+
+def test_a_broken_openvino_is_not_passed_over(network, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    predictor = make_predictor(network, CPU)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        predictor(torch.zeros(1, 3, 16, 16))
+
+
+@needs_openvino
+def test_openvino_is_taken_on_the_processor_only(network):
+    assert make_predictor(network, CPU).name == "openvino"
+    assert make_predictor(network, CPU, "torch").name == "torch"
+    other = make_predictor(network, torch.device("cuda"))
+    assert other.name == "torch" and other.batch == GPU_BATCH
+    with pytest.raises(InputError, match="not on 'cuda'"):
+        make_predictor(network, torch.device("cuda"), "openvino")
+
+
+@needs_openvino
+def test_same_logits_for_every_number_and_size_of_slices(network):
+    """To bfloat16's rounding where the processor has it, else to float32's."""
+    predictor = make_predictor(network, CPU, "openvino")
+    tolerance = 3e-2 if supports_bfloat16(CPU) else 1e-4
+    assert predictor.device == CPU and 1 <= predictor.batch <= 16
+    earlier = []
+    for shape in [(2, 3, 48, 64), (1, 3, 32, 32), (5, 3, 64, 48)]:
+        inputs = torch.rand(shape, generator=torch.Generator().manual_seed(shape[0])).transpose(2, 3)
+        with torch.inference_mode():
+            expected = network(inputs)
+        found = predictor(inputs)
+        assert found.dtype == torch.float32 and found.device == CPU
+        assert torch.allclose(found, expected, atol=tolerance * float(expected.abs().max()))
+        earlier.append((found, found.clone()))
+    assert all(torch.equal(kept, copy) for kept, copy in earlier)
+
+
+@needs_openvino
+def test_as_many_threads_as_torch_and_nobody_is_called(network, monkeypatch):
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    predictor = OpenVinoPredictor(network, CPU)
+    predictor(torch.zeros(1, 3, 16, 16))
+    assert predictor._compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert predictor._compiled.get_property("ENABLE_CPU_PINNING") is False
+    assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
+
+
+@needs_openvino
+def test_a_network_that_openvino_cannot_run():
+    class Strange(torch.nn.Module):
+        def forward(self, inputs):
+            return torch.linalg.eigvals(inputs).real
+
+    with pytest.raises(InputError, match="cannot run this network"):
+        make_predictor(Strange().eval(), CPU, "openvino")(torch.zeros(1, 3, 4, 4))
+
+
+@needs_openvino
+def test_the_shipped_network_labels_the_phantom_alike(phantom):
+    cine = phantom.cines["sax"]
+    two = Cine(cine.frames[[0, phantom.es]], cine.ijk_to_lps, cine.times_ms[[0, phantom.es]], "sax")
+    labels = [Segmenter("cineheart_sax", "cpu", backend)(two).labels for backend in ("torch", "openvino")]
+    heart = (labels[0] > 0) | (labels[1] > 0)
+    assert (labels[0] == labels[1])[heart].mean() >= 0.999
+    assert all(dice(labels[0] == label, labels[1] == label) > 0.999 for label in (LV, MYO, RV))
+
+
+def test_the_command_line_knows_the_backend(tmp_path, capsys):
+    import nibabel
+
+    image = tmp_path / "image.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.ones((32, 32, 4), np.float32), np.diag([1.5, 1.5, 8.0, 1.0])), image)
+    words = ["segment", str(image), "-o", str(tmp_path / "out"), "--no-scene", "--device", "cpu", "--json"]
+    assert main([*words, "--backend", "onnx"]) == 2
+    assert "No backend 'onnx'" in capsys.readouterr().err
