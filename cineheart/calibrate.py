@@ -5,12 +5,13 @@ from pathlib import Path
 from CardiacLib.bundles import bundle_path
 from CardiacLib.progress import Progress
 from CardiacSegLib.evaluation import acdc_patients
-from CardiacSegLib.infer import open_segmenter
 from CardiacSegLib.quality.calibration import fit, write_calibration
 from CardiacSegLib.training_data import patient_folders
 
+from .network import NetworkOptions
 
-def calibrate_bundle(bundle: str, data: Path, device: str, progress: Progress) -> dict[str, object]:
+
+def calibrate_bundle(network: NetworkOptions, data: Path, progress: Progress) -> dict[str, object]:
     """Segment the validation patients in ``data`` and write ``configs/quality.json`` of the bundle.
 
     Returns:
@@ -19,8 +20,8 @@ def calibrate_bundle(bundle: str, data: Path, device: str, progress: Progress) -
     Raises:
         InputError: too few patients, or bundle, data or device cannot be used.
     """
-    folder = bundle_path(bundle)
-    segmenter = open_segmenter(bundle, device)
+    folder = bundle_path(network.bundle)
+    segmenter = network.open()
     folders = patient_folders(data, validation=True)
     cases = []
     for done, patient in enumerate(acdc_patients(folders)):

@@ -4,6 +4,8 @@ Exit codes: 0 everything asked for was written, 1 something failed on the way, 2
 """
 
 import sys
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +25,40 @@ app = typer.Typer(
 bundles = typer.Typer(help="Networks as MONAI bundles.", no_args_is_help=True)
 app.add_typer(bundles, name="bundles")
 
+
+class Papillary(str, Enum):
+    """Where volumes and mass count the papillary muscles."""
+
+    cavity = "cavity"
+    myocardium = "myocardium"
+
+
+class Quality(str, Enum):
+    """How much time the network may take."""
+
+    fast = "fast"
+    best = "best"
+
+
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
 Bundle = Annotated[str, typer.Option(help="Network: name of a shipped bundle or folder of a MONAI bundle.")]
+BundleName = Annotated[str, typer.Argument(metavar="NAME", help="As 'cineheart bundles list' shows it.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Backend = Annotated[str, typer.Option(help="auto, torch or openvino: what runs the network.")]
+QualityOption = Annotated[Quality, typer.Option(help="best: mean over four flips of the images, four times slower.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text and progress.")]
 EdgeLength = Annotated[float | None, typer.Option(help="Mean edge of the tetrahedra in mm.")]
+Formats = Annotated[
+    str,
+    typer.Option(
+        "--format", help="Separated by commas: vtu, vtp, simvascular, msh, xdmf, carp, feb, inp, stl, ply, obj."
+    ),
+]
+Fibres = Annotated[bool, typer.Option(help="Fibre, sheet and normal direction of every tetrahedron.")]
+FibreAngles = Annotated[
+    str | None, typer.Option(metavar="ENDO,EPI", help="Helix angles of the fibres in degrees, by default 60,-60.")
+]
+PapillaryOption = Annotated[Papillary, typer.Option(help="Where volumes and mass count the papillary muscles.")]
 Scene = Annotated[bool, typer.Option(help="Write Slicer scenes (needs slicer-core outside Slicer).")]
 
 
@@ -60,20 +91,26 @@ def run(
     output: Output,
     bundle: Bundle = "cineheart_sax",
     device: Device = "auto",
+    backend: Backend = "auto",
+    quality: QualityOption = Quality.fast,
     view: Annotated[
         list[str] | None, typer.Option(help="NAME=VIEW: set the view of a series or file (sax, 2ch, 3ch, 4ch, other).")
     ] = None,
     edge_length: EdgeLength = None,
+    papillary: PapillaryOption = Papillary.cavity,
     scene: Scene = True,
     as_json: Json = False,
 ) -> int:
     """One study, from images to labels, measurements, mesh, report and scene."""
+    from .network import NetworkOptions
     from .pipeline import RunOptions, run_study
 
-    options = RunOptions(bundle, device, _views(view), _mesh_options(edge_length), scene)
+    mesh = _mesh_options(edge_length)
+    network = NetworkOptions(bundle, device, backend, quality.value)
+    options = RunOptions(network, _views(view), mesh, scene, papillary.value)
     with Console("cineheart run", as_json) as console:
         result = run_study(study, output, options, console.progress)
-        notes = (*result.study.notes, *result.notes)
+        notes = (*result.study.notes, *result.notes, *(result.quality.reasons if result.quality else ()))
         console.finish(_study_facts(result) | {"output": str(output)}, notes)
     return 0 if result.mesh is not None else 1
 
@@ -84,16 +121,22 @@ def segment(
     output: Output,
     bundle: Bundle = "cineheart_sax",
     device: Device = "auto",
+    backend: Backend = "auto",
+    quality: QualityOption = Quality.fast,
     frames: Annotated[str, typer.Option(help="all; ed, es or ed,es; or one frame number from 0.")] = "all",
+    papillary: PapillaryOption = Papillary.cavity,
     scene: Scene = True,
     as_json: Json = False,
 ) -> int:
     """Label LV blood pool, LV myocardium and RV blood pool, and measure."""
     from .commands import segment_image
+    from .network import NetworkOptions
 
     with Console("cineheart segment", as_json) as console:
-        facts = segment_image(image, output, bundle, device, frames, scene, console.progress)
-        console.finish(facts | {"output": str(output)})
+        network = NetworkOptions(bundle, device, backend, quality.value)
+        facts = segment_image(image, output, network, frames, papillary.value, scene, console.progress)
+        reasons = facts.pop("quality_reasons")
+        console.finish(facts | {"output": str(output)}, tuple(reasons))
     return 0
 
 
@@ -103,13 +146,17 @@ def mesh(
     output: Output,
     frame: Annotated[str, typer.Option(help="ed, es, or a frame number counted from 0.")] = "ed",
     edge_length: EdgeLength = None,
+    formats: Formats = "vtu,vtp",
+    fibres: Fibres = True,
+    fibre_angles: FibreAngles = None,
     as_json: Json = False,
 ) -> int:
     """Tagged tetrahedral mesh of both ventricles from labels."""
     from .commands import mesh_labels
 
     with Console("cineheart mesh", as_json) as console:
-        facts, notes = mesh_labels(labels, output, frame, _mesh_options(edge_length), console.progress)
+        options = replace(_mesh_options(edge_length), fibres=fibres, fibre_angles=_fibre_angles(fibre_angles))
+        facts, notes = mesh_labels(labels, output, frame, options, formats, console.progress)
         console.finish(facts | {"output": str(output)}, notes)
     return 0
 
@@ -158,24 +205,81 @@ def evaluate(
     bundle: Annotated[str, typer.Argument(help="Bundle to evaluate.")],
     data: Annotated[Path, typer.Option(help="Folder with the ACDC patients; only the validation split is used.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Tables and pictures.")] = Path("runs/evaluation"),
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also after turns, changes of contrast, resolution, field.")
+    ] = False,
+    device: Device = "auto",
+    backend: Backend = "auto",
+    as_json: Json = False,
+) -> int:
+    """Accuracy on held-out patients, per structure, phase and disease; the numbers go into the bundle's model card."""
+    from .evaluate import evaluate_bundle
+    from .evaluate.quality import quality_section
+    from .network import NetworkOptions
+
+    with Console("cineheart evaluate", as_json) as console:
+        network = NetworkOptions(bundle, device, backend)
+        console.finish(evaluate_bundle(network, data, output, console.progress, robustness, (quality_section,)))
+    return 0
+
+
+@app.command()
+def calibrate(
+    bundle: Annotated[str, typer.Argument(help="Bundle whose confidence to calibrate.")],
+    data: Annotated[Path, typer.Option(help="Folder with the ACDC patients; only the validation split is used.")],
     device: Device = "auto",
     as_json: Json = False,
 ) -> int:
-    """Accuracy on held-out patients, per structure and phase; the numbers go into the bundle's model card."""
-    from .evaluate import evaluate_bundle
+    """Fit the confidence of quality control to the true Dice on held-out patients; kept in the bundle."""
+    from .calibrate import calibrate_bundle
+    from .network import NetworkOptions
 
-    with Console("cineheart evaluate", as_json) as console:
-        console.finish(evaluate_bundle(bundle, data, output, device, console.progress))
+    with Console("cineheart calibrate", as_json) as console:
+        console.finish(calibrate_bundle(NetworkOptions(bundle, device), data, console.progress))
     return 0
 
 
 @bundles.command("list")
 def list_bundles(as_json: Json = False) -> int:
-    """The networks that can be used here, with the licence of their weights."""
-    from .commands import describe_bundles
+    """The networks, whether their weights are here, and the licence of the weights."""
+    from .bundle_commands import describe_bundles
 
     with Console("cineheart bundles", as_json) as console:
         console.finish(describe_bundles())
+    return 0
+
+
+@bundles.command("fetch")
+def fetch_bundle(name: BundleName, as_json: Json = False) -> int:
+    """Download the published weights of a network; a broken download goes on where it stopped."""
+    from .bundle_commands import fetch_bundle
+
+    with Console("cineheart bundles fetch", as_json) as console:
+        console.finish(fetch_bundle(name, console.progress))
+    return 0
+
+
+@bundles.command("import")
+def import_bundle(
+    name: BundleName,
+    file: Annotated[Path, typer.Argument(help="Weights: .pt, TorchScript .ts, or the zip of a MONAI bundle.")],
+    as_json: Json = False,
+) -> int:
+    """Take the weights of a network from a file, once they fit it."""
+    from .bundle_commands import import_bundle
+
+    with Console("cineheart bundles import", as_json) as console:
+        console.finish(import_bundle(name, file))
+    return 0
+
+
+@bundles.command("clear")
+def clear_bundle(name: BundleName, as_json: Json = False) -> int:
+    """Remove the fetched or imported weights of a network."""
+    from .bundle_commands import clear_bundle
+
+    with Console("cineheart bundles clear", as_json) as console:
+        console.finish(clear_bundle(name))
     return 0
 
 
@@ -183,6 +287,18 @@ def _mesh_options(edge_length: float | None):
     from BiVMeshLib import MeshOptions
 
     return MeshOptions() if edge_length is None else MeshOptions(edge_length_mm=edge_length)
+
+
+def _fibre_angles(text: str | None):
+    from BiVMeshLib import FibreOptions
+
+    if text is None:
+        return FibreOptions()
+    try:
+        endo, epi = (float(angle) for angle in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--fibre-angles {text}: write ENDO,EPI in degrees, for instance '60,-60'.") from error
+    return FibreOptions(alpha_endo=endo, alpha_epi=epi)
 
 
 def _views(pairs: list[str] | None) -> dict[str, str]:
@@ -202,6 +318,8 @@ def _study_facts(result) -> dict[str, object]:
     names = ("lv_edv_ml", "lv_esv_ml", "lv_ef_percent", "lv_mass_g", "rv_edv_ml", "rv_esv_ml", "rv_ef_percent")
     facts = {"views": list(result.study.cines), "ed": function.ed, "es": function.es}
     facts |= {name: rounded(getattr(function, name)) for name in names}
+    if result.quality is not None:
+        facts["quality"] = result.quality.light
     if result.mesh is not None:
         facts["tetrahedra"] = len(result.mesh.tets)
     return facts | {"seconds": {k: round(v, 1) for k, v in result.seconds.items()}}

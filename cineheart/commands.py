@@ -7,23 +7,32 @@ from pathlib import Path
 import numpy as np
 
 from BiVMeshLib import MeshOptions, build_mesh
-from CardiacLib.bundles import bundle_names, bundle_path, read_config
+from BiVMeshLib.exporters import choose_formats
+from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
 from CardiacLib.labels import LV
 from CardiacLib.progress import Progress, part
 from CardiacLib.readers import read_image, read_labels
-from CardiacSegLib import Segmenter, measure
+from CardiacSegLib import measure
 from CardiacSegLib.function import end_frames
+from CardiacSegLib.quality import assess
 
+from .network import NetworkOptions
 from .outputs import require_scene_support, write_mesh, write_segmentation
 
 PHASES = ("ed", "es")
 
 
 def segment_image(
-    image: Path, output: Path, bundle: str, device: str, frames: str, scene: bool, progress: Progress
+    image: Path,
+    output: Path,
+    network: NetworkOptions,
+    frames: str,
+    papillary: str,
+    scene: bool,
+    progress: Progress,
 ) -> dict[str, object]:
     """``cineheart segment``. ED and ES are known once all frames are labelled, a numbered frame is labelled alone."""
     cine = read_image(image)
@@ -32,13 +41,16 @@ def segment_image(
         cine = one_frame(cine, frame_number(frames, cine.n_frames))
     if scene and (len(phases) or cine.n_frames) > 1:
         require_scene_support()
-    labels = Segmenter(bundle, device)(cine, part(progress, 0.1, 0.9))
-    function = measure(labels, cine.patient.get("heart_rate_bpm"))
+    found = network.open().segment(cine, part(progress, 0.1, 0.9))
+    labels = found.labels
+    known = [cine.patient.get(fact) for fact in ("heart_rate_bpm", "height_m", "weight_kg")]
+    function = measure(labels, *known, papillary, cine)
+    quality = assess(labels, function, found.statistics, network.bundle)
     if phases:
         chosen = sorted({getattr(function, phase) for phase in phases})
         labels = replace(labels, labels=labels.labels[chosen], times_ms=labels.times_ms[chosen])
-    with atomic_directory(output, replace=("segmentation.seg.nrrd", "segmentation.seq.mrb")) as folder:
-        write_segmentation(labels, function, folder, scene)
+    with atomic_directory(output, replace=("segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv")) as folder:
+        write_segmentation(labels, function, folder, scene, quality)
     return {
         "frames": len(labels.labels),
         "slices": cine.n_slices,
@@ -46,6 +58,8 @@ def segment_image(
         "lv_esv_ml": rounded(function.lv_esv_ml),
         "lv_ef_percent": rounded(function.lv_ef_percent),
         "lv_mass_g": rounded(function.lv_mass_g),
+        "quality": quality.light,
+        "quality_reasons": list(quality.reasons),
     }
 
 
@@ -55,15 +69,16 @@ def one_frame(cine: Cine, number: int) -> Cine:
 
 
 def mesh_labels(
-    path: Path, output: Path, frame: str, options: MeshOptions, progress: Progress
+    path: Path, output: Path, frame: str, options: MeshOptions, formats: str, progress: Progress
 ) -> tuple[dict[str, object], tuple[str, ...]]:
-    """``cineheart mesh``."""
+    """``cineheart mesh``; ``formats`` are names of BiVMeshLib.exporters.FORMATS, separated by commas."""
+    chosen = choose_formats(formats)
     labels = read_labels(path)
     ed, es = end_frames(labels.volume_ml(LV))
     number = {"ed": ed, "es": es}[frame] if frame in PHASES else frame_number(frame, len(labels.labels))
     mesh = build_mesh(labels.labels[number], labels.ijk_to_lps, options, part(progress, 0.0, 0.95))
     with atomic_directory(output) as folder:
-        write_mesh(mesh, folder)
+        write_mesh(mesh, folder, chosen)
     return {"frame": number, "nodes": len(mesh.nodes), "tetrahedra": len(mesh.tets)} | mesh.quality, mesh.notes
 
 
@@ -107,6 +122,8 @@ def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, devi
     from CardiacLib.device import choose_device
     from CardiacSegLib.training import train
 
+    from .evaluate.learning_curve import draw_learning_curve
+
     source = bundle_path(bundle)
     folder = output / source.name
     overrides = {
@@ -124,21 +141,18 @@ def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, devi
     except RuntimeError as error:  # MONAI wraps what the component itself raised
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise InputError(f"{error.__cause__.filename}: there are no such training data.") from error
         raise
+    if "training" in parser:
+        from CardiacLib.training.monai_engine import MonaiTraining
+
+        trainer = MonaiTraining(trainer, parser.get_parsed_content("validator"), folder / "training")
     for part_of_bundle in ("configs", "docs"):
         shutil.copytree(source / part_of_bundle, folder / part_of_bundle, dirs_exist_ok=True)
     train(trainer, folder, progress)
+    draw_learning_curve(folder / "training" / "log.csv", folder / "training" / "learning_curve.png")
     return folder
-
-
-def describe_bundles() -> dict[str, object]:
-    """``cineheart bundles list``: name to one line."""
-    found = {}
-    for name in bundle_names():
-        meta = read_config(bundle_path(name), "inference").get("_meta_")
-        state = "ready" if (bundle_path(name) / "models" / "model.pt").is_file() else "no weights"
-        found[name] = f"{meta['task']} ({state}). {meta['copyright']}"
-    return found
 
 
 def rounded(value: float | None) -> float | None:

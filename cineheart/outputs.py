@@ -2,9 +2,10 @@
 
 import csv
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
-from BiVMeshLib.exporters import write_quality, write_vtp, write_vtu
+from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_quality
 from CardiacLib.bivmesh import BiVMesh
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
@@ -13,7 +14,9 @@ from CardiacLib.labels import LabelMap
 from CardiacLib.mrml.host import require_free_scene
 from CardiacLib.mrml.segmentations import save_segmentation_sequence
 from CardiacLib.writers import write_labels, write_segmentation_nrrd
-from CardiacSegLib.function import Function
+from CardiacSegLib.function import CURVES, Function
+from CardiacSegLib.quality import QualityReport
+from CardiacSegLib.ventricle_extent import ventricle_extent
 
 from .results import StudyResult
 
@@ -25,8 +28,12 @@ def require_scene_support() -> None:
     require_free_scene()
 
 
-def write_segmentation(labels: LabelMap, function: Function, folder: Path, sequence: bool = True) -> None:
-    """``labels.nii.gz``, the segmentation for Slicer, and ``measurements.json`` / ``.csv``.
+def write_segmentation(
+    labels: LabelMap, function: Function, folder: Path, sequence: bool = True, quality: QualityReport | None = None
+) -> None:
+    """``labels.nii.gz``, the segmentation for Slicer, ``measurements.json`` / ``.csv``, and what else there is.
+
+    ``segments.csv`` if the LV has a wall, ``quality.json`` if the labels were judged.
 
     One frame gives ``segmentation.seg.nrrd``; several give ``segmentation.seq.mrb`` if ``sequence`` is true.
     """
@@ -38,15 +45,19 @@ def write_segmentation(labels: LabelMap, function: Function, folder: Path, seque
         write_segmentation_nrrd(folder / "segmentation.seg.nrrd", labels)
     elif sequence:
         save_segmentation_sequence(labels, folder / "segmentation.seq.mrb")
-    write_json(folder / "measurements.json", function.to_dict())
+    slices = ventricle_extent(labels).to_dict()
+    write_json(folder / "measurements.json", function.to_dict() | {"slices": slices})
     write_rows(folder / "measurements.csv", function.rows())
+    if segments := function.segment_rows():
+        write_rows(folder / "segments.csv", segments)
+    if quality is not None:
+        write_json(folder / "quality.json", quality.to_dict())
 
 
-def write_mesh(mesh: BiVMesh, folder: Path) -> None:
-    """``mesh.vtu``, ``surface.vtp`` and ``quality.json``."""
+def write_mesh(mesh: BiVMesh, folder: Path, formats: Sequence[str] = DEFAULT_FORMATS) -> None:
+    """The files of each format, by default ``mesh.vtu`` and ``surface.vtp``, and ``quality.json``."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_vtu(mesh, folder / "mesh.vtu")
-    write_vtp(mesh, folder / "surface.vtp")
+    export(mesh, folder, formats)
     write_quality(mesh, folder / "quality.json")
 
 
@@ -61,7 +72,6 @@ def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
 def write_study_summary(result: StudyResult, path: Path) -> None:
     """``study.json``: what was read, what was left out and why, what was measured, how long each step took."""
     study, function = result.study, result.function.to_dict()
-    curves = ("times_ms", "lv_ml", "rv_ml", "myo_ml")
     write_json(
         path,
         {
@@ -71,7 +81,8 @@ def write_study_summary(result: StudyResult, path: Path) -> None:
             "left_out": list(study.left_out),
             "notes": [*study.notes, *result.notes],
             "bundle": result.bundle,
-            "measurements": {k: v for k, v in function.items() if k not in curves},
+            "measurements": {k: v for k, v in function.items() if k not in CURVES},
+            "segmentation_quality": result.quality.short() if result.quality else None,
             "mesh_quality": result.mesh.quality if result.mesh else None,
             "seconds": {k: round(v, 2) for k, v in result.seconds.items()},
         },

@@ -11,8 +11,10 @@ from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import Study, read_study, require_cine_stack
-from CardiacSegLib import measure, segment
+from CardiacSegLib import measure
+from CardiacSegLib.quality import assess
 
+from .network import NetworkOptions
 from .outputs import require_scene_support, write_mesh, write_segmentation, write_study_summary
 from .report import write_report
 from .results import StudyResult
@@ -24,18 +26,18 @@ class RunOptions:
     """What ``cineheart run`` can be told.
 
     Attributes:
-        bundle: network for the short axis.
-        device: ``auto`` or a torch device name.
+        network: for the short axis, and how it is run.
         views: the view of a series or file where geometry should not decide, by series description, UID or file name.
         mesh: options of the mesh.
         scene: write ``scene.mrb`` and ``segmentation.seq.mrb`` (needs slicer-core outside Slicer).
+        papillary: ``cavity`` or ``myocardium``, where volumes and mass count the papillary muscles.
     """
 
-    bundle: str = "cineheart_sax"
-    device: str = "auto"
+    network: NetworkOptions = field(default_factory=NetworkOptions)
     views: dict[str, str] = field(default_factory=dict)
     mesh: MeshOptions = field(default_factory=MeshOptions)
     scene: bool = True
+    papillary: str = "cavity"
 
 
 class _Clock:
@@ -76,30 +78,34 @@ def run_study(
 
 def _analyse(study: Study, options: RunOptions, clock: _Clock, progress: Progress) -> StudyResult:
     with clock.step("segment"):
-        labels = segment(study.cines["sax"], options.bundle, options.device, part(progress, 0.1, 0.4))
+        found = options.network.open().segment(study.cines["sax"], part(progress, 0.1, 0.4))
+        labels = found.labels
     with clock.step("measure"):
-        heart_rate = study.patient.get("heart_rate_bpm")
-        function = measure(labels, heart_rate)
+        known = ("heart_rate_bpm", "height_m", "weight_kg")
+        facts = [study.patient.get(fact) for fact in known]
+        function = measure(labels, *facts, options.papillary, study.cines["sax"])
         if function.lv_edv_ml is None:
             raise InputError(
                 f"{study.source}: the network found no left ventricle in the short-axis stack; "
                 "check that it is a cine of the ventricles."
             )
-    mesh, notes = None, ()
+    with clock.step("check"):
+        quality = assess(labels, function, found.statistics, options.network.bundle)
+    mesh, notes = None, found.notes
     with clock.step("mesh"):
         try:
             frame = labels.labels[function.ed]
             mesh = build_mesh(frame, labels.ijk_to_lps, options.mesh, part(progress, 0.4, 0.75))
         except InputError as error:
-            notes = (f"No mesh: {error}",)
-    return StudyResult(study, labels, function, mesh, clock.seconds, notes, options.bundle)
+            notes = (*notes, f"No mesh: {error}")
+    return StudyResult(study, labels, function, mesh, clock.seconds, notes, options.network.bundle, quality)
 
 
 def write_all(result: StudyResult, folder: Path, scene: bool, clock: _Clock, progress: Progress) -> None:
     """Write every file of the contract into ``folder``."""
     with clock.step("write labels and measurements"):
         progress(0.0, "writing labels and measurements")
-        write_segmentation(result.labels, result.function, folder / "segmentation", scene)
+        write_segmentation(result.labels, result.function, folder / "segmentation", scene, result.quality)
     if result.mesh is not None:
         with clock.step("write mesh"):
             progress(0.2, "writing the mesh")

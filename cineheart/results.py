@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from CardiacLib.labels import LabelMap
     from CardiacLib.readers import Study
     from CardiacSegLib.function import Function
+    from CardiacSegLib.quality import QualityReport
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class StudyResult:
         seconds: wall time of each step by its name, in the order they ran.
         notes: warnings of the run, one sentence each (the study keeps the reader's own).
         bundle: name of the network that made the labels; empty where they came from elsewhere.
+        quality: flags, confidence and traffic light of the labels; None where nobody judged them.
     """
 
     study: Study
@@ -33,3 +35,4 @@ class StudyResult:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     bundle: str = ""
+    quality: QualityReport | None = None

@@ -45,6 +45,8 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
             browser, nodes[view] = cines.cine_to_scene(cine, f"{name} {_VIEW_NAMES[view]}", browser)
     nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
     nodes.update(tables.function_to_scene(result.function.to_dict(), name))
+    if result.quality is not None:
+        nodes["quality"] = tables.quality_to_scene(result.quality.to_dict(), name)
     if len(result.labels.labels) > 1:
         browser.SetName(f"{name} browser")
         sequences.select_frame(browser, result.function.ed)

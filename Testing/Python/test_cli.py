@@ -128,6 +128,7 @@ def test_segment_writes_the_contract(tmp_path, random_bundle, capsys, read_json)
     assert main([*arguments, "--device", "cpu"]) == 0
     assert json.loads(capsys.readouterr().out)["frames"] == 3
     names = {"labels.nii.gz", "segmentation.seq.mrb", "measurements.json", "measurements.csv"}
+    names |= {"segments.csv", "quality.json"}
     assert {p.name for p in out.iterdir()} == names
     assert len(read_json(out / "measurements.json")["lv_ml"]) == 3
     assert main([*arguments, "--frames", "ed,es"]) == 0
@@ -157,7 +158,7 @@ def test_labels_that_cannot_be_meshed(tmp_path, capsys):
 
 def test_bundles_list_names_the_licence(capsys):
     assert main(["bundles", "list", "--json"]) == 0
-    assert "CC BY-NC-SA 4.0" in json.loads(capsys.readouterr().out)["cineheart_sax"]
+    assert "CC BY-NC-SA 4.0" in json.loads(capsys.readouterr().out)["cineheart_sax"]["licence"]
 
 
 def test_phantom_writes_images_and_truth(tmp_path, capsys, read_json):

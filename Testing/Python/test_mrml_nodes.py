@@ -256,8 +256,16 @@ FUNCTION = {
     "times_ms": [0.0, 40.0, 80.0], "lv_ml": [120.0, 60.0, 100.0], "rv_ml": [130.0, 70.0, 110.0],
     "myo_ml": [100.0, 98.0, 99.0], "ed": 0, "es": 1, "lv_edv_ml": 120.0, "lv_esv_ml": 60.0, "lv_sv_ml": 60.0,
     "lv_ef_percent": 50.0, "rv_edv_ml": 130.0, "rv_esv_ml": 70.0, "rv_sv_ml": 60.0, "rv_ef_percent": None,
-    "lv_mass_g": 105.0,
+    "lv_mass_g": 105.0, "lv_rate_ml_per_s": [-900.0, 0.0, 900.0], "rv_rate_ml_per_s": None,
+    "circumferential_endo_percent": [0.0, -30.0, None], "circumferential_mid_percent": [0.0, -20.0, None],
+    "circumferential_epi_percent": [0.0, -10.0, None], "radial_percent": [0.0, 45.0, None],
+    "segments": [
+        {"number": 1, "name": "basal anterior", "thickness_ed_mm": 8.04, "thickness_es_mm": None,
+         "thickening_percent": None, "circumferential_endo_percent": None, "circumferential_mid_percent": None,
+         "circumferential_epi_percent": None, "reason": "Why."},
+    ],
 }  # fmt: skip
+FUNCTION |= {key: None for key, _, _ in tables.MEASUREMENTS if key not in FUNCTION}
 
 
 def test_function_tables_and_chart(scene):
@@ -272,6 +280,29 @@ def test_function_tables_and_chart(scene):
     series = [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
     assert [s.GetYColumnName() for s in series] == ["LV volume (ml)", "RV volume (ml)"]
     assert all(s.GetTableNode() is nodes["volumes"] for s in series)
+    rates = nodes["rates"]
+    assert rates.GetNumberOfPlotSeriesNodes() == 1  # no RV rate
+    assert rates.GetNthPlotSeriesNode(0).GetYColumnName() == "LV filling rate (ml/s)"
+
+
+def test_segments_and_strain_stand_in_tables(scene):
+    nodes = tables.function_to_scene(FUNCTION, "study")
+    segments = nodes["segments"].GetTable()
+    row = [segments.GetValue(0, c).ToString() for c in range(segments.GetNumberOfColumns())]
+    assert row == ["1", "basal anterior", "8.0", "", "", "", "", "", "Why."]
+    strain = nodes["strain"].GetTable()
+    assert strain.GetNumberOfRows() == 2  # the last frame has none
+    names = [strain.GetColumnName(c) for c in range(strain.GetNumberOfColumns())]
+    assert names[0] == "Time (ms)" and names[4] == "Radial strain (%)" and strain.GetValue(1, 4).ToDouble() == 45.0
+    assert nodes["strain chart"].GetNumberOfPlotSeriesNodes() == 4
+    colours = {nodes["strain chart"].GetNthPlotSeriesNode(n).GetColor() for n in range(4)}
+    assert len(colours) == 4
+
+
+def test_what_could_not_be_had_makes_no_nodes(scene):
+    without = FUNCTION | {key: None for key in FUNCTION if key.endswith("_percent") or key.endswith("_per_s")}
+    nodes = tables.function_to_scene(without | {"segments": None}, "study")
+    assert set(nodes) == {"volumes", "measurements", "chart"}
 
 
 def test_colour_table_and_terminology_load_in_slicer(scene):

@@ -102,15 +102,17 @@ def test_the_scene_holds_each_thing_once(written):
     result, facts, _, _ = written
     name = "MADE-UP-01"
     volumes = [f"{name} 2CH", f"{name} 4CH", f"{name} short axis"]
+    layers = [f"Circumferential strain, {layer}" for layer in ("endocardial", "mid-wall", "epicardial")]
+    strains = [f"{name} strain {curve}" for curve in (*layers, "Radial strain")]
     assert facts["nodes"] == {
         "ScalarVolume": volumes,
         "Segmentation": [f"{name} segmentation"],
         "Sequence": sorted(f"{n} sequence" for n in [*volumes, f"{name} segmentation"]),
         "SequenceBrowser": [f"{name} browser"],
         "Model": sorted(f"{name} mesh {p}" for p in ("EPI", "ENDO_LV", "ENDO_RV", "BASE", "tetrahedra")),
-        "Table": [f"{name} measurements", f"{name} volumes"],
-        "PlotChart": [f"{name} volume-time curves"],
-        "PlotSeries": [f"{name} volumes LV", f"{name} volumes RV"],
+        "Table": [f"{name} {table}" for table in ("measurements", "segments", "strain", "volumes")],
+        "PlotChart": [f"{name} strain curves", f"{name} volume-time curves"],
+        "PlotSeries": sorted([*strains, f"{name} volumes LV", f"{name} volumes RV"]),
     }
     assert facts["synchronised"] == 4
     assert facts["items"] == len(result.labels.labels)

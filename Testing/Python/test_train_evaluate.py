@@ -21,6 +21,7 @@ from cineheart.cli import main
 from cineheart.evaluate import NOT_MEASURED, Section, evaluate_bundle
 from cineheart.evaluate.card import write_section
 from cineheart.evaluate.learning_curve import draw_learning_curve, read_log
+from cineheart.network import NetworkOptions
 
 FROM_OURS = np.array([0, 3, 2, 1], np.uint8)
 
@@ -79,7 +80,7 @@ def test_train_writes_weights_log_and_learning_curve(trained):
 
 
 def test_evaluate(patients, narrow_bundle, trained, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(robustness, "CHANGES", robustness.CHANGES[-5:-2])  # test_robustness.py tries all
+    monkeypatch.setattr(robustness, "CHANGES", robustness.CHANGES[-6:-3])  # test_robustness.py tries all
     source = (narrow_bundle / "docs" / "README.md").read_text(encoding="utf-8")
     out = tmp_path / "evaluation"
     command = ["evaluate", str(trained), "--data", str(patients), "-o", str(out), "--device", "cpu", "--json"]
@@ -110,7 +111,7 @@ def test_another_part_adds_its_section_and_old_robustness_goes(patients, trained
 
     monkeypatch.setattr("cineheart.evaluate._draw", lambda *_: None)  # drawn in the test above
     write_section(trained / "docs" / "README.md", "robustness", "Robustness", "of other weights\n")
-    evaluate_bundle(str(trained), patients, tmp_path / "out", "cpu", lambda *_: None, sections=(count,))
+    evaluate_bundle(NetworkOptions(str(trained), "cpu"), patients, tmp_path / "out", lambda *_: None, sections=(count,))
     card = (trained / "docs" / "README.md").read_text(encoding="utf-8")
     assert "3 cases were seen." in card and NOT_MEASURED in card and "of other weights" not in card
     assert "## Counted\n\n3 cases were seen." in (tmp_path / "out" / "evaluation.md").read_text(encoding="utf-8")

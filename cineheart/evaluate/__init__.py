@@ -9,9 +9,9 @@ from CardiacLib.files import atomic_directory, write_json
 from CardiacLib.progress import Progress, part
 from CardiacSegLib.evaluation import Case, csv_rows, evaluate
 from CardiacSegLib.evaluation_summary import measurement_rows, summary
-from CardiacSegLib.infer import open_segmenter
 from CardiacSegLib.robustness import robustness, robustness_summary
 
+from ..network import NetworkOptions
 from ..outputs import write_rows
 from . import plots, tables
 from .card import write_section
@@ -40,32 +40,28 @@ class Section:
 
 
 def evaluate_bundle(
-    bundle: str,
+    network: NetworkOptions,
     data: Path,
     output: Path,
-    device: str,
     progress: Progress,
     with_robustness: bool = False,
     sections: Sequence[Callable[[list[Case]], Section]] = (),
-    backend: str = "auto",
 ) -> dict[str, object]:
     """Evaluate on the validation patients in ``data``; write tables and pictures to ``output`` and the model card.
 
     Args:
-        bundle: name or folder.
+        network: to evaluate.
         data: folder with the ACDC patients.
         output: folder for the files of Docs/formats.md.
-        device: to run the network on.
         progress: of the whole.
         with_robustness: also measure the Dice after every change of ``CardiacSegLib.robustness``.
         sections: each is called with the evaluated cases and adds what it returns.
-        backend: what runs the network, one of ``CardiacSegLib.backends.BACKENDS``.
 
     Returns:
         Facts to show.
     """
-    folder = bundle_path(bundle)
-    segmenter = open_segmenter(bundle, device, backend)
+    folder = bundle_path(network.bundle)
+    segmenter = network.open()
     cases = evaluate(data, segmenter, part(progress, 0.0, 0.1 if with_robustness else 0.9))
     worst = sorted(cases, key=lambda case: case.mean_dice)[:WORST]
     result = summary(cases)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..scene import study_name
 from . import facts
-from .curves import volume_curves
+from .bullseye import bullseyes
+from .curves import rate_curves, strain_curves, volume_curves
 from .mesh_view import mesh_views
 from .pictures import CONTOURS
+from .quality_map import quality_content
 from .slices import long_axis, montage
 
 if TYPE_CHECKING:
@@ -55,7 +57,14 @@ def _content(result: StudyResult) -> dict[str, object]:
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
         "phases": _phases(result),
         "curves": _curves(result),
+        "rates": rate_curves(function),
+        "bullseyes": None if function.regional is None else bullseyes(function.regional.segments),
+        "strain": strain_curves(function),
+        "wall": facts.wall_rows(function),
+        "wall_notes": function.notes,
+        "papillary": function.papillary,
         "long_axis": _long_axis(result),
+        "quality": None if result.quality is None else quality_content(result.quality),
         "mesh": None if result.mesh is None else mesh_views(result.mesh),
         "mesh_rows": [] if result.mesh is None else facts.mesh_rows(result.mesh.quality),
         "mesh_notes": [] if result.mesh is None else result.mesh.notes,

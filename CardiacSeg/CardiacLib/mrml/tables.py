@@ -1,4 +1,4 @@
-"""Volumes over time and the measurements as table, plot series and plot chart nodes."""
+"""Volumes, filling rates and strain over time, measurements and segments as table, plot series and chart nodes."""
 
 from ..labels import LV, RV, structures
 from .host import plain_host
@@ -8,45 +8,139 @@ MEASUREMENTS = (
     ("lv_esv_ml", "LV end-systolic volume", "ml"),
     ("lv_sv_ml", "LV stroke volume", "ml"),
     ("lv_ef_percent", "LV ejection fraction", "%"),
+    ("lv_cardiac_output_l_per_min", "LV cardiac output", "l/min"),
+    ("lv_mass_g", "LV mass", "g"),
+    ("lv_mass_es_g", "LV mass at end-systole", "g"),
     ("rv_edv_ml", "RV end-diastolic volume", "ml"),
     ("rv_esv_ml", "RV end-systolic volume", "ml"),
     ("rv_sv_ml", "RV stroke volume", "ml"),
     ("rv_ef_percent", "RV ejection fraction", "%"),
-    ("lv_mass_g", "LV mass", "g"),
+    ("rv_cardiac_output_l_per_min", "RV cardiac output", "l/min"),
+    ("heart_rate_bpm", "Heart rate", "/min"),
+    ("body_surface_m2", "Body surface area", "m2"),
+    ("lv_edv_index_ml_per_m2", "LV end-diastolic volume index", "ml/m2"),
+    ("lv_esv_index_ml_per_m2", "LV end-systolic volume index", "ml/m2"),
+    ("lv_sv_index_ml_per_m2", "LV stroke volume index", "ml/m2"),
+    ("lv_cardiac_index_l_per_min_per_m2", "LV cardiac index", "l/min/m2"),
+    ("lv_mass_index_g_per_m2", "LV mass index", "g/m2"),
+    ("lv_mass_es_index_g_per_m2", "LV mass index at end-systole", "g/m2"),
+    ("rv_edv_index_ml_per_m2", "RV end-diastolic volume index", "ml/m2"),
+    ("rv_esv_index_ml_per_m2", "RV end-systolic volume index", "ml/m2"),
+    ("rv_sv_index_ml_per_m2", "RV stroke volume index", "ml/m2"),
+    ("rv_cardiac_index_l_per_min_per_m2", "RV cardiac index", "l/min/m2"),
+    ("lv_peak_ejection_rate_ml_per_s", "LV peak ejection rate", "ml/s"),
+    ("lv_time_to_peak_ejection_ms", "LV time to peak ejection after end-diastole", "ms"),
+    ("lv_peak_filling_rate_ml_per_s", "LV peak filling rate", "ml/s"),
+    ("lv_time_to_peak_filling_ms", "LV time to peak filling after end-systole", "ms"),
+    ("rv_peak_ejection_rate_ml_per_s", "RV peak ejection rate", "ml/s"),
+    ("rv_time_to_peak_ejection_ms", "RV time to peak ejection after end-diastole", "ms"),
+    ("rv_peak_filling_rate_ml_per_s", "RV peak filling rate", "ml/s"),
+    ("rv_time_to_peak_filling_ms", "RV time to peak filling after end-systole", "ms"),
+    ("lv_sphericity_ed", "LV sphericity at end-diastole", ""),
+    ("lv_sphericity_es", "LV sphericity at end-systole", ""),
+    ("lv_wall_thickness_ed_mm", "LV wall thickness, mean", "mm"),
+    ("lv_largest_wall_thickness_ed_mm", "LV wall thickness, thickest segment", "mm"),
+    ("lv_global_circumferential_endo_percent", "LV circumferential strain, endocardial", "%"),
+    ("lv_global_circumferential_mid_percent", "LV circumferential strain, mid-wall", "%"),
+    ("lv_global_circumferential_epi_percent", "LV circumferential strain, epicardial", "%"),
+    ("lv_global_radial_percent", "LV radial strain", "%"),
 )
 """Key of ``Function.to_dict()``, name and unit, in the order of tables and reports."""
 _TIME, _LV, _RV, _MYO = "Time (ms)", "LV volume (ml)", "RV volume (ml)", "Myocardial volume (ml)"
+_LV_RATE, _RV_RATE = "LV filling rate (ml/s)", "RV filling rate (ml/s)"
+_STRAINS = (
+    ("Circumferential strain, endocardial (%)", "circumferential_endo_percent", (209, 59, 59)),
+    ("Circumferential strain, mid-wall (%)", "circumferential_mid_percent", (123, 82, 190)),
+    ("Circumferential strain, epicardial (%)", "circumferential_epi_percent", (33, 145, 80)),
+    ("Radial strain (%)", "radial_percent", (31, 111, 178)),
+)
+"""Column, key of ``Function.to_dict()`` and colour in the plot."""
+_SEGMENT_COLUMNS = (
+    ("Thickness at end-diastole (mm)", "thickness_ed_mm"),
+    ("Thickness at end-systole (mm)", "thickness_es_mm"),
+    ("Thickening (%)", "thickening_percent"),
+    ("Circumferential strain, endocardial (%)", "circumferential_endo_percent"),
+    ("Circumferential strain, mid-wall (%)", "circumferential_mid_percent"),
+    ("Circumferential strain, epicardial (%)", "circumferential_epi_percent"),
+)
 
 
 def function_to_scene(function: dict, name: str):
     """Put a study's function into the scene.
 
     Args:
-        function: ``Function.to_dict()``: lists ``times_ms``, ``lv_ml``, ``rv_ml``, ``myo_ml`` and the measurements,
-            which may be None where they could not be measured (their cell then stays empty).
+        function: ``Function.to_dict()``: curves per frame, the measurements and the segments, any of which may be
+            None where they could not be had (a measurement's cell then stays empty, a curve or table is left out).
         name: start of the nodes' names.
 
     Returns:
-        dict with the table of ``volumes`` per frame, the table of ``measurements``, and, of a cine, the plot ``chart``
-        of the LV and RV volume-time curves.
+        dict with the table of ``volumes`` per frame, the table of ``measurements``, of a cine the plot ``chart`` of
+        the LV and RV volume-time curves, and, where they could be had, ``rates`` (the plot of the filling rates),
+        ``strain`` (table) and ``strain chart``, and ``segments`` (table of the 17 segments).
     """
     plain_host()
     columns = ((_TIME, "times_ms"), (_LV, "lv_ml"), (_RV, "rv_ml"), (_MYO, "myo_ml"))
-    volumes = _table(f"{name} volumes", [(title, function[key], True) for title, key in columns])
-    rows = [(title, function[key], unit) for key, title, unit in MEASUREMENTS]
-    values = ["" if value is None else f"{value:.1f}" for _, value, _ in rows]
-    measurements = _table(
-        f"{name} measurements",
-        [
-            ("Measurement", [title for title, _, _ in rows], False),
-            ("Value", values, False),
-            ("Unit", [unit for _, _, unit in rows], False),
-        ],
-    )
-    nodes = {"volumes": volumes, "measurements": measurements}
+    rates = [(t, k) for t, k in ((_LV_RATE, "lv_rate_ml_per_s"), (_RV_RATE, "rv_rate_ml_per_s")) if function[k]]
+    volumes = _table(f"{name} volumes", [(title, function[key], True) for title, key in (*columns, *rates)])
+    nodes = {"volumes": volumes, "measurements": _measurements(function, f"{name} measurements")}
     if len(function["times_ms"]) > 1:
-        nodes["chart"] = _chart(f"{name} volume-time curves", volumes)
+        colours = {side: structures()[label].rgb for side, label in (("LV", LV), ("RV", RV))}
+        curves = [(title[:2], title, colours[title[:2]]) for title in (_LV, _RV)]
+        nodes["chart"] = _chart(f"{name} volume-time curves", volumes, curves, "Volume (ml)")
+        if rates:
+            curves = [(f"{title[:2]} rate", title, colours[title[:2]]) for title, _ in rates]
+            nodes["rates"] = _chart(f"{name} filling rates", volumes, curves, "Rate (ml/s)")
+        nodes |= _strain(function, name)
+    if function["segments"]:
+        nodes["segments"] = _segments(function["segments"], f"{name} segments")
     return nodes
+
+
+def _measurements(function: dict, name: str):
+    rows = [(title, function[key], unit) for key, title, unit in MEASUREMENTS]
+    values = ["" if value is None else f"{value:.{1 if unit else 2}f}" for _, value, unit in rows]
+    columns = (
+        ("Measurement", [title for title, _, _ in rows], False),
+        ("Value", values, False),
+        ("Unit", [unit for _, _, unit in rows], False),
+    )
+    return _table(name, columns)
+
+
+def _strain(function: dict, name: str) -> dict[str, object]:
+    """Table and plot of the strain curves, over the frames in which there is any."""
+    first = function["circumferential_mid_percent"]
+    frames = [] if first is None else [t for t, value in enumerate(first) if value is not None]
+    if len(frames) < 2:
+        return {}
+    columns = [(_TIME, "times_ms"), *((title, key) for title, key, _ in _STRAINS)]
+    table = _table(f"{name} strain", [(title, [function[key][t] for t in frames], True) for title, key in columns])
+    curves = [(title.removesuffix(" (%)"), title, colour) for title, _, colour in _STRAINS]
+    return {"strain": table, "strain chart": _chart(f"{name} strain curves", table, curves, "Strain (%)")}
+
+
+def _segments(segments: list[dict], name: str):
+    columns = [
+        ("Segment", [str(segment["number"]) for segment in segments], False),
+        ("Name", [segment["name"] for segment in segments], False),
+    ]
+    for title, key in _SEGMENT_COLUMNS:
+        columns.append((title, ["" if s[key] is None else f"{s[key]:.1f}" for s in segments], False))
+    return _table(name, [*columns, ("Why empty", [segment["reason"] for segment in segments], False)])
+
+
+def quality_to_scene(quality: dict, name: str):
+    """The findings of quality control as a table node, the light first.
+
+    Args:
+        quality: ``QualityReport.to_dict()``.
+        name: start of the node's name.
+    """
+    plain_host()
+    rows = [("light", quality["light"], quality["note"])]
+    rows += [(flag["severity"], flag["code"], flag["sentence"]) for flag in quality["flags"]]
+    titles = ("Severity", "Rule", "Finding")
+    return _table(f"{name} quality", [(title, [row[n] for row in rows], False) for n, title in enumerate(titles)])
 
 
 def _table(name: str, columns):
@@ -64,20 +158,21 @@ def _table(name: str, columns):
     return node
 
 
-def _chart(name: str, table):
+def _chart(name: str, table, curves, y_title: str):
+    """A plot chart of columns of a table over time; ``curves`` holds name, column and colour."""
     import slicer
 
     chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", name)
-    for title, label in ((_LV, LV), (_RV, RV)):
-        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", f"{table.GetName()} {title[:2]}")
+    for title, column, colour in curves:
+        series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", f"{table.GetName()} {title}")
         series.SetAndObserveTableNodeID(table.GetID())
         series.SetXColumnName(_TIME)
-        series.SetYColumnName(title)
+        series.SetYColumnName(column)
         series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
         series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
-        series.SetColor(*(value / 255 for value in structures()[label].rgb))
+        series.SetColor(*(value / 255 for value in colour))
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
-    chart.SetTitle("Volume-time curves")
+    chart.SetTitle(name)
     chart.SetXAxisTitle("Time after the R wave (ms)")
-    chart.SetYAxisTitle("Volume (ml)")
+    chart.SetYAxisTitle(y_title)
     return chart

@@ -69,10 +69,14 @@ def measure_ring(labels: np.ndarray, spacing_ij) -> Ring | None:
     thickness = _filled(epi - endo, ~open_wall)
     endo = _low_pass(endo)
     contours = [_points(radius) for radius in (endo, endo + 0.5 * _low_pass(thickness), endo + _low_pass(thickness))]
+    chords = _chords(*contours)
+    known = np.isfinite(chords)
+    if not known.any():
+        return None  # a cavity of a pixel or two has no contour
     contact = _longest_arc(_touches_right_ventricle(labels == RV, rays, epi, step))
     turn = 2.0 * np.pi / DIRECTIONS
     return Ring(
-        thickness_mm=_chords(*contours),
+        thickness_mm=_filled(chords, known),  # a normal may pass a dent of the endocardium
         lengths_mm=np.stack([np.linalg.norm(np.roll(c, -1, axis=0) - c, axis=1) for c in contours]),
         septum_rad=None if contact is None else 0.5 * (contact[0] + contact[1]) * turn,
         insertions_rad=None if contact is None else (contact[0] * turn, contact[1] * turn),
@@ -147,12 +151,11 @@ def _points(radius: np.ndarray) -> np.ndarray:
 
 
 def _chords(endo: np.ndarray, middle: np.ndarray, epi: np.ndarray) -> np.ndarray:
-    """(N,) mm between the contours (N, 2) along the normals of the centreline."""
+    """(N,) mm between the contours (N, 2) along the normals of the centreline; infinite where one meets none."""
     tangent = np.roll(middle, -1, axis=0) - np.roll(middle, 1, axis=0)
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=-1)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    chords = _reach(middle, -normal, endo) + _reach(middle, normal, epi)
-    return _filled(chords, np.isfinite(chords))  # a normal may pass a dent of the endocardium
+    return _reach(middle, -normal, endo) + _reach(middle, normal, epi)
 
 
 def _reach(start: np.ndarray, direction: np.ndarray, contour: np.ndarray) -> np.ndarray:
