@@ -4,18 +4,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from CardiacLib.bundles import bundle_path, load_network, read_config
+from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.cine import Cine
-from CardiacLib.device import choose_device
-from CardiacLib.errors import InputError
 from CardiacLib.labels import LabelMap
 from CardiacLib.landmarks import Landmarks
 from CardiacLib.progress import Progress, part, silent
 
-from .backends import make_predictor
 from .postprocess import clean_frame
 from .preprocess import NetworkGrid, Window, normalise, pad_to_multiple, with_neighbours
 from .segmentation import Segmentation, SliceStatistics
+from .slice_network import FLIPS, SliceNetwork, flipped_mean, require_short_axis
 from .statistics import likeliest, slice_statistics
 from .temporal import settle
 from .valve_plane import cut_at_valve_plane
@@ -26,8 +24,6 @@ SCOUT_PIXEL_MM = 2.0
 """Side of the pixels in which it is looked for: half the work of 1.4 mm, and the window moves by 4 mm at most."""
 MARGIN = 12
 """Network pixels between the heart and the border of its window."""
-FLIPS = {"fast": ((),), "best": ((), (-1,), (-2,), (-2, -1))}
-"""Axes along which the network sees the images flipped, by quality; its answers are averaged."""
 
 
 def segment(
@@ -72,7 +68,7 @@ def open_segmenter(bundle: str = "cineheart_sax", device: str = "auto", backend:
     return VolumeSegmenter(bundle, device, backend, quality)
 
 
-class Segmenter:
+class Segmenter(SliceNetwork):
     """A short-axis network, loaded once; call it with a cine to get a LabelMap. Arguments as of :func:`segment`.
 
     The network sees the heart twice: in a few frames of the whole field, to find it, and then in every frame in a
@@ -83,18 +79,9 @@ class Segmenter:
     def __init__(
         self, bundle: str = "cineheart_sax", device: str = "auto", backend: str = "auto", quality: str = "fast"
     ):
-        if quality not in FLIPS:
-            raise InputError(f"No quality '{quality}'; choose one of {', '.join(FLIPS)}.")
-        folder = bundle_path(bundle)
-        parser = read_config(folder, "inference")
-        device = choose_device(device)
-        self.predictor = make_predictor(load_network(folder, parser, device), device, backend)
-        self.flips = FLIPS[quality]
-        self.pixel_mm = float(parser.get_parsed_content("pixel_mm"))
-        self.window = int(parser.get_parsed_content("window"))
-
-    def __call__(self, cine: Cine, progress: Progress = silent) -> LabelMap:
-        return self.segment(cine, progress).labels
+        super().__init__(bundle, device, backend, quality)
+        self.pixel_mm = float(self.config.get_parsed_content("pixel_mm"))
+        self.window = int(self.config.get_parsed_content("window"))
 
     def segment(self, cine: Cine, progress: Progress = silent, landmarks: Landmarks | None = None) -> Segmentation:
         """Labels of a cine, and what the network's probabilities say about them.
@@ -117,8 +104,7 @@ class Segmenter:
 
     def _probabilities(self, cine: Cine, progress: Progress) -> "Prediction":
         """The network's answer in a window round the heart, which it finds itself."""
-        if cine.view not in ("sax", "other"):
-            raise InputError(f"{cine.source}: is a {cine.view} view; the network labels short-axis stacks only.")
+        require_short_axis(cine)
         images = normalise(cine.frames)
         grid = NetworkGrid(images.shape[2:], even_spacing(cine), self.pixel_mm)
         chosen = np.unique(np.arange(SCOUT_FRAMES) * cine.n_frames // SCOUT_FRAMES)
@@ -218,14 +204,6 @@ def predict(
         seen[t] = stack
         inputs = pad_to_multiple(with_neighbours(stack), 16)
         for k in range(0, len(inputs), predictor.batch):
-            found = _probabilities(predictor, inputs[k : k + predictor.batch].to(predictor.device), flips)
+            found = flipped_mean(predictor, inputs[k : k + predictor.batch].to(predictor.device), flips)
             out[t, k : k + predictor.batch] = found[..., :rows, :columns]
     return Prediction(seen, out, grid, window)
-
-
-def _probabilities(predictor, inputs, flips):
-    import torch
-
-    with torch.inference_mode():
-        found = [predictor(inputs.flip(axes)).softmax(1).flip(axes) for axes in flips]
-        return torch.stack(found).mean(0)

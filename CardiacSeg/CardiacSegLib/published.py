@@ -8,32 +8,22 @@ Source: Kerfoot et al., STACOM 2018, doi 10.1007/978-3-030-12029-0_40, and the b
 
 import numpy as np
 
-from CardiacLib.bundles import bundle_path, load_network, read_config
 from CardiacLib.cine import Cine
-from CardiacLib.device import choose_device
-from CardiacLib.errors import InputError
 from CardiacLib.labels import LabelMap
 from CardiacLib.progress import Progress, silent
 
-from .backends import make_predictor
-from .infer import FLIPS
 from .segmentation import Segmentation, SliceStatistics
+from .slice_network import SliceNetwork, flipped_mean, require_short_axis
 from .statistics import likeliest, slice_statistics
 
 NOTE = "Labels are the network's own, slice by slice: this bundle has no clean-up and no smoothing over frames."
 
 
-class VolumeSegmenter:
+class VolumeSegmenter(SliceNetwork):
     """A slice network without resampling, loaded once; call it with a cine to get a LabelMap.
 
-    Args:
-        bundle: name or folder of a bundle whose ``inference.json`` uses MONAI's ``SliceInferer`` on whole slices.
-        device: ``auto`` or a torch device name.
-        backend: what runs the network, ``auto`` or one of ``backends.BACKENDS``.
-        quality: ``fast`` is what the bundle itself does; ``best`` averages over four flips of the images.
-
-    Raises:
-        InputError: bundle, weights, device, backend or quality cannot be used.
+    Arguments as of :class:`SliceNetwork`; the bundle's ``inference.json`` uses MONAI's ``SliceInferer`` on whole
+    slices, and ``fast`` is what it does itself.
     """
 
     def __init__(
@@ -43,17 +33,8 @@ class VolumeSegmenter:
         backend: str = "auto",
         quality: str = "fast",
     ):
-        if quality not in FLIPS:
-            raise InputError(f"No quality '{quality}'; choose one of {', '.join(FLIPS)}.")
-        folder = bundle_path(bundle)
-        parser = read_config(folder, "inference")
-        device = choose_device(device)
-        self.predictor = make_predictor(load_network(folder, parser, device), device, backend)
-        self.flips = FLIPS[quality]
-        self.inferer = parser.get_parsed_content("inferer")
-
-    def __call__(self, cine: Cine, progress: Progress = silent) -> LabelMap:
-        return self.segment(cine, progress).labels
+        super().__init__(bundle, device, backend, quality)
+        self.inferer = self.config.get_parsed_content("inferer")
 
     def segment(self, cine: Cine, progress: Progress = silent) -> Segmentation:
         """Labels of a cine, and what the network's probabilities say about them.
@@ -63,8 +44,7 @@ class VolumeSegmenter:
         """
         import torch
 
-        if cine.view not in ("sax", "other"):
-            raise InputError(f"{cine.source}: is a {cine.view} view; the network labels short-axis stacks only.")
+        require_short_axis(cine)
         shape = cine.frames.shape
         # MONAI's readers give a slice as (I, J), the transpose of a frame of the cine.
         images = torch.from_numpy(scale_frames(cine.frames)).flatten(0, 1)[:, None].transpose(2, 3)
@@ -73,7 +53,7 @@ class VolumeSegmenter:
         batch = self.predictor.batch
         for start in range(0, len(images), batch):
             progress(start / len(images), f"labelling frame {start // shape[1] + 1} of {shape[0]}")
-            found = self._probabilities(images[start : start + batch].to(self.predictor.device))
+            found = flipped_mean(self._logits, images[start : start + batch].to(self.predictor.device), self.flips)
             labels[start : start + batch] = likeliest(found).transpose(1, 2).cpu().numpy()
             statistics.append(slice_statistics(found))
         progress(1.0, "labelled all frames")
@@ -84,26 +64,20 @@ class VolumeSegmenter:
             (NOTE,),
         )
 
-    def _probabilities(self, images):
-        """(N, 1, I, J) slices to (N, 4, I, J) probabilities, by the arithmetic of the bundle's SliceInferer."""
-        import torch
+    def _logits(self, images):
+        """(N, 1, I, J) slices to (N, 4, I, J) logits, by the arithmetic of the bundle's SliceInferer."""
         from monai.inferers import sliding_window_inference
 
-        found = []
-        with torch.inference_mode():
-            for axes in self.flips:
-                logits = sliding_window_inference(
-                    images.flip(axes),
-                    roi_size=self.inferer.orig_roi_size,
-                    sw_batch_size=self.predictor.batch,
-                    predictor=self.predictor,
-                    overlap=self.inferer.overlap,
-                    mode=self.inferer.mode,
-                    padding_mode=self.inferer.padding_mode,
-                    cval=self.inferer.cval,
-                )
-                found.append(logits.softmax(1).flip(axes))
-        return torch.stack(found).mean(0)
+        return sliding_window_inference(
+            images,
+            roi_size=self.inferer.orig_roi_size,
+            sw_batch_size=self.predictor.batch,
+            predictor=self.predictor,
+            overlap=self.inferer.overlap,
+            mode=self.inferer.mode,
+            padding_mode=self.inferer.padding_mode,
+            cval=self.inferer.cval,
+        )
 
 
 def scale_frames(frames: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from CardiacLib.bundles import read_weights
 from CardiacLib.device import supports_bfloat16
 from CardiacLib.progress import Progress, silent
 from CardiacLib.training.augment import Augmentation
@@ -26,11 +25,9 @@ def short_axis_trainer(
     batch_size: int,
     pixel_mm: float,
     canvas: int,
-    windows: list[int],
-    end_weight: float,
+    window: int,
     learning_rate: float,
     weight_decay: float,
-    start_from: str | None = None,
 ) -> Trainer:
     """Trainer of a slice network on the ACDC training split; held-out Dice is logged as a curve, never chosen by.
 
@@ -43,17 +40,13 @@ def short_axis_trainer(
         device: to train on.
         seed: of weights, order and augmentation.
         epochs, batch_size, learning_rate, weight_decay: of the optimisation.
-        start_from: weights file to continue from, or None to begin at random weights.
         pixel_mm: pixel side the network sees.
         canvas: side of the cached slices in pixels.
-        windows: sides of the training windows in pixels; held-out hearts are seen in the first.
-        end_weight: how many times more often slices where a structure begins or ends are drawn.
+        window: side of the training windows in pixels.
     """
     stacks = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas).to(device)
-    held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).round_hearts(windows[0]).to(device)
-    batches = SliceBatches(stacks, batch_size, windows, augmentation, seed, end_weight)
-    if start_from:
-        network.load_state_dict(read_weights(Path(start_from)))
+    held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).round_hearts(window).to(device)
+    batches = SliceBatches(stacks, batch_size, window, augmentation, seed)
     return Trainer(
         network=network.to(device),
         batches=batches,

@@ -1,6 +1,5 @@
 """Training arrays of the short-axis network: ACDC patients on the network's pixels, and random batches of them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,14 +80,6 @@ class SliceStacks:
                 centres[members] = rows.mean(), columns.mean()
         return torch.from_numpy(centres).to(self.labels.device)
 
-    def at_ends(self) -> torch.Tensor:
-        """(N,) whether a structure is in this slice of the stack but not in the next or the one before, or reverse."""
-        has = torch.stack([(self.labels == label).flatten(1).any(1) for label in (1, 2, 3)], 1)
-        index = torch.arange(len(has), device=has.device)
-        before, after = torch.maximum(index - 1, self.first), torch.minimum(index + 1, self.last)
-        outermost = (index == self.first) | (index == self.last)
-        return ((has != has[before]) | (has != has[after]) | (has & outermost[:, None])).any(1)
-
     def to(self, device) -> "SliceStacks":
         """The same arrays on another device."""
         return SliceStacks(self.images.to(device), self.labels.to(device), self.first.to(device), self.last.to(device))
@@ -124,33 +115,21 @@ class SliceBatches:
     """Random augmented batches of (slice before, slice, slice after) and the labels of the middle slice.
 
     For stacks that ACDC lacks, the slice order is reversed at random, neighbours are taken two slices away
-    (double gap) or left out (end of the stack, single slice). Slices where a structure begins or ends, which are the
-    hard ones, are drawn more often; the window of a batch is one of several, because instance normalisation would
-    otherwise learn one field of view by heart.
+    (double gap) or left out (end of the stack, single slice).
 
     Args:
         stacks: the labelled slices.
         batch: slices per batch.
-        windows: sides in pixels of the training window; one of them is drawn for every batch.
+        window: side of the training window in pixels.
         augmentation: strength of the random changes.
         seed: of everything random here.
-        end_weight: how many times more often slices next to an end of a structure are drawn.
     """
 
-    def __init__(
-        self,
-        stacks: SliceStacks,
-        batch: int,
-        windows: Sequence[int],
-        augmentation: Augmentation,
-        seed: int,
-        end_weight: float = 1.0,
-    ):
-        self.stacks, self.batch, self.windows, self.augmentation = stacks, batch, tuple(windows), augmentation
+    def __init__(self, stacks: SliceStacks, batch: int, window: int, augmentation: Augmentation, seed: int):
+        self.stacks, self.batch, self.window, self.augmentation = stacks, batch, window, augmentation
         self.device = stacks.images.device
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.centres = stacks.heart_centres()
-        self.weights = 1.0 + (end_weight - 1.0) * stacks.at_ends().float()
 
     def __len__(self) -> int:
         return len(self.stacks.images) // self.batch
@@ -163,17 +142,16 @@ class SliceBatches:
         self.generator.set_state(state.cpu())
 
     def __iter__(self):
-        order = torch.multinomial(self.weights, len(self.weights), replacement=True, generator=self.generator)
+        order = torch.randperm(len(self.stacks.images), device=self.device, generator=self.generator)
         for start in range(0, len(self) * self.batch, self.batch):
             yield self.make(order[start : start + self.batch])
 
     def make(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (B, 3, side, side) and labels (B, side, side) of the slices ``index``."""
-        side = self.windows[int(torch.randint(len(self.windows), (), device=self.device, generator=self.generator))]
+        """Images (B, 3, window, window) and labels (B, window, window) of the slices ``index``."""
         images = self._neighbourhood(index).float() / 255
         labels = self.stacks.labels[index].long()
         images, labels = random_window(
-            images, labels, self._window_centres(index), side, self.augmentation, 4, self.generator
+            images, labels, self._window_centres(index), self.window, self.augmentation, 4, self.generator
         )
         return random_intensity(images, self.augmentation, self.generator), labels
 

@@ -61,7 +61,7 @@ def test_the_valve_plane_mends_the_base(found, phantom):
 def test_phantom_is_labelled(found, phantom):
     ed = phantom.ed
     scores = {label: dice(found.labels[ed] == label, phantom.labels.labels[ed] == label) for label in (LV, MYO, RV)}
-    assert scores[LV] > 0.87 and scores[MYO] > 0.80 and scores[RV] > 0.80
+    assert scores[LV] > 0.87 and scores[MYO] > 0.80 and scores[RV] > 0.85
     function = measure(found)
     assert function.ed in (0, 1, len(found.labels) - 1)
     assert abs(function.es - phantom.es) <= 1

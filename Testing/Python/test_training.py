@@ -50,21 +50,10 @@ def test_neighbours_never_cross_stacks():
     stacks = made_stacks()
     only_second = stacks.images.clone()
     only_second[:3] = 0
-    batches = SliceBatches(SliceStacks(only_second, stacks.labels, stacks.first, stacks.last), 2, [32], STILL, 0)
+    batches = SliceBatches(SliceStacks(only_second, stacks.labels, stacks.first, stacks.last), 2, 32, STILL, 0)
     for _ in range(20):
         images = batches._neighbourhood(torch.tensor([0, 1, 2]))
         assert not images.any()
-
-
-def test_ends_of_structures_are_drawn_more_often():
-    labels = torch.zeros(14, 8, 8, dtype=torch.uint8)
-    labels[2:5, 2:6, 2:6] = 1
-    labels[7:, 3:5, 3:5] = 3
-    first, last = torch.tensor([0] * 7 + [7] * 7), torch.tensor([6] * 7 + [13] * 7)
-    stacks = SliceStacks(labels * 50, labels, first, last)
-    assert torch.nonzero(stacks.at_ends()).flatten().tolist() == [1, 2, 4, 5, 7, 13]
-    weights = SliceBatches(stacks, 2, [8], STILL, 0, end_weight=3.0).weights
-    assert torch.equal(weights, torch.where(stacks.at_ends(), 3.0, 1.0))
 
 
 class Toy(torch.nn.Module):
@@ -82,7 +71,7 @@ class Stop(Exception):
 
 
 def trainer(output, epochs=4) -> Trainer:
-    batches = SliceBatches(made_stacks(), 2, [32, 48], Augmentation(), 7, end_weight=2.0)
+    batches = SliceBatches(made_stacks(), 2, 32, Augmentation(), 7)
     loss = torch.nn.functional.cross_entropy
     return Trainer(Toy(), batches, loss, output, epochs, 0.03, validate=lambda network: {"x": 1.0})
 

@@ -1,0 +1,61 @@
+"""What all segmenters share: a bundle's slice network, loaded once, and how a cine is given to it."""
+
+from CardiacLib.bundles import bundle_path, load_network, read_config
+from CardiacLib.cine import Cine
+from CardiacLib.device import choose_device
+from CardiacLib.errors import InputError
+from CardiacLib.labels import LabelMap
+from CardiacLib.progress import Progress, silent
+
+from .backends import make_predictor
+from .segmentation import Segmentation
+
+FLIPS = {"fast": ((),), "best": ((), (-1,), (-2,), (-2, -1))}
+"""Axes along which the network sees the images flipped, by quality; its answers are averaged."""
+
+
+class SliceNetwork:
+    """A bundle's network, ready to run; subclasses say in ``segment`` how a cine becomes its input.
+
+    Args:
+        bundle: name or folder of a MONAI bundle.
+        device: ``auto`` or a torch device name.
+        backend: what runs the network, ``auto`` or one of ``backends.BACKENDS``.
+        quality: ``fast``, or ``best`` for the mean over four flips of the images, at four times the cost.
+
+    Raises:
+        InputError: bundle, weights, device, backend or quality cannot be used.
+    """
+
+    def __init__(self, bundle: str, device: str = "auto", backend: str = "auto", quality: str = "fast"):
+        if quality not in FLIPS:
+            raise InputError(f"No quality '{quality}'; choose one of {', '.join(FLIPS)}.")
+        folder = bundle_path(bundle)
+        self.config = read_config(folder, "inference")
+        device = choose_device(device)
+        self.predictor = make_predictor(load_network(folder, self.config, device), device, backend)
+        self.flips = FLIPS[quality]
+
+    def __call__(self, cine: Cine, progress: Progress = silent) -> LabelMap:
+        return self.segment(cine, progress).labels
+
+    def segment(self, cine: Cine, progress: Progress = silent) -> Segmentation:
+        """Labels of a cine, and what the network's probabilities say about them."""
+        raise NotImplementedError
+
+
+def require_short_axis(cine: Cine) -> None:
+    """Raise InputError for a long-axis view."""
+    if cine.view not in ("sax", "other"):
+        raise InputError(f"{cine.source}: is a {cine.view} view; the network labels short-axis stacks only.")
+
+
+def flipped_mean(predictor, inputs, flips=FLIPS["fast"]):
+    """Probabilities (N, classes, H, W) of slices (N, C, H, W), averaged over sets of axes to flip them along.
+
+    ``predictor`` takes such slices and gives logits.
+    """
+    import torch
+
+    with torch.inference_mode():
+        return torch.stack([predictor(inputs.flip(axes)).softmax(1).flip(axes) for axes in flips]).mean(0)
