@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from CardiacLib.aha import APEX_SEGMENT, apical_segment, basal_segment
 from CardiacLib.bivmesh import BiVMesh
 
 from .coordinates import Coordinates
@@ -9,10 +10,6 @@ from .potentials import LongAxis
 
 SEPTUM_HALF_WIDTH = 60.0
 """Degrees that the scheme gives the septum on either side of its middle, whatever this heart's insertions span."""
-BASAL_FROM_SEPTUM = np.array([2, 1, 6, 5, 4, 3])
-"""Basal segments from the middle of the septum over anterior, lateral and inferior wall back to it, 60 degrees each."""
-APICAL_FROM_SEPTUM = np.array([14, 13, 16, 15])
-"""Apical segments in the same order, 90 degrees each, the first with the middle of the septum in its middle."""
 
 
 def aha_segments(mesh: BiVMesh, coordinates: Coordinates, axis: LongAxis) -> np.ndarray:
@@ -30,10 +27,9 @@ def aha_segments(mesh: BiVMesh, coordinates: Coordinates, axis: LongAxis) -> np.
     height = coordinates.apicobasal[tets].mean(1)
     tip = _cavity_end(mesh, coordinates, axis)
     level = np.floor(3.0 * (height - tip) / (1.0 - tip))
-    basal = BASAL_FROM_SEPTUM[(angle // 60.0).astype(int) % 6]
-    apical = APICAL_FROM_SEPTUM[((angle + 45.0) // 90.0).astype(int) % 4]
+    basal, apical = basal_segment(angle), apical_segment(angle)
     segments = np.zeros(len(mesh.tets), np.int32)
-    segments[lv] = np.select([level >= 2, level == 1, level == 0], [basal, basal + 6, apical], 17)
+    segments[lv] = np.select([level >= 2, level == 1, level == 0], [basal, basal + 6, apical], APEX_SEGMENT)
     return segments
 
 

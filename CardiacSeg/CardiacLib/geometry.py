@@ -5,6 +5,9 @@ import numpy as np
 SQUARE_TOLERANCE = 1e-3
 """Entries of D^T D - 1 above this count as axes that are not perpendicular; float32 headers stay below 1e-6."""
 
+HUMAN_APEX = np.array([0.62, -0.55, -0.56])
+"""LPS direction from base to apex of a typical heart: left, anterior, inferior."""
+
 
 def matrix_from(origin, direction, spacing) -> np.ndarray:
     """4x4 index-to-LPS matrix from origin (3,), direction cosines as columns (3, 3) and spacing (3,) mm."""

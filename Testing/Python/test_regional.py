@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from CardiacLib.aha import SEGMENT_NAMES
 from CardiacLib.geometry import direction_of, matrix_from
 from CardiacLib.labels import LabelMap
 from CardiacLib.phantom import PhantomOptions
@@ -13,7 +14,7 @@ from CardiacLib.phantom.study import measured_labels
 from CardiacLib.phantom.views import heart_to_lps
 from CardiacSegLib.function import measure
 from CardiacSegLib.function.rings import DIRECTIONS, measure_ring
-from CardiacSegLib.function.segments import SEGMENT_NAMES, segments_of_directions, septum_directions
+from CardiacSegLib.function.segments import segments_of_directions, septum_directions
 from cineheart.report.bullseye import bullseyes, cell
 
 OPTIONS = PhantomOptions(roll_deg=15.0, image_rotation_deg=25.0, sax_size=132)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ..cine import Cine
-from ..geometry import apply, slice_normal
+from ..geometry import HUMAN_APEX, apply, slice_normal
 
 LV_RADII_MM = np.arange(12.0, 36.0, 2.0)
 VOTE_SMOOTHING_MM = 5.0
@@ -24,8 +24,6 @@ VOTE_COST = 4.0
 RV_RANGE_MM = (42.0, 95.0)
 """Distances from the LV centre between which motion is taken for the right ventricle's."""
 RV_REACH_MM = 50.0
-HUMAN_APEX = np.array([0.62, -0.55, -0.56])
-"""LPS direction from base to apex of a typical heart: left, anterior, inferior."""
 
 
 @dataclass(frozen=True)

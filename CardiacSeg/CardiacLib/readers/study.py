@@ -8,10 +8,10 @@ import numpy as np
 
 from ..cine import VIEWS, Cine
 from ..errors import InputError
-from ..geometry import slice_normal
+from ..geometry import HUMAN_APEX, slice_normal
 from ..progress import Progress, part, silent
 from .dicom import read_dicom_planes
-from .heart import HUMAN_APEX, find_heart
+from .heart import find_heart
 from .images import Volume, list_files, read_image_items
 from .planes import Plane, parallel_groups, without_repeats
 from .stacking import stack

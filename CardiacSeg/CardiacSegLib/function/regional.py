@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLib.aha import APEX_SEGMENT, SEGMENT_NAMES
 from CardiacLib.geometry import spacing_of
 from CardiacLib.labels import LabelMap
 
 from .rings import DIRECTIONS, WIDEST_GAP, Ring, longest_run, measure_ring
 from .segments import (
-    APEX_SEGMENT,
     LEVELS,
-    SEGMENT_NAMES,
     base_direction,
     levels_of_slices,
     segments_of_directions,

@@ -7,26 +7,13 @@ the apical cap beyond the cavity. The attachment of the RV tells the septum.
 
 import numpy as np
 
-from CardiacLib.geometry import direction_of
+from CardiacLib.aha import apical_segment, basal_segment
+from CardiacLib.geometry import HUMAN_APEX, direction_of
 from CardiacLib.labels import LV, MYO, RV, LabelMap
-from CardiacLib.readers.heart import HUMAN_APEX
 
 from .rings import DIRECTIONS, Ring
 
 LEVELS = ("basal", "mid", "apical")
-_WALLS = ("anterior", "anteroseptal", "inferoseptal", "inferior", "inferolateral", "anterolateral")
-_APICAL_WALLS = ("anterior", "septal", "inferior", "lateral")
-SEGMENT_NAMES = (
-    *(f"basal {wall}" for wall in _WALLS),
-    *(f"mid {wall}" for wall in _WALLS),
-    *(f"apical {wall}" for wall in _APICAL_WALLS),
-    "apex",
-)
-"""Names of segments 1 to 17."""
-APEX_SEGMENT = 17
-# Segments passed from the middle of the septum towards anterior, in steps of 60 degrees; then of the apical third.
-_TURN_OF_SIX = np.array([2, 1, 6, 5, 4, 3])
-_TURN_OF_FOUR = np.array([14, 13, 16, 15])
 HUMAN_ANTERIOR = np.array([0.3, -0.5, 0.8])
 """LPS direction from the LV's axis to its anterior wall in a typical patient: left, front, head."""
 NO_ORIENTATION = (
@@ -90,8 +77,8 @@ def segments_of_directions(septum_rad: float, turning: int, level: str) -> np.nd
     middle = 2.0 * np.pi * (np.arange(DIRECTIONS) + 0.5) / DIRECTIONS
     turned = np.rad2deg(turning * (middle - septum_rad)) % 360.0
     if level == "apical":
-        return _TURN_OF_FOUR[((turned + 45.0) // 90.0).astype(int) % 4]
-    return _TURN_OF_SIX[(turned // 60.0).astype(int) % 6] + (6 if level == "mid" else 0)
+        return apical_segment(turned)
+    return basal_segment(turned) + (6 if level == "mid" else 0)
 
 
 def turning_to_anterior(matrix: np.ndarray, base: np.ndarray, rings: list[list[Ring | None]]) -> tuple[int, str]:
