@@ -108,6 +108,16 @@ def with_neighbours(volume):
     return torch.stack([before, volume, after], -3)
 
 
+def opposite_frames(images) -> np.ndarray:
+    """(T,) for every frame the one that differs most from it: end-systole for end-diastole, and the reverse.
+
+    Args:
+        images: torch (T, K, H, W) of the heart's surroundings. A single frame is its own opposite.
+    """
+    seen = images[..., ::2, ::2].float().flatten(1)
+    return np.array([int((seen - frame).abs().mean(1).argmax()) for frame in seen])
+
+
 def pad_to_multiple(images, multiple: int):
     """Zero-pad (N, C, H, W) at the far ends to multiples of ``multiple``."""
     import torch

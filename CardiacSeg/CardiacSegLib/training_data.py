@@ -1,6 +1,7 @@
 """Training arrays of the short-axis network: ACDC patients on the network's pixels, and random batches of them."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -27,36 +28,78 @@ def patient_folders(root: str | Path, validation: bool) -> list[Path]:
 
 @dataclass(frozen=True)
 class SliceStacks:
-    """Labelled stacks on the network's pixels.
+    """Labelled stacks of ED and ES on the network's pixels.
 
     Attributes:
         images: uint8 (N, size, size), all stacks one after the other, 0..1 as 0..255.
         labels: uint8 (N, size, size).
         first, last: (N,) index of the first and last slice of the stack that a slice belongs to.
+        opposite: (N,) index of the same slice at the other of ED and ES.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     first: torch.Tensor
     last: torch.Tensor
+    opposite: torch.Tensor
 
     @classmethod
     def from_acdc(cls, root, pixel_mm: float, size: int, validation: bool = False, progress: Progress = silent):
         """Read ED and ES of every patient of a split."""
         folders = patient_folders(root, validation)
-        stacks = []
-        for done, folder in enumerate(folders):
-            progress(done / len(folders), f"reading {folder.name}")
-            patient = read_acdc_patient(folder)
-            stacks += [_on_canvas(cine, labels, pixel_mm, size) for cine, labels in (patient.ed, patient.es)]
-        counts = torch.tensor([len(images) for images, _ in stacks])
+        patients = (read_acdc_patient(folder) for folder in folders)
+        return cls.from_phases(_with_progress(patients, len(folders), progress), pixel_mm, size)
+
+    @classmethod
+    def from_phases(cls, patients: Iterable[tuple], pixel_mm: float, size: int) -> "SliceStacks":
+        """Stacks of hearts given as (cine, labels) of ED and (cine, labels) of ES, on the same grid."""
+        images, labels, counts = [], [], []
+        for ed, es, *_ in patients:
+            shown = normalise(np.concatenate([ed[0].frames, es[0].frames]))
+            for frame, (cine, true) in zip(shown, (ed, es), strict=True):
+                image, label = _on_canvas(frame, true.labels[0], cine.spacing, pixel_mm, size)
+                images.append(image)
+                labels.append(label)
+                counts.append(len(image))
+        counts = torch.tensor(counts)
         ends = counts.cumsum(0)
+        first = torch.repeat_interleave(ends - counts, counts)
+        is_es = torch.repeat_interleave(torch.arange(len(counts)) % 2, counts)
+        own = torch.repeat_interleave(counts, counts)
         return cls(
-            images=torch.cat([images for images, _ in stacks]),
-            labels=torch.cat([labels for _, labels in stacks]),
-            first=torch.repeat_interleave(ends - counts, counts),
+            images=torch.cat(images),
+            labels=torch.cat(labels),
+            first=first,
             last=torch.repeat_interleave(ends - 1, counts),
+            opposite=torch.arange(len(first)) + torch.where(is_es == 1, -own, own),
         )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __add__(self, other: "SliceStacks") -> "SliceStacks":
+        """Both sets of stacks, the other's after these."""
+        shifted = [getattr(other, name) + len(self) for name in ("first", "last", "opposite")]
+        joined = zip(self._tensors(), (other.images, other.labels, *shifted), strict=True)
+        return SliceStacks(*(torch.cat(pair) for pair in joined))
+
+    def seen(self, index: torch.Tensor, steps: torch.Tensor | int = 1, keep: torch.Tensor | None = None):
+        """What the network sees of slices: (B, 3, size, size) uint8, the slice before, the slice, the slice after.
+
+        Args:
+            index: (B,) slices.
+            steps: how many slices away the neighbours are; negative reverses the order.
+            keep: (B, 3) bool, False for a slice to be left out, which is then zeros as beyond the ends of a stack.
+        """
+        channels = []
+        for channel, side in enumerate((-1, 0, 1)):
+            where = index + side * steps
+            inside = (where >= self.first[index]) & (where <= self.last[index])
+            if keep is not None:
+                inside = inside & keep[:, channel]
+            picked = self.images[where.clamp(0, len(self) - 1)]
+            channels.append(picked * inside[:, None, None])
+        return torch.stack(channels, 1)
 
     def round_hearts(self, size: int) -> "SliceStacks":
         """The same stacks in a window of ``size`` pixels round each heart, as inference sees them."""
@@ -65,7 +108,7 @@ class SliceStacks:
             torch.stack([a[r : r + size, c : c + size] for a, (r, c) in zip(arrays, offsets, strict=True)])
             for arrays in (self.images, self.labels)
         )
-        return SliceStacks(images, labels, self.first, self.last)
+        return SliceStacks(images, labels, self.first, self.last, self.opposite)
 
     def heart_centres(self) -> torch.Tensor:
         """(N, 2) row and column of the heart in each slice's stack."""
@@ -82,17 +125,25 @@ class SliceStacks:
 
     def to(self, device) -> "SliceStacks":
         """The same arrays on another device."""
-        return SliceStacks(self.images.to(device), self.labels.to(device), self.first.to(device), self.last.to(device))
+        return SliceStacks(*(tensor.to(device) for tensor in self._tensors()))
+
+    def _tensors(self) -> list[torch.Tensor]:
+        return [getattr(self, field.name) for field in fields(self)]
 
 
-def _on_canvas(cine, labels, pixel_mm: float, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _with_progress(patients, count: int, progress: Progress):
+    for done, patient in enumerate(patients):
+        progress(done / count, f"read {patient.name}")
+        yield patient
+
+
+def _on_canvas(frame, labels, spacing_ijk, pixel_mm: float, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """One stack as uint8 (K, size, size) images and labels, its centre at the centre of the canvas."""
-    spacing = (cine.spacing[1], cine.spacing[0])
-    shape = resampled_shape(cine.frames.shape[2:], spacing, pixel_mm)
+    spacing = (spacing_ijk[1], spacing_ijk[0])
+    shape = resampled_shape(frame.shape[1:], spacing, pixel_mm)
     scale = tuple(pixel_mm / s for s in spacing)
-    image = torch.from_numpy(normalise(cine.frames[0]))[:, None]
-    one_hot = torch.nn.functional.one_hot(torch.from_numpy(labels.labels[0]).long(), 4).permute(0, 3, 1, 2).float()
-    image = (sample_slices(image, scale, shape)[:, 0] * 255).round().to(torch.uint8)
+    one_hot = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), 4).permute(0, 3, 1, 2).float()
+    image = (sample_slices(torch.from_numpy(frame)[:, None], scale, shape)[:, 0] * 255).round().to(torch.uint8)
     label = sample_slices(one_hot, scale, shape).argmax(1).to(torch.uint8)
     return _centre(image, size), _centre(label, size)
 
@@ -112,27 +163,29 @@ def _overlap(n: int, size: int) -> tuple[slice, slice]:
 
 
 class SliceBatches:
-    """Random augmented batches of (slice before, slice, slice after) and the labels of the middle slice.
+    """Random augmented batches of what the network sees of a slice at two phases, and the labels at the first.
 
     For stacks that ACDC lacks, the slice order is reversed at random, neighbours are taken two slices away
-    (double gap) or left out (end of the stack, single slice).
+    (double gap) or left out (end of the stack, single slice). The second phase is sometimes the first again, as of
+    a single volume. The window of a batch is one of several, because instance normalisation would otherwise learn one
+    field of view by heart.
 
     Args:
         stacks: the labelled slices.
         batch: slices per batch.
-        window: side of the training window in pixels.
+        windows: sides in pixels of the training window; one of them is drawn for every batch.
         augmentation: strength of the random changes.
         seed: of everything random here.
     """
 
-    def __init__(self, stacks: SliceStacks, batch: int, window: int, augmentation: Augmentation, seed: int):
-        self.stacks, self.batch, self.window, self.augmentation = stacks, batch, window, augmentation
+    def __init__(self, stacks: SliceStacks, batch: int, windows: Sequence[int], augmentation: Augmentation, seed: int):
+        self.stacks, self.batch, self.windows, self.augmentation = stacks, batch, tuple(windows), augmentation
         self.device = stacks.images.device
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.centres = stacks.heart_centres()
 
     def __len__(self) -> int:
-        return len(self.stacks.images) // self.batch
+        return len(self.stacks) // self.batch
 
     def state(self) -> torch.Tensor:
         """Random state, for checkpoints."""
@@ -142,31 +195,26 @@ class SliceBatches:
         self.generator.set_state(state.cpu())
 
     def __iter__(self):
-        order = torch.randperm(len(self.stacks.images), device=self.device, generator=self.generator)
+        order = torch.randperm(len(self.stacks), device=self.device, generator=self.generator)
         for start in range(0, len(self) * self.batch, self.batch):
             yield self.make(order[start : start + self.batch])
 
     def make(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (B, 3, window, window) and labels (B, window, window) of the slices ``index``."""
-        images = self._neighbourhood(index).float() / 255
+        """Images (B, 6, side, side) and labels (B, side, side) of the slices ``index``."""
+        side = self.windows[int(torch.randint(len(self.windows), (), device=self.device, generator=self.generator))]
+        images = self._two_phases(index).float() / 255
         labels = self.stacks.labels[index].long()
         images, labels = random_window(
-            images, labels, self._window_centres(index), self.window, self.augmentation, 4, self.generator
+            images, labels, self._window_centres(index), side, self.augmentation, 4, self.generator
         )
         return random_intensity(images, self.augmentation, self.generator), labels
 
-    def _neighbourhood(self, index: torch.Tensor) -> torch.Tensor:
+    def _two_phases(self, index: torch.Tensor) -> torch.Tensor:
         n = len(index)
         steps = torch.where(self._chance(n, 0.25), 2, 1) * torch.where(self._chance(n, 0.5), -1, 1)
-        channels = []
-        for side in (-1, 0, 1):
-            where = index + side * steps
-            inside = (where >= self.stacks.first[index]) & (where <= self.stacks.last[index])
-            if side:
-                inside &= ~self._chance(n, 0.1)
-            picked = self.stacks.images[where.clamp(0, len(self.stacks.images) - 1)]
-            channels.append(picked * inside[:, None, None])
-        return torch.stack(channels, 1)
+        keep = torch.stack([~self._chance(n, 0.1), self._chance(n, 1.0), ~self._chance(n, 0.1)], 1)
+        other = torch.where(self._chance(n, 0.15), index, self.stacks.opposite[index])
+        return torch.cat([self.stacks.seen(which, steps, keep) for which in (index, other)], 1)
 
     def _window_centres(self, index: torch.Tensor) -> torch.Tensor:
         n, size = len(index), self.stacks.images.shape[-1]

@@ -1,5 +1,7 @@
 """Training: augmentation keeps labels on their image, an interrupted run continues to the same weights, ACDC splits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ import torch
 from CardiacLib.errors import InputError
 from CardiacLib.training.augment import Augmentation, random_intensity, random_window
 from CardiacLib.training.engine import Trainer
+from CardiacSegLib.training import widened
 from CardiacSegLib.training_data import SliceBatches, SliceStacks, patient_folders
+from CardiacSegLib.training_phantoms import random_phantoms
 
 STILL = Augmentation(scale=0, shear=0, elastic=0, gamma=0, bias=0, noise=0, blur=0, contrast=0)
 
@@ -20,7 +24,8 @@ def made_stacks(size=48) -> SliceStacks:
         labels[k][np.hypot(rows - 20, columns - 26) < 7 - k] = 1
     images = labels * 80 + 20
     first, last = torch.tensor([0, 0, 0, 3, 3, 3]), torch.tensor([2, 2, 2, 5, 5, 5])
-    return SliceStacks(torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels), first, last)
+    opposite = torch.tensor([3, 4, 5, 0, 1, 2])
+    return SliceStacks(torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels), first, last, opposite)
 
 
 def test_labels_stay_on_their_image():
@@ -47,20 +52,54 @@ def test_augmentation_changes_and_repeats():
 
 
 def test_neighbours_never_cross_stacks():
-    stacks = made_stacks()
-    only_second = stacks.images.clone()
-    only_second[:3] = 0
-    batches = SliceBatches(SliceStacks(only_second, stacks.labels, stacks.first, stacks.last), 2, 32, STILL, 0)
-    for _ in range(20):
-        images = batches._neighbourhood(torch.tensor([0, 1, 2]))
-        assert not images.any()
+    images = made_stacks().images.clone()
+    images[:3] = 0
+    stacks = replace(made_stacks(), images=images)
+    for step in (1, -1, 2, -2):
+        assert not stacks.seen(torch.tensor([0, 1, 2]), step).any()
+    assert stacks.seen(torch.tensor([4])).flatten(2).any(2).all()
+    assert not stacks.seen(torch.tensor([4]), keep=torch.tensor([[False, True, True]]))[0, 0].any()
+
+
+def test_the_second_phase_is_the_opposite_or_the_same():
+    images = torch.arange(6, dtype=torch.uint8)[:, None, None].expand(6, 48, 48)
+    batches = SliceBatches(replace(made_stacks(), images=images), 2, [32], STILL, 0)
+    others = [int(batches._two_phases(torch.tensor([4]))[0, 4].unique()) for _ in range(100)]
+    assert set(others) == {1, 4} and 2 < others.count(4) < 40
+
+
+def test_windows_of_several_sizes():
+    batches = SliceBatches(made_stacks(), 2, [16, 32], Augmentation(), 0)
+    sides = {batches.make(torch.tensor([0, 4]))[0].shape for _ in range(12)}
+    assert sides == {(2, 6, 16, 16), (2, 6, 32, 32)}
+
+
+def test_phantoms_join_the_patients():
+    pair = list(random_phantoms(2, 3))
+    again = next(random_phantoms(1, 3))
+    np.testing.assert_array_equal(pair[0][0][0].frames, again[0][0].frames)
+    one, both = (SliceStacks.from_phases(hearts, 2.8, 96) for hearts in (pair[:1], pair))
+    joined = one + SliceStacks.from_phases(pair[1:], 2.8, 96)
+    for name in ("images", "labels", "first", "last", "opposite"):
+        assert torch.equal(getattr(joined, name), getattr(both, name)), name
+    assert torch.equal(both.opposite[both.opposite], torch.arange(len(both)))
+    ed = (both.first == 0).sum()
+    assert (both.labels[:ed] == 1).sum() > (both.labels[both.opposite[:ed]] == 1).sum() > 0
+
+
+def test_weights_for_fewer_inputs_keep_their_answer():
+    torch.manual_seed(0)
+    narrow, wide = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(6, 4, 3)
+    wide.load_state_dict(widened(narrow.state_dict(), wide.state_dict()))
+    seen = torch.randn(2, 6, 8, 8)
+    torch.testing.assert_close(wide(seen), narrow(seen[:, :3]))
 
 
 class Toy(torch.nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.conv = torch.nn.Conv2d(3, 4, 3, padding=1)
+        self.conv = torch.nn.Conv2d(6, 4, 3, padding=1)
 
     def forward(self, x):
         return self.conv(x)
@@ -71,7 +110,7 @@ class Stop(Exception):
 
 
 def trainer(output, epochs=4) -> Trainer:
-    batches = SliceBatches(made_stacks(), 2, 32, Augmentation(), 7)
+    batches = SliceBatches(made_stacks(), 2, [32], Augmentation(), 7)
     loss = torch.nn.functional.cross_entropy
     return Trainer(Toy(), batches, loss, output, epochs, 0.03, validate=lambda network: {"x": 1.0})
 
