@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from CardiacLib import geometry
 from CardiacLib.bivmesh import BiVMesh
 from CardiacLib.progress import Progress, silent
 
@@ -15,8 +16,16 @@ from .potentials import Potentials, solve_potentials
 from .quality import MeshError
 
 
-def with_anatomy(mesh: BiVMesh, options: MeshOptions, progress: Progress = silent) -> BiVMesh:
+def with_anatomy(
+    mesh: BiVMesh,
+    options: MeshOptions,
+    progress: Progress = silent,
+    towards_anterior: np.ndarray = geometry.FORWARD_AND_UP,
+) -> BiVMesh:
     """The mesh with ``cell_fields``, ``point_fields``, quality entries and notes for what ``options`` asks for.
+
+    Args:
+        towards_anterior: (3,) LPS, from ``CardiacLib.geometry.towards_anterior`` of the labels' file.
 
     Raises:
         MeshError: a potential could not be solved on this mesh.
@@ -29,7 +38,7 @@ def with_anatomy(mesh: BiVMesh, options: MeshOptions, progress: Progress = silen
         potentials = solve_potentials(mesh)
         progress(0.5, "Fibres and coordinates")
         mesh = _with_fibres(mesh, potentials, options) if options.fibres else mesh
-        return _with_coordinates(mesh, potentials) if options.coordinates else mesh
+        return _with_coordinates(mesh, potentials, towards_anterior) if options.coordinates else mesh
     except ArithmeticError as error:
         raise MeshError(
             f"Fibres and coordinates cannot be computed on this mesh ({error}); choose another edge length, or leave "
@@ -44,8 +53,8 @@ def _with_fibres(mesh: BiVMesh, potentials: Potentials, options: MeshOptions) ->
     return replace(mesh, quality=mesh.quality | entries, cell_fields=mesh.cell_fields | fields)
 
 
-def _with_coordinates(mesh: BiVMesh, potentials: Potentials) -> BiVMesh:
-    found, notes = make_coordinates(mesh, potentials), list(mesh.notes)
+def _with_coordinates(mesh: BiVMesh, potentials: Potentials, towards_anterior: np.ndarray) -> BiVMesh:
+    found, notes = make_coordinates(mesh, potentials, towards_anterior), list(mesh.notes)
     cells, points = {}, {"transmural": found.transmural, "apicobasal": found.apicobasal}
     points["transventricular"] = found.transventricular
     if found.rotational is None:

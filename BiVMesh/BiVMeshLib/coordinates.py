@@ -15,8 +15,6 @@ from CardiacLib.bivmesh import REGIONS, BiVMesh
 from .laplace import DirichletProblem
 from .potentials import LongAxis, Potentials, nodes_of, on_patch
 
-TOWARDS_ANTERIOR = np.array([0.0, -1.0, 1.0]) / np.sqrt(2.0)
-"""LPS. Forward and up: the anterior wall faces the breastbone, the inferior one the diaphragm."""
 INSERTION_ABOVE = 0.35
 """Apicobasal coordinate from which the RV insertions hold the rotational one: in the basal and middle thirds."""
 INSERTION_WIDTH_DEG = 25.0
@@ -49,8 +47,11 @@ class Coordinates:
     mirrored: bool
 
 
-def make_coordinates(mesh: BiVMesh, potentials: Potentials) -> Coordinates:
+def make_coordinates(mesh: BiVMesh, potentials: Potentials, towards_anterior: np.ndarray) -> Coordinates:
     """Coordinates of a mesh of one or both ventricles.
+
+    Args:
+        towards_anterior: (3,) LPS, from ``CardiacLib.geometry.towards_anterior`` of the labels' file.
 
     Raises:
         ArithmeticError: a solve did not converge.
@@ -58,7 +59,7 @@ def make_coordinates(mesh: BiVMesh, potentials: Potentials) -> Coordinates:
     rv_wall = (mesh.regions == REGIONS["RV_WALL"]) & (potentials.rv_share() > 0.5)
     lv = nodes_of(mesh, ~rv_wall)
     transmural = np.where(lv, 1.0 - potentials.lv, potentials.epi)
-    rotational, mirrored = _rotational(mesh, potentials, lv & nodes_of(mesh, rv_wall))
+    rotational, mirrored = _rotational(mesh, potentials, lv & nodes_of(mesh, rv_wall), towards_anterior)
     return Coordinates(transmural, potentials.apicobasal, rotational, np.where(lv, -1.0, 1.0), rv_wall, mirrored)
 
 
@@ -67,7 +68,9 @@ def wrapped(angle: np.ndarray) -> np.ndarray:
     return np.pi - (np.pi - angle) % (2.0 * np.pi)
 
 
-def _rotational(mesh: BiVMesh, potentials: Potentials, between: np.ndarray) -> tuple[np.ndarray | None, bool]:
+def _rotational(
+    mesh: BiVMesh, potentials: Potentials, between: np.ndarray, towards_anterior: np.ndarray
+) -> tuple[np.ndarray | None, bool]:
     """The harmonic angle about the long axis that is +-pi/2 at the insertions, nodes ``between`` LV and RV wall.
 
     The angle in space gives the jump, which a harmonic function could not have; what is solved for is the difference
@@ -75,7 +78,7 @@ def _rotational(mesh: BiVMesh, potentials: Potentials, between: np.ndarray) -> t
     """
     if not between.any():
         return None, False
-    septal, anterior, mirrored = directions(mesh, potentials.axis)
+    septal, anterior, mirrored = directions(mesh, potentials.axis, towards_anterior)
     offset = mesh.nodes - potentials.axis.apex
     angle = np.arctan2(offset @ anterior, offset @ septal)
     held = between & (potentials.apicobasal > INSERTION_ABOVE) & (np.abs(angle) > np.radians(INSERTION_WIDTH_DEG))
@@ -92,15 +95,15 @@ def _rotational(mesh: BiVMesh, potentials: Potentials, between: np.ndarray) -> t
     return wrapped(angle + difference), mirrored
 
 
-def directions(mesh: BiVMesh, axis: LongAxis) -> tuple[np.ndarray, np.ndarray, bool]:
+def directions(mesh: BiVMesh, axis: LongAxis, towards_anterior: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """Unit vectors across the long axis to the middle of the septum and to the anterior wall, LPS, and mirrored.
 
-    The septum is where the RV is. Of the two directions across, the anterior one is nearer to TOWARDS_ANTERIOR;
+    The septum is where the RV is. Of the two directions across, the anterior one is nearer to ``towards_anterior``;
     ``mirrored``: it is not up x septal, where a heart has its anterior wall unless it is a mirror image.
     """
     septal = mesh.nodes[on_patch(mesh, "ENDO_RV")].mean(0) - axis.apex
     septal -= (septal @ axis.up) * axis.up
     septal /= np.linalg.norm(septal)
     across = np.cross(axis.up, septal)
-    mirrored = bool(across @ TOWARDS_ANTERIOR < 0)
+    mirrored = bool(across @ towards_anterior < 0)
     return septal, -across if mirrored else across, mirrored

@@ -38,10 +38,10 @@ def heart_frame(stack: LabelStack, beyond_mm: float = 0.0) -> HeartFrame:
     matrix = stack.ijk_to_lps
     z = geometry.slice_normal(matrix)
     z = z * np.sign(z @ matrix[:3, 2])
-    centre = _centroid(stack.lv, stack.base, matrix)
+    centre = _centroid(stack.lv, stack)
     x = matrix[:3, 0]
     if stack.has_rv:
-        x = _centroid(stack.rv, stack.base, matrix) - centre
+        x = _centroid(stack.rv, stack) - centre
     x = x - (x @ z) * z
     x /= np.linalg.norm(x)
     y = np.cross(z, x)
@@ -51,10 +51,10 @@ def heart_frame(stack: LabelStack, beyond_mm: float = 0.0) -> HeartFrame:
     return HeartFrame(axes, centre + beyond_mm * z)
 
 
-def _centroid(masks, k, matrix) -> np.ndarray:
-    """(3,) LPS centroid of one section."""
-    j, i = np.nonzero(masks[k])
-    return geometry.apply(matrix, [i.mean(), j.mean(), k])
+def _centroid(masks: np.ndarray, stack: LabelStack) -> np.ndarray:
+    """(3,) LPS centroid of a structure's section at the base."""
+    j, i = np.nonzero(masks[stack.base])
+    return stack.to_lps(i.mean(), j.mean(), stack.base)
 
 
 def slice_maps(stack: LabelStack, frame: HeartFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -64,8 +64,6 @@ def slice_maps(stack: LabelStack, frame: HeartFrame) -> tuple[np.ndarray, np.nda
         heights (K,) local z of the slices; in_plane (2, 2) local (x, y) step per index (i, j);
         offsets (K, 2) local (x, y) of voxel (0, 0, k).
     """
-    count = len(stack.lv)
-    corners = np.stack([np.zeros(count), np.zeros(count), np.arange(count)], axis=1)
-    local = frame.from_lps(geometry.apply(stack.ijk_to_lps, corners))
+    local = frame.from_lps(stack.to_lps(0, 0, np.arange(len(stack.lv))))
     steps = frame.axes.T @ stack.ijk_to_lps[:3, :2]
     return local[:, 2], steps[:2], local[:, :2]

@@ -30,8 +30,19 @@ OFF_SURFACE = 0.05
 """mm that a surface node may lie off the zero level after a move."""
 
 
-def climb(mesh: Stuffed, myocardium: Field, seed: int = 0, rounds: int = 300, steps: int = 12) -> Stuffed:
-    """Raise the quality of the worst tets; stops early when every tet is good enough."""
+def climb(
+    mesh: Stuffed,
+    myocardium: Field,
+    seed: int = 0,
+    rounds: int = 300,
+    steps: int = 12,
+    done: float = DONE,
+    enough: float = ENOUGH,
+) -> Stuffed:
+    """Raise the quality of the worst tets; stops early when every tet is good enough.
+
+    ``done`` and ``enough`` as DONE and ENOUGH.
+    """
     rng = np.random.default_rng(seed)
     points = mesh.points.copy()
     quality = shape_quality(points, mesh.tets)
@@ -39,16 +50,16 @@ def climb(mesh: Stuffed, myocardium: Field, seed: int = 0, rounds: int = 300, st
     for _ in range(rounds):
         worst = float(quality.min())
         best, stalled = (worst, 0) if worst > best + RISE else (best, stalled + 1)
-        if worst >= DONE or stalled > GIVE_UP:
+        if worst >= done or stalled > GIVE_UP:
             break
-        bad = quality < (ENOUGH if stalled < PATIENCE else DONE)
+        bad = quality < (enough if stalled < PATIENCE else done)
         active = np.zeros(len(points), bool)
         active[mesh.tets[bad].ravel()] = True
         if stalled >= PATIENCE:
             active[mesh.tets[active[mesh.tets].any(1)].ravel()] = True
         near = np.flatnonzero(active[mesh.tets].any(1))
         nodes, local = np.unique(mesh.tets[near], return_inverse=True)
-        patch = _Patch(points[nodes], local.reshape(-1, 4), active[nodes], mesh, nodes)
+        patch = _Patch(points[nodes], local.reshape(-1, 4), active[nodes], mesh, nodes, enough)
         for _ in range(steps):
             patch.step(rng, myocardium)
         points[nodes] = patch.points
@@ -59,8 +70,8 @@ def climb(mesh: Stuffed, myocardium: Field, seed: int = 0, rounds: int = 300, st
 class _Patch:
     """The tets around bad ones, with local node numbers."""
 
-    def __init__(self, points, tets, active, mesh: Stuffed, nodes):
-        self.points, self.tets, self.active = points, tets, active
+    def __init__(self, points, tets, active, mesh: Stuffed, nodes, enough: float):
+        self.points, self.tets, self.active, self.enough = points, tets, active, enough
         self.on_base = mesh.on_base[nodes]
         self.bound = (mesh.side[nodes] > 0) & ~mesh.loose[nodes]
         self.fixed = mesh.loose[nodes] & mesh.on_base[nodes]
@@ -86,7 +97,7 @@ class _Patch:
         old, new = np.full(len(winners), np.inf), np.full(len(winners), np.inf)
         np.minimum.at(old, owner[touched], self.quality[touched])
         np.minimum.at(new, owner[touched], after)
-        better = (new > old) | (new >= ENOUGH)
+        better = (new > old) | (new >= self.enough)
         self.points[winners[better]] = trial[winners[better]]
         kept = better[owner[touched]]
         self.quality[touched[kept]] = after[kept]

@@ -17,6 +17,8 @@ CAP = (0.3, 0.8)
 """The tip of a structure lies between these fractions of the slice distance beyond its last section."""
 PIXEL_SMOOTHING = 0.7
 """Standard deviation, in pixels, that takes the steps out of a contour."""
+MOST_SHIFT = 3.0
+"""mm by which a section between slices may be widened or narrowed to have the area between those of the slices."""
 UPRIGHT = 2.0
 """mm below the base over which the section at the base does not change."""
 
@@ -62,6 +64,14 @@ def slice_distance(mask: np.ndarray, spacing: tuple[float, float]) -> np.ndarray
     return gaussian_filter(np.where(mask, half - inside, outside - half), PIXEL_SMOOTHING, mode="nearest")
 
 
+def slab_volume(masks: np.ndarray, stack: LabelStack, frame: HeartFrame) -> float:
+    """Volume (mm^3) of a structure's sections under the base, each a slab of the slice distance."""
+    heights, steps, _ = slice_maps(stack, frame)
+    gap = heights[1] - heights[0]
+    share = np.clip(0.5 - heights / gap, 0.0, 1.0)
+    return float(masks.sum((1, 2)) @ share * gap * abs(np.linalg.det(steps)))
+
+
 def interpolate_structure(masks: np.ndarray, stack: LabelStack, frame: HeartFrame, grid: Grid) -> np.ndarray:
     """Implicit function of one structure on the grid, negative inside; not a distance in 3-D.
 
@@ -75,16 +85,29 @@ def interpolate_structure(masks: np.ndarray, stack: LabelStack, frame: HeartFram
     present = np.flatnonzero(masks.any((1, 2)))
     spacing = tuple(np.linalg.norm(steps, axis=0)[::-1])
     sections = np.stack([_on_grid(slice_distance(masks[k], spacing), steps, offsets[k], grid) for k in present])
+    areas = masks[present].sum((1, 2)) * abs(float(np.linalg.det(steps)))
+    sections = np.stack([_with_area(*pair, grid.spacing) for pair in zip(sections, areas, strict=True)])
     z, levels = upright(grid.axis(2)), heights[present]
     values = np.empty(grid.shape, np.float32)
-    between = (z >= levels[0]) & (z <= levels[-1])
+    between = np.flatnonzero((z >= levels[0]) & (z <= levels[-1]))
     if len(present) > 1:
         values[between] = PchipInterpolator(levels, sections, axis=0)(z[between])
+        for n, area in zip(between, np.interp(z[between], levels, areas), strict=True):
+            values[n] = _with_area(values[n], area, grid.spacing)
     values[z > levels[-1]] = sections[-1]
     below = z < levels[0]
     lift = _cap_lift(levels[0] - z[below], sections, levels, heights[1] - heights[0])
     values[below] = sections[0] + lift[:, None, None]
     return values
+
+
+def _with_area(section: np.ndarray, area: float, spacing: float) -> np.ndarray:
+    """A section's distance with a constant taken off, MOST_SHIFT at most, so that it encloses ``area`` (mm^2)."""
+    count = min(max(area / spacing**2, 1.0), section.size - 2.0)
+    first = int(count)
+    low, high = np.partition(section.ravel(), (first - 1, first))[first - 1 : first + 1]
+    level = low + (count - first + 0.5) * (high - low)
+    return section - np.float32(np.clip(level, -MOST_SHIFT, MOST_SHIFT))
 
 
 def upright(z: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from CardiacLib import geometry
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LV, MYO, RV, RV_WALL
 
@@ -23,38 +24,50 @@ class LabelStack:
     Attributes:
         lv, lv_epi, rv, wall: bool (K, J, I): LV pool; LV pool and myocardium; RV pool; everything with the
             labelled RV wall (None where the labels have none).
+        given: uint8 (K, J, I) the labels before they were cleaned.
         ijk_to_lps: float64 (4, 4) of these arrays (the slice order may differ from the input's).
         base: index of the slice that carries the base plane.
         notes: what was cleaned or decided.
+        shifts: float64 (K, 3) LPS mm by which each slice is moved in its plane.
     """
 
     lv: np.ndarray
     lv_epi: np.ndarray
     rv: np.ndarray
     wall: np.ndarray | None
+    given: np.ndarray
     ijk_to_lps: np.ndarray
     base: int
     notes: tuple[str, ...]
+    shifts: np.ndarray
 
     @property
     def has_rv(self) -> bool:
         return bool(self.rv.any())
 
+    def to_lps(self, i, j, k) -> np.ndarray:
+        """(..., 3) LPS mm of voxel indices, which may be fractions within a slice."""
+        places = geometry.apply(self.ijk_to_lps, np.stack(np.broadcast_arrays(i, j, k), axis=-1))
+        return places + self.shifts[k]
 
-def check_labels(labels_kji: np.ndarray, ijk_to_lps: np.ndarray) -> LabelStack:
+
+def check_labels(labels_kji: np.ndarray, ijk_to_lps: np.ndarray, apex_first: bool | None = None) -> LabelStack:
     """Validate, clean slice by slice and order from apex to base.
 
     Args:
         labels_kji: (K, J, I) of 0 background, 1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall.
         ijk_to_lps: (4, 4) voxel index (i, j, k) to LPS mm.
+        apex_first: the slice order where it is known, as from another frame; else the sections' taper decides.
 
     Raises:
         InputError: the labels cannot give a mesh; one sentence says why.
     """
     labels, matrix = _validated(labels_kji, ijk_to_lps)
     notes: list[str] = []
-    labels, matrix = _apex_first(labels, matrix, notes)
-    labels = _without_strays(_without_islands(labels, notes), notes)
+    if apex_first is None:
+        apex_first = _decided_apex_first(labels, notes)
+    given, matrix = (labels, matrix) if apex_first else _reversed(labels, matrix)
+    labels = _without_strays(_without_islands(given, notes), notes)
     lv, lv_epi = labels == LV, _filled_body(labels, notes)
     rv = _filled_rv(labels == RV, lv_epi, notes)
     _require_slices(lv, rv)
@@ -63,7 +76,7 @@ def check_labels(labels_kji: np.ndarray, ijk_to_lps: np.ndarray) -> LabelStack:
         notes.append("The labels have no RV pool: this is a mesh of the left ventricle alone.")
     wall = (labels > 0) | lv_epi if (labels == RV_WALL).any() else None
     base = _base_slice(lv, lv_epi & ~lv, rv, notes)
-    return LabelStack(lv, lv_epi, rv, wall, matrix, base, tuple(notes))
+    return LabelStack(lv, lv_epi, rv, wall, given, matrix, base, tuple(notes), np.zeros((len(lv), 3)))
 
 
 def _validated(labels_kji, ijk_to_lps) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +92,9 @@ def _validated(labels_kji, ijk_to_lps) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"Unknown label values {unknown}; use 1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall.")
     for value in (LV, MYO):
         if not (labels == value).any():
-            raise InputError(f"The labels contain no {NAMES[value]} (label {value}), which a mesh needs.")
+            raise InputError(
+                f"The labels contain no {NAMES[value]} (label {value}), which a mesh needs; check the label values."
+            )
     return labels, matrix
 
 
@@ -98,15 +113,18 @@ def _taper(labels) -> float:
     return float(np.mean(trends)) if trends else 0.0
 
 
-def _apex_first(labels, matrix, notes) -> tuple[np.ndarray, np.ndarray]:
-    """Order slices so that the heart widens with k: sections through both ventricles taper to the apex."""
+def _decided_apex_first(labels, notes) -> bool:
+    """Whether the heart widens with k: sections through both ventricles taper to the apex."""
     trend = _taper(labels)
     if abs(trend) < 0.15:
         notes.append("The sections hardly taper, so the decision which end is the apex is uncertain.")
-    if trend >= 0:
-        notes.append("Slice order: apex first (decided from the taper of the sections).")
-        return labels, matrix
-    notes.append("Slice order: base first (decided from the taper of the sections).")
+    order = "apex" if trend >= 0 else "base"
+    notes.append(f"Slice order: {order} first (decided from the taper of the sections).")
+    return trend >= 0
+
+
+def _reversed(labels, matrix) -> tuple[np.ndarray, np.ndarray]:
+    """The slices in the other order, with the matrix that keeps every voxel in its place."""
     flipped = matrix.copy()
     flipped[:3, 3] += matrix[:3, 2] * (len(labels) - 1)
     flipped[:3, 2] *= -1
@@ -184,7 +202,9 @@ def _require_slices(lv, rv) -> None:
     for mask, name, need in ((lv, "LV pool", MIN_SLICES), (rv, "RV pool", MIN_RV_SLICES)):
         count = int(mask.any((1, 2)).sum())
         if count < need and (count or name == "LV pool"):
-            raise InputError(f"The {name} is labelled in {count} slices; a mesh needs at least {need}.")
+            raise InputError(
+                f"The {name} is labelled in {count} slices; a mesh needs at least {need}: use images that cover it."
+            )
 
 
 def _require_margin(labels) -> None:

@@ -14,6 +14,8 @@ import numpy as np
 from .lattice import IN_PLANE, N_NEIGHBOURS, OFFSETS, Lattice, link_graph
 
 LEVELS = 16
+HALF = (OFFSETS[:, 1] < 0) | ((OFFSETS[:, 1] == 0) & (OFFSETS @ np.array([10, 0, 1]) > 0))
+"""One neighbour of every pair of opposite ones, none above the point: enough to tell what is connected."""
 
 
 @cache
@@ -74,10 +76,9 @@ def _component_sizes(lattice, state, on_base) -> tuple[np.ndarray, np.ndarray]:
     from scipy.sparse.csgraph import connected_components
 
     which = np.flatnonzero(state & lattice.on_base if on_base else state)
-    number = np.full(len(state) + 1, -1)
-    number[which] = np.arange(len(which))
-    neighbours = lattice.neighbours[which][:, IN_PLANE] if on_base else lattice.neighbours[which]
-    columns = number[neighbours]
+    number = np.full(len(state) + 1, -1, np.int32)
+    number[which] = np.arange(len(which), dtype=np.int32)
+    columns = number[lattice.neighbours[np.ix_(which, HALF & IN_PLANE if on_base else HALF)]]
     rows = np.broadcast_to(np.arange(len(which))[:, None], columns.shape)
     keep = columns >= 0
     graph = coo_matrix((np.ones(keep.sum(), np.int8), (rows[keep], columns[keep])), shape=(len(which),) * 2)

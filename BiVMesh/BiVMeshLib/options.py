@@ -33,6 +33,7 @@ class MeshOptions:
 
     Attributes:
         edge_length_mm: mean edge of the tetrahedra.
+        align_slices: move slices in their planes back into line first, where breath-holds displaced them.
         rv_wall_mm: thickness of the RV free wall that is grown around the RV pool when the labels have no
             RV wall (label 4). 3 mm as in biv-me (Dillon 2025).
         min_lv_wall_mm: the LV wall is nowhere thinner.
@@ -42,6 +43,7 @@ class MeshOptions:
         base_half_slice: put the base half a slice beyond the centre of the most basal slice, so that this
             slice counts with its full thickness.
         refinements: how often the lattice is refined by 0.8 when a mesh fails the gate.
+        mesher: "stuffing", or one of BiVMeshLib.meshers, which need a package of their own.
         seed: of the random steps of the quality optimisation; same seed, same mesh.
         min_dihedral_deg, min_scaled_jacobian: the gate for element shape.
         fibres: give every tet its fibre, sheet and normal. fibre_angles: the angles of their rule.
@@ -49,13 +51,15 @@ class MeshOptions:
     """
 
     edge_length_mm: float = 1.8
+    align_slices: bool = False
     rv_wall_mm: float = 3.0
-    min_lv_wall_mm: float = 3.0
+    min_lv_wall_mm: float = 2.5
     min_septum_mm: float = 4.0
     smoothing_mm: float = 1.0
     grid_mm: float = 1.25
     base_half_slice: bool = False
     refinements: int = 3
+    mesher: str = "stuffing"
     seed: int = 0
     min_dihedral_deg: float = 18.0
     min_scaled_jacobian: float = 0.30

@@ -5,17 +5,21 @@ from dataclasses import replace
 import numpy as np
 
 from CardiacLib.bivmesh import BiVMesh
-from CardiacLib.labels import LV, MYO, RV
+from CardiacLib.geometry import towards_anterior
 from CardiacLib.progress import Progress, part, silent
 
 from . import quality
+from .align import align_slices
 from .anatomy import with_anatomy
+from .fidelity import measure_fidelity
 from .frame import HeartFrame, heart_frame, slice_maps
 from .hill_climb import climb
 from .labels_check import LabelStack, check_labels
 from .lattice import MEAN_EDGE, make_lattice
 from .materials import assign_materials
+from .meshers import remesh
 from .options import MeshOptions
+from .relax import relax
 from .shape import Shape, make_shape
 from .smoothing import smooth
 from .stuffing import Stuffed, stuff
@@ -56,7 +60,9 @@ def build_mesh(
     options = options or MeshOptions()
     progress(0.0, "Checking labels")
     stack = check_labels(labels_kji, ijk_to_lps)
-    frame = heart_frame(stack, _beyond(stack, options))
+    if options.align_slices:
+        stack = align_slices(stack)
+    frame = heart_frame(stack, base_beyond(stack, options))
     progress(0.03, "Interpolating the shape between slices")
     shape = make_shape(stack, frame, options)
     notes = list(stack.notes)
@@ -67,7 +73,8 @@ def build_mesh(
         mesh = _mesh_of(shape, stack, frame, edge, options, stage)
         failed = quality.gate(mesh, options)
         if failed is None:
-            mesh = with_anatomy(mesh, options, part(progress, 1 - 0.85 * REFINE ** (2 * attempt + 2), 1.0))
+            stage = part(progress, 1 - 0.85 * REFINE ** (2 * attempt + 2), 1.0)
+            mesh = with_anatomy(mesh, options, stage, towards_anterior(stack.ijk_to_lps))
             progress(1.0, "Mesh done")
             return replace(mesh, notes=(*notes, *mesh.notes))
         stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * edge)
@@ -83,7 +90,7 @@ def build_mesh(
     )
 
 
-def _beyond(stack: LabelStack, options: MeshOptions) -> float:
+def base_beyond(stack: LabelStack, options: MeshOptions) -> float:
     if not options.base_half_slice:
         return 0.0
     heights = slice_maps(stack, heart_frame(stack))[0]
@@ -101,13 +108,17 @@ def _mesh_of(shape: Shape, stack, frame: HeartFrame, edge: float, options: MeshO
     stuffed = stuff(lattice, materials, myocardium)
     progress(0.4, "Smoothing")
     stuffed = smooth(stuffed, myocardium)
-    progress(0.55, "Improving the worst tetrahedra")
-    stuffed = climb(stuffed, myocardium, options.seed)
+    if options.mesher == "stuffing":
+        stuffed = relax(stuffed, myocardium)
+        progress(0.55, "Improving the worst tetrahedra")
+        stuffed = relax(climb(stuffed, myocardium, options.seed), myocardium)
+    else:
+        stuffed = remesh(options.mesher, stuffed, shape, edge)
     progress(0.9, "Measuring quality")
     mesh = _tagged(stuffed, shape, frame)
     notes = _notes(materials.repaired, stuffed, mesh)
     mesh.quality.update(edge_length_mm=float(edge), repaired_lattice_points=materials.repaired, seed=options.seed)
-    mesh.quality.update(label_volumes(stack, frame))
+    mesh.quality.update(measure_fidelity(mesh, stack, frame))
     return replace(mesh, notes=notes)
 
 
@@ -134,14 +145,3 @@ def _notes(repaired: int, stuffed: Stuffed, mesh: BiVMesh) -> tuple[str, ...]:
     if through:
         notes.append(f"{through} edges cross the RV wall from EPI to ENDO_RV: it is one element thick there.")
     return tuple(notes)
-
-
-def label_volumes(stack: LabelStack, frame: HeartFrame) -> dict[str, float]:
-    """Volumes of the labels below the base plane, each slice counted as a slab of the slice distance (ml)."""
-    heights = slice_maps(stack, frame)[0]
-    gap = heights[1] - heights[0]
-    share = np.clip((0.0 - (heights - gap / 2)) / gap, 0.0, 1.0)
-    voxel_ml = abs(np.linalg.det(stack.ijk_to_lps[:3, :3])) / 1000.0
-    masks = {LV: stack.lv, MYO: stack.lv_epi & ~stack.lv, RV: stack.rv}
-    names = {LV: "label_lv_pool_ml", MYO: "label_lv_myocardium_ml", RV: "label_rv_pool_ml"}
-    return {names[v]: float((m.sum((1, 2)) * share).sum() * voxel_ml) for v, m in masks.items() if m.any()}

@@ -8,6 +8,7 @@ from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
 from CardiacLib.errors import InputError
 
 from . import topology
+from .intersections import self_intersections
 from .options import MeshOptions
 
 EDGES = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])
@@ -83,8 +84,8 @@ def measure(mesh: BiVMesh) -> dict[str, object]:
     """
     report: dict[str, object] = {"nodes": len(mesh.nodes), "tets": len(mesh.tets), "triangles": len(mesh.triangles)}
     report.update(_topology_of(mesh))
-    report.update(_shape_of(mesh))
-    report.update(_volumes_of(mesh))
+    report.update(measure_shape(mesh))
+    report.update(measure_volumes(mesh))
     return report
 
 
@@ -96,14 +97,17 @@ def _topology_of(mesh: BiVMesh) -> dict[str, object]:
     flat = sum(int(on[name][mesh.tets].all(1).sum()) for name in names)
     through = 0
     if "ENDO_RV" in on:
-        ends = np.unique(np.sort(mesh.tets[:, EDGES].reshape(-1, 2), axis=1), axis=0)
         one, two = on["EPI"] & ~on["BASE"], on["ENDO_RV"] & ~on["BASE"]
-        through = int(((one[ends[:, 0]] & two[ends[:, 1]]) | (two[ends[:, 0]] & one[ends[:, 1]])).sum())
+        near = mesh.tets[one[mesh.tets].any(1) & two[mesh.tets].any(1)].astype(np.int64)
+        ends = np.sort(near[:, EDGES].reshape(-1, 2), axis=1)
+        joins = ends[(one[ends[:, 0]] & two[ends[:, 1]]) | (two[ends[:, 0]] & one[ends[:, 1]])]
+        through = len(np.unique(joins[:, 0] * len(mesh.nodes) + joins[:, 1]))
     shared = sum(int((on[a] & on[b]).sum()) for n, a in enumerate(walls) for b in walls[n + 1 :])
     return {
         "open_edges": defects.open_edges,
         "nonmanifold_edges": defects.nonmanifold_edges,
         "nonmanifold_vertices": defects.nonmanifold_vertices,
+        "self_intersections": len(self_intersections(mesh.nodes, mesh.triangles)),
         "components": topology.component_count(mesh.triangles),
         "euler": topology.euler(mesh.triangles),
         "patch_euler": {name: topology.euler(mesh.patch(name)) for name in names},
@@ -117,7 +121,8 @@ def _topology_of(mesh: BiVMesh) -> dict[str, object]:
     }
 
 
-def _shape_of(mesh: BiVMesh) -> dict[str, object]:
+def measure_shape(mesh: BiVMesh) -> dict[str, object]:
+    """The entries of the report about the elements' shape and size."""
     jacobian = scaled_jacobian(mesh.nodes, mesh.tets)
     angles = dihedral_angles(mesh.nodes, mesh.tets)
     lengths = np.stack([np.sqrt(_dot(e, e)) for e in _edge_vectors(mesh.nodes, mesh.tets)])
@@ -137,7 +142,8 @@ def _shape_of(mesh: BiVMesh) -> dict[str, object]:
     }
 
 
-def _volumes_of(mesh: BiVMesh) -> dict[str, object]:
+def measure_volumes(mesh: BiVMesh) -> dict[str, object]:
+    """The entries of the report about volumes, and the flatness of the base."""
     volumes = signed_volumes(mesh.nodes, mesh.tets)
     rv_wall = mesh.regions == REGIONS["RV_WALL"]
     base = mesh.nodes[mesh.patch("BASE")]
@@ -165,6 +171,7 @@ def failures(report: dict[str, object], options: MeshOptions) -> list[str]:
         "open_edges": 0,
         "nonmanifold_edges": 0,
         "nonmanifold_vertices": 0,
+        "self_intersections": 0,
         "components": 1,
         "euler": 2,
         "patch_euler": patches,

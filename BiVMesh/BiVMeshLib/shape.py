@@ -4,6 +4,7 @@ Myocardium is where the outer body is not pool. Wall thickness is guarded by com
 no wall can vanish: the outer body always reaches a wall's thickness beyond either pool.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import ndimage
 
 from .field import Field
 from .frame import HeartFrame
-from .interpolate import UPRIGHT, Grid, interpolate_structure, make_grid
+from .interpolate import UPRIGHT, Grid, interpolate_structure, make_grid, slab_volume
 from .labels_check import LabelStack
 from .options import MeshOptions
 
@@ -19,6 +20,8 @@ MARGIN = 9.0
 """mm of grid beyond the labels: RV wall, smoothing and one lattice cell fit in."""
 ABOVE = 12.0
 """mm of grid over the base, so that distances at the base do not see an end of the structure."""
+MOST_SHIFT = 0.5
+"""mm by which a surface may be moved as a whole to keep its structure's volume."""
 SHEET_RADIUS = 2.0
 """Muscle inside a pool thinner than twice this (mm) becomes pool: no layer of good tetrahedra fits in it."""
 TIP_RADIUS = 1.5
@@ -55,10 +58,13 @@ def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Sh
     h, sigma = grid.spacing, options.smoothing_mm
     solid = _solid(interpolate_structure(stack.lv, stack, frame, grid))
     closed = _closed(distance(solid, h), h, SHEET_RADIUS)
-    lv = _smoothed(distance(_solid(closed), h), h, sigma)
-    lv = _half_ball(_upright(lv, grid), grid, options.min_lv_wall_mm)
+    lv = _upright(_smoothed(distance(_solid(closed), h), h, sigma), grid)
+    lv = _with_volume(lv, grid, slab_volume(stack.lv, stack, frame), lambda pool: pool)
+    lv = _half_ball(lv, grid, options.min_lv_wall_mm)
     solid = _solid(interpolate_structure(stack.lv_epi, stack, frame, grid))
-    lv_body = np.minimum(_upright(_smoothed(distance(solid, h), h, sigma), grid), lv - options.min_lv_wall_mm)
+    lv_body = _upright(_smoothed(distance(solid, h), h, sigma), grid)
+    volume = slab_volume(stack.lv_epi, stack, frame)
+    lv_body = _with_volume(lv_body, grid, volume, lambda body: np.minimum(body, lv - options.min_lv_wall_mm))
     rv = _rv_pool(stack, frame, grid, lv, lv_body, options) if stack.has_rv else None
     outer = _outer_body(stack, frame, grid, lv, lv_body, rv, options)
     fields = (None if f is None else Field(f, grid.origin, h) for f in (lv, rv, outer, lv_body))
@@ -73,7 +79,9 @@ def _rv_pool(stack, frame, grid, lv, lv_body, options) -> np.ndarray:
     values = np.maximum(values, options.min_septum_mm - lv)
     values = distance(_solid(_opened(values, h)), h)
     values = np.maximum(_smoothed(values, h, options.smoothing_mm), options.min_septum_mm - lv)
-    return _half_ball(_upright(_solid(values), grid), grid, options.min_septum_mm)
+    values, volume = _upright(_solid(values), grid), slab_volume(stack.rv, stack, frame)
+    values = _with_volume(values, grid, volume, lambda pool: np.maximum(pool, options.min_septum_mm - lv))
+    return _half_ball(values, grid, options.min_septum_mm)
 
 
 def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
@@ -129,6 +137,24 @@ def _smoothed(values: np.ndarray, spacing: float, sigma: float) -> np.ndarray:
     count = int((values < 0).sum())
     level = np.partition(smooth.ravel(), count)[count]
     return smooth - np.float32(np.clip(level, -0.5 * spacing, 0.5 * spacing))
+
+
+def _with_volume(values: np.ndarray, grid: Grid, volume: float, guard: Callable) -> np.ndarray:
+    """A field moved by a constant, MOST_SHIFT at most, and guarded, to enclose ``volume`` (mm^3) under the base.
+
+    Makes up for what clean-up, smoothing and guards of the shape take off thin parts or add to them.
+
+    Args:
+        guard: takes the moved field and returns it with a wall's thickness guarded.
+    """
+    weight = np.clip(0.5 - grid.axis(2) / grid.spacing, 0.0, 1.0)
+    level = 0.0
+    for _ in range(3):
+        share = np.clip(0.5 - guard(values - np.float32(level)) / grid.spacing, 0.0, 1.0)
+        enclosed = (share.sum((1, 2)) @ weight) * grid.spacing**3
+        area = (((share > 0) & (share < 1)).sum((1, 2)) @ weight) * grid.spacing**2
+        level = float(np.clip(level + (volume - enclosed) / max(area, 1.0), -MOST_SHIFT, MOST_SHIFT))
+    return guard(values - np.float32(level))
 
 
 def _solid(values: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ CLEARANCE = 0.4
 """Inner nodes keep this distance (in mean edge lengths) from the surface: in a thin wall they go to its middle."""
 
 
-def smooth(mesh: Stuffed, myocardium: Field, rounds: int = 5, step: float = 0.5) -> Stuffed:
+def smooth(mesh: Stuffed, myocardium: Field, rounds: int = 3, step: float = 0.5) -> Stuffed:
     """Smooth a mesh; the surface stays on the field's zero level, the base in its plane."""
     faces = boundary_faces(mesh.tets)
     surface = np.zeros(len(mesh.points), bool)
@@ -71,17 +71,17 @@ def tet_centroids(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     return np.stack(sums, axis=1) / np.maximum(weight, 1e-30)[:, None]
 
 
-def guarded(points: np.ndarray, moved: np.ndarray, tets: np.ndarray) -> np.ndarray:
-    """``moved``, with every node put back whose worst tet would get worse (and worse than GOOD)."""
+def guarded(points: np.ndarray, moved: np.ndarray, tets: np.ndarray, measure=scaled_jacobian) -> np.ndarray:
+    """``moved``, with every node put back whose worst tet by ``measure`` would get worse (and worse than GOOD)."""
     worst = np.full(len(points), np.inf)
-    before = scaled_jacobian(points, tets)
+    before = measure(points, tets)
     for n in range(4):
         np.minimum.at(worst, tets[:, n], before)
     worst = np.minimum(worst, GOOD) - 1e-9
     floor = np.maximum.reduce([worst[tets[:, n]] for n in range(4)])
     result, check = moved.copy(), np.arange(len(tets))
     while True:
-        spoilt = check[scaled_jacobian(result, tets[check]) < floor[check]]
+        spoilt = check[measure(result, tets[check]) < floor[check]]
         back = np.zeros(len(points), bool)
         back[tets[spoilt].ravel()] = True
         back &= (result != points).any(1)

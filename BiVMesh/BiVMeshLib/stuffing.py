@@ -15,8 +15,9 @@ from .lattice_topology import flip_simple
 from .materials import Materials
 from .topology import boundary_faces, surface_defects
 
-SNAP_LONG, SNAP_SHORT = 0.24999, 0.41189
-"""Fractions of a long and a short lattice edge within which a cut point takes its end, as in their paper."""
+SNAP_LONG, SNAP_SHORT = 0.30, 0.46
+"""Fractions of a long and a short lattice edge within which a cut point takes its end. In their paper 0.25 and 0.41,
+which bound the dihedral angles; farther snapping cuts fewer small tets off and leaves the worst to the hill climb."""
 FORCED = 0.25
 """Level (in cube edges) given to lattice points whose side was repaired."""
 PUSH = 0.3

@@ -17,13 +17,14 @@ def patch_ids(mesh: Stuffed, triangles: np.ndarray) -> np.ndarray:
 def region_ids(mesh: Stuffed, shape: Shape) -> np.ndarray:
     """int32 (M,) REGIONS id of each tet, by its centroid.
 
-    RV_WALL lies outside the LV body; of the rest SEPTUM is nearer to the RV pool than to the outside.
+    RV_WALL lies outside the LV body and nearer to the RV pool than to the LV pool: the smoothed outer surface of the
+    LV's free wall reaches beyond the LV body too. Of the rest SEPTUM is nearer to the RV pool than to the outside.
     """
     centres = mesh.points[mesh.tets].mean(1)
     regions = np.full(len(mesh.tets), REGIONS["LV_MYO"], np.int32)
     if shape.rv is None:
         return regions
-    to_rv, to_outside, beyond_lv = shape.rv(centres), -shape.outer(centres), shape.lv_body(centres)
+    to_rv, to_lv, to_outside = shape.rv(centres), shape.lv(centres), -shape.outer(centres)
     regions[to_rv < to_outside] = REGIONS["SEPTUM"]
-    regions[beyond_lv > 0] = REGIONS["RV_WALL"]
+    regions[(shape.lv_body(centres) > 0) & (to_rv < to_lv)] = REGIONS["RV_WALL"]
     return regions

@@ -8,6 +8,9 @@ SQUARE_TOLERANCE = 1e-3
 HUMAN_APEX = np.array([0.62, -0.55, -0.56])
 """LPS direction from base to apex of a typical heart: left, anterior, inferior."""
 
+FORWARD_AND_UP = np.array([0.0, -1.0, 1.0]) / np.sqrt(2.0)
+"""LPS. The anterior wall of the heart faces the breastbone, the inferior one the diaphragm."""
+
 
 def matrix_from(origin, direction, spacing) -> np.ndarray:
     """4x4 index-to-LPS matrix from origin (3,), direction cosines as columns (3, 3) and spacing (3,) mm."""
@@ -48,6 +51,19 @@ def slice_normal(matrix: np.ndarray) -> np.ndarray:
     d = direction_of(matrix)
     normal = np.cross(d[:, 0], d[:, 1])
     return normal / np.linalg.norm(normal)
+
+
+def has_patient_axes(matrix: np.ndarray) -> bool:
+    """Whether the index axes are exactly the patient's, as those of no short axis are: a file without orientation."""
+    return bool(np.allclose(np.abs(direction_of(matrix)).max(axis=0), 1.0, atol=1e-6))
+
+
+def towards_anterior(matrix: np.ndarray) -> np.ndarray:
+    """LPS unit vector to which the heart's anterior wall is nearer than its inferior one.
+
+    Forward and up; in files without orientation towards the first image row, as short-axis images are displayed.
+    """
+    return -direction_of(matrix)[:, 1] if has_patient_axes(matrix) else FORWARD_AND_UP
 
 
 def nearest_orthonormal(direction) -> np.ndarray:

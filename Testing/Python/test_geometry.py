@@ -57,3 +57,12 @@ def test_simpleitk_has_the_same_points():
     np.testing.assert_allclose(geometry.matrix_of(image), matrix, atol=1e-12)
     for index in [(0, 0, 0), (4, 3, 2), (1, 2, 0)]:
         np.testing.assert_allclose(image.TransformIndexToPhysicalPoint(index), geometry.apply(matrix, index), atol=1e-9)
+
+
+def test_anterior_is_the_first_image_row_where_a_file_has_no_orientation():
+    assert geometry.towards_anterior(np.diag([1.5, 1.5, 10.0, 1.0])) == pytest.approx([0, -1, 0])
+    assert geometry.towards_anterior(np.diag([-1.5, -1.5, 10.0, 1.0])) == pytest.approx([0, 1, 0])
+    turned = np.eye(4)
+    turned[:2, :2] = [[0.8, -0.6], [0.6, 0.8]]
+    assert not geometry.has_patient_axes(turned)
+    assert geometry.towards_anterior(turned) == pytest.approx(geometry.FORWARD_AND_UP)

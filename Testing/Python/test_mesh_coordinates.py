@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from scipy.spatial.transform import Rotation
 from BiVMeshLib import MeshOptions
 from BiVMeshLib.aha import scheme_angle
 from BiVMeshLib.anatomy import with_anatomy
-from BiVMeshLib.coordinates import wrapped
+from BiVMeshLib.coordinates import directions, wrapped
 from BiVMeshLib.laplace import LinearElements
 from BiVMeshLib.potentials import on_patch
 from CardiacLib.bivmesh import REGIONS
+from CardiacLib.geometry import towards_anterior
+from CardiacSegLib.function.segments import turning_to_anterior
 
 TOUCHING = {(n, n % 6 + 1) for n in range(1, 7)} | {(n + 6, n % 6 + 7) for n in range(1, 7)}
 TOUCHING |= {(n, n + 6) for n in range(1, 7)} | {(13, 14), (14, 15), (15, 16), (13, 16)}
@@ -242,3 +245,17 @@ def test_coordinates_of_the_shell_are_its_own():
 def test_scheme_angle_keeps_the_insertions_at_sixty_degrees():
     rotational = np.array([0.0, np.pi / 2, -np.pi / 2, np.pi, 0.75 * np.pi])
     assert scheme_angle(rotational) == pytest.approx([0, 60, 300, 180, 120])
+
+
+@pytest.mark.parametrize("rows_forward", [True, False])
+def test_mesh_and_function_agree_on_anterior_without_orientation(rows_forward):
+    """Axes exactly the patient's: both take the first image row, whichever way the file's rows run."""
+    matrix = np.diag([2.0, 2.0 if rows_forward else -2.0, 8.0, 1.0])
+    mesh, _ = phantom_mesh()
+    beside = replace(mesh, nodes=np.where(on_patch(mesh, "ENDO_RV")[:, None], (40.0, 0.0, 0.0), (0.0, 0.0, 0.0)))
+    axis = SimpleNamespace(apex=np.zeros(3), up=np.array([0.0, 0.0, 1.0]))
+    anterior = directions(beside, axis, towards_anterior(matrix))[1]
+    ring = SimpleNamespace(septum_rad=0.0)
+    turning, note = turning_to_anterior(matrix, np.array([0.0, 0.0, 1.0]), [[ring]])
+    assert anterior == pytest.approx(turning * matrix[:3, 1] / 2.0) and "first image row" in note
+    assert anterior == pytest.approx(-matrix[:3, 1] / 2.0)

@@ -3,6 +3,7 @@
 The only place that knows ACDC's label order (1 RV pool, 2 LV myocardium, 3 LV pool).
 """
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from ..labels import BACKGROUND, LV, MYO, RV, LabelMap
 from .nifti import read_nifti
 
 FROM_ACDC = np.array([BACKGROUND, RV, MYO, LV], np.uint8)
+LABEL_FILE = re.compile(r"patient\d+_frame\d+_gt\.nii(\.gz)?$")
 
 
 class AcdcPatient(NamedTuple):
@@ -66,8 +68,24 @@ def _pair(folder: Path, number: int, patient: dict[str, object]) -> tuple[Cine, 
     image, truth = (read_nifti(path) for path in paths)
     if image.array.shape != truth.array.shape or not np.allclose(image.ijk_to_lps, truth.ijk_to_lps, atol=1e-3):
         raise InputError(f"{paths[1]}: the labels are not on the grid of their image.")
-    values = truth.array.astype(np.int64)
-    if (values != truth.array).any() or values.min() < 0 or values.max() > 3:
-        raise InputError(f"{paths[1]}: holds values outside ACDC's labels 0 to 3.")
+    labels = labels_from_acdc(truth.array, paths[1])
     cine = Cine(image.array, image.ijk_to_lps, image.times_ms, "sax", str(paths[0]), image.notes, dict(patient))
-    return cine, LabelMap(FROM_ACDC[values], truth.ijk_to_lps, truth.times_ms, str(paths[1]))
+    return cine, LabelMap(labels, truth.ijk_to_lps, truth.times_ms, str(paths[1]))
+
+
+def is_acdc_labels(path: str | Path) -> bool:
+    """Whether a file is an expert label map within an ACDC patient folder, by its name and the Info.cfg beside it."""
+    path = Path(path)
+    return bool(LABEL_FILE.match(path.name)) and (path.parent / "Info.cfg").is_file()
+
+
+def labels_from_acdc(values: np.ndarray, path: str | Path) -> np.ndarray:
+    """ACDC's label values in CineHeart's order, uint8.
+
+    Raises:
+        InputError: values that are none of ACDC's; ``path`` names the file in the message.
+    """
+    whole = np.asarray(values).astype(np.int64)
+    if (whole != values).any() or whole.min() < 0 or whole.max() > 3:
+        raise InputError(f"{path}: holds values outside ACDC's labels 0 to 3.")
+    return FROM_ACDC[whole]

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..labels import LabelMap, structures
-from .images import read_raw
+from .acdc import is_acdc_labels, labels_from_acdc
+from .images import LABEL_NAME, list_files, read_raw
 from .raw import RawImage
 
 SYNONYMS = {
@@ -16,19 +17,39 @@ SYNONYMS = {
     4: ("rv myocardium", "rv myo", "right ventricular myocardium", "right ventricular wall"),
 }
 KNOWN = "0 background, 1 LV blood pool, 2 LV myocardium, 3 RV blood pool, 4 RV wall"
+ORDERS = ("auto", "cineheart", "acdc")
 
 
-def read_labels(path: str | Path) -> LabelMap:
+def find_label_files(folder: str | Path) -> list[Path]:
+    """Label maps below a folder, sorted: those named so (``_gt``, ``seg``, ``label``, ``mask``), else all images.
+
+    Raises:
+        InputError: the folder does not exist or holds no image.
+    """
+    images = list_files(Path(folder)).images
+    named = [path for path in images if LABEL_NAME.search(path.name.lower())]
+    if not images:
+        raise InputError(f"{folder}: holds no label maps (.nii, .nii.gz, .nrrd).")
+    return named or images
+
+
+def read_labels(path: str | Path, order: str = "auto") -> LabelMap:
     """Read labels of one volume or of every frame.
 
     Args:
         path: ``.nii``, ``.nii.gz`` or ``.nrrd`` (3-D or 4-D) with values 0 to 4, or ``.seg.nrrd``, whose segments
             are told by name, else by SNOMED CT code.
+        order: whose label values: cineheart; acdc (1 RV pool, 2 LV myocardium, 3 LV pool); auto: acdc for a
+            ``patientNNN_frameNN_gt.nii.gz`` with its ``Info.cfg`` beside it, else cineheart.
 
     Raises:
         InputError: unreadable, values that are no labels of CineHeart, or unknown segments.
     """
+    if order not in ORDERS:
+        raise InputError(f"Label order '{order}' is not known; choose {', '.join(ORDERS)}.")
     raw = read_raw(Path(path))
+    if order == "acdc" or (order == "auto" and is_acdc_labels(path)):
+        return LabelMap(labels_from_acdc(raw.array, path), raw.ijk_to_lps, raw.times_ms, str(path))
     if raw.segments:
         labels = _from_segments(raw, path)
         return LabelMap(labels[None], raw.ijk_to_lps, np.zeros(1), str(path))

@@ -8,7 +8,7 @@ the apical cap beyond the cavity. The attachment of the RV tells the septum.
 import numpy as np
 
 from CardiacLib.aha import apical_segment, basal_segment
-from CardiacLib.geometry import HUMAN_APEX, direction_of
+from CardiacLib.geometry import HUMAN_APEX, direction_of, has_patient_axes, towards_anterior
 from CardiacLib.labels import LV, MYO, RV, LabelMap
 
 from .rings import DIRECTIONS, Ring
@@ -94,8 +94,9 @@ def turning_to_anterior(matrix: np.ndarray, base: np.ndarray, rings: list[list[R
     if not middles:
         return 1, ""
     septum = float(np.angle(np.exp(1j * np.array(middles)).mean()))
-    if np.allclose(np.abs(direction).max(axis=0), 1.0, atol=1e-6):
-        return (1 if np.cos(septum) < 0 else -1), NO_ORIENTATION
+    if has_patient_axes(matrix):
+        quarter_turn = np.cos(septum) * direction[:, 1] - np.sin(septum) * direction[:, 0]
+        return (1 if quarter_turn @ towards_anterior(matrix) > 0 else -1), NO_ORIENTATION
     turning = 1 if np.cross(direction[:, 0], direction[:, 1]) @ base > 0 else -1
     towards_rv = np.cos(septum) * direction[:, 0] + np.sin(septum) * direction[:, 1]
     fits = -base @ HUMAN_APEX > 0 and np.cross(base, towards_rv) @ HUMAN_ANTERIOR > 0
