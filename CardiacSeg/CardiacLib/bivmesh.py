@@ -46,3 +46,31 @@ class BiVMesh:
     def patch(self, name: str) -> np.ndarray:
         """(F', 3) triangles of one named patch."""
         return self.triangles[self.patches == PATCHES[name]]
+
+
+@dataclass(frozen=True)
+class MovingMesh:
+    """One mesh carried over the cardiac cycle, its connectivity fixed.
+
+    Attributes:
+        mesh: of the frame ``frame``.
+        frame: where the displacement is zero.
+        displacements: float32 (T, N, 3) mm, LPS, from the nodes of ``mesh``.
+        times_ms: float64 (T,).
+        report: what ``quality.json`` says of the motion: curves (T,) of quality and volumes, and how it was made.
+        notes: what was left out or assumed, one sentence each.
+    """
+
+    mesh: BiVMesh
+    frame: int
+    displacements: np.ndarray
+    times_ms: np.ndarray
+    report: dict[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.displacements)
+
+    def nodes(self, frame: int) -> np.ndarray:
+        """(N, 3) LPS mm in one frame."""
+        return self.mesh.nodes + self.displacements[frame].astype(float)

@@ -1,0 +1,171 @@
+"""One mesh follows a changing shape: the smoothest displacement that takes every wall onto its new surface.
+
+The displacement minimises its Dirichlet energy over the tetrahedra while each surface node is held to its surface along
+the surface's normal only. So nodes slide along the wall as the smoothness wants it: no tagging is needed to spread the
+shortening of the long axis from base to apex, and none is known in the labels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import LinearOperator, cg
+
+from CardiacLib.bivmesh import PATCHES, BiVMesh
+
+from ..field import Field
+from ..frame import HeartFrame
+from ..laplace import LinearElements
+from ..quality import shape_quality, signed_volumes
+from ..shape import Shape
+
+SMOOTHING = 2.0
+"""mm. Weight of the Dirichlet energy of a step's displacement against the squared distances left on the surface:
+a ripple of the surface is followed to 1 / (1 + SMOOTHING * 2 pi / wavelength) in each step."""
+STRIDE = 3.0
+"""mm of the shape's motion that are taken in one step, and most of any node's in one step along the normal."""
+LANDING = 2
+"""Steps on the final shape."""
+MAX_STEPS = 12
+FLOOR = 0.01
+"""Quality (lesser of scaled Jacobian and sine of dihedral angle) that every tet keeps in a step: where a surface cannot
+be followed so, as into a tip that closes, it is not reached. A higher floor locks whole regions."""
+TOLERANCE, MAX_ITERATIONS = 1e-3, 400
+"""Of the conjugate gradients; what a step leaves over the next one takes up."""
+OUTWARDS = {"EPI": 1.0, "ENDO_LV": -1.0, "ENDO_RV": -1.0}
+"""Sign of the wall's outward normal against the gradient of its surface's distance field."""
+
+
+@dataclass(frozen=True)
+class Wall:
+    """One patch of the surface: its nodes (S,), its triangles (F, 3) as numbers within them, its sign of OUTWARDS."""
+
+    name: str
+    nodes: np.ndarray
+    triangles: np.ndarray
+    sign: float
+
+    def normals(self, points: np.ndarray, on_base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(S, 3) unit outward normals, within the base plane for nodes on it, and (S,) area in mm^2 of each node."""
+        a, b, c = (points[self.nodes[self.triangles[:, n]]] for n in range(3))
+        cross = np.cross(b - a, c - a) / 6.0
+        corners = self.triangles.ravel()
+        total = [np.bincount(corners, np.repeat(cross[:, k], 3), len(self.nodes)) for k in range(3)]
+        normal = np.stack(total, axis=1)
+        area = np.bincount(corners, np.repeat(np.linalg.norm(cross, axis=1), 3), len(self.nodes))
+        normal[on_base[self.nodes], 2] = 0.0
+        return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12), area
+
+
+def walls_of(mesh: BiVMesh) -> list[Wall]:
+    """EPI, ENDO_LV and, if there is one, ENDO_RV."""
+    found = []
+    for name, sign in OUTWARDS.items():
+        if (mesh.patches == PATCHES[name]).any():
+            nodes, local = np.unique(mesh.patch(name), return_inverse=True)
+            found.append(Wall(name, nodes, local.reshape(-1, 3), sign))
+    return found
+
+
+def surface_of(shape: Shape, name: str) -> Field:
+    """The distance field whose zero level a patch follows."""
+    return {"EPI": shape.outer, "ENDO_LV": shape.lv, "ENDO_RV": shape.rv}[name]
+
+
+class Follower:
+    """A mesh at one moment, ready to follow the shapes of other moments.
+
+    All coordinates are local, with the base plane of each moment at z = 0.
+
+    Attributes:
+        points: (N, 3) the mesh at rest.
+        on_base: bool (N,) nodes that stay in the base plane.
+        walls: the patches that follow.
+    """
+
+    def __init__(self, mesh: BiVMesh, frame: HeartFrame, shape: Shape):
+        """``frame`` and ``shape``: of the moment that the mesh was made of."""
+        self.points, self.tets = frame.from_lps(mesh.nodes), mesh.tets
+        self.volumes = signed_volumes(self.points, self.tets)
+        self.on_base = np.isin(np.arange(len(mesh.nodes)), mesh.patch("BASE"))
+        self.walls = walls_of(mesh)
+        # A node keeps the small distance that it has from its own surface.
+        self.level = {w.name: surface_of(shape, w.name)(self.points[w.nodes]) for w in self.walls}
+        self.free = np.ones_like(self.points)
+        self.free[self.on_base, 2] = 0.0
+
+    def follow(self, points: np.ndarray, before: Shape, after: Shape) -> np.ndarray:
+        """(N, 3) places on the shape ``after`` of nodes that lie at ``points`` on ``before``.
+
+        One shape turns into the other by blending their distance fields, so that no surface is farther than STRIDE from
+        its nodes.
+        """
+        steps = int(np.clip(np.ceil(np.percentile(self.distances(points, after), 99) / STRIDE), 1, MAX_STEPS))
+        for n in range(steps + LANDING - 1):
+            points = self.kept_good(points, points + self._step(points, before, after, min((n + 1) / steps, 1.0)))
+        return points
+
+    def distances(self, points: np.ndarray, shape: Shape) -> np.ndarray:
+        """(S,) mm by which the nodes of all walls miss their surfaces."""
+        return np.concatenate([np.abs(self._miss(points, shape, shape, wall, 1.0)[0]) for wall in self.walls])
+
+    def _miss(self, points, before: Shape, after: Shape, wall: Wall, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """(S,) distance of a wall's nodes to where the blend of both shapes has them, and (S, 3) its unit direction."""
+        at = points[wall.nodes]
+        value, gradient = surface_of(after, wall.name).with_gradient(at)
+        if share < 1.0:
+            rest, slope = surface_of(before, wall.name).with_gradient(at)
+            value, gradient = rest + share * (value - rest), slope + share * (gradient - slope)
+        gradient[self.on_base[wall.nodes], 2] = 0.0
+        steep = np.linalg.norm(gradient, axis=1)
+        return (value - self.level[wall.name]) / np.maximum(steep, 0.3), gradient / np.maximum(steep, 1e-6)[:, None]
+
+    def _step(self, points: np.ndarray, before: Shape, after: Shape, share: float) -> np.ndarray:
+        """One Gauss-Newton step (N, 3) towards the blend.
+
+        A node only heeds a surface that faces its own way: across a thin cavity the other wall may be the nearer one.
+        """
+        count = len(points)
+        pull, load = np.zeros((count, 3, 3)), np.zeros((count, 3))
+        for wall in self.walls:
+            miss, direction = self._miss(points, before, after, wall, share)
+            normal, area = wall.normals(points, self.on_base)
+            agreement = np.maximum(wall.sign * np.einsum("ij,ij->i", normal, direction), 0.0)
+            weight = area * agreement**2
+            pull[wall.nodes] += weight[:, None, None] * direction[:, :, None] * direction[:, None, :]
+            load[wall.nodes] -= (weight * np.clip(miss, -STRIDE, STRIDE))[:, None] * direction
+        return self._solve(self._stiffness(points), pull, load)
+
+    def _stiffness(self, points: np.ndarray) -> csr_matrix:
+        """Of the mesh as it is, with each tet's weight at rest: the flatter a tet already is, the less it gives."""
+        elements = LinearElements.on(points, self.tets)
+        return elements.stiffness(SMOOTHING * self.volumes / elements.volumes)
+
+    def kept_good(self, points: np.ndarray, moved: np.ndarray) -> np.ndarray:
+        """``moved``, with the nodes of tets put back that would fall below FLOOR (and below what they are)."""
+        least = np.minimum(shape_quality(points, self.tets), FLOOR)
+        check = np.arange(len(self.tets))
+        while True:
+            spoilt = check[shape_quality(moved, self.tets[check]) < least[check]]
+            back = np.zeros(len(points), bool)
+            back[self.tets[spoilt]] = True
+            back &= (moved != points).any(1)
+            if not back.any():
+                return moved
+            moved[back] = points[back]
+            check = np.flatnonzero(back[self.tets].any(1))
+
+    def _solve(self, stiffness, pull, load) -> np.ndarray:
+        """(N, 3) of (stiffness + pull) u = load, no motion across the base plane."""
+        free, shape = self.free, load.shape
+
+        def apply(u):
+            u = u.reshape(shape) * free
+            return ((stiffness @ u + np.matmul(pull, u[..., None])[..., 0]) * free).ravel()
+
+        diagonal = stiffness.diagonal()[:, None] + np.einsum("nii->ni", pull)
+        size = load.size
+        operator = LinearOperator((size, size), matvec=apply, dtype=float)
+        jacobi = LinearOperator((size, size), matvec=lambda v: v / diagonal.ravel(), dtype=float)
+        found, _ = cg(operator, (load * free).ravel(), rtol=TOLERANCE, maxiter=MAX_ITERATIONS, M=jacobi)
+        return found.reshape(shape) * free

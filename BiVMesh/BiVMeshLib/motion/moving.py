@@ -1,0 +1,250 @@
+"""One frame's mesh carried over the cycle by the labels of all frames."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from CardiacLib.bivmesh import PATCHES, BiVMesh, MovingMesh
+from CardiacLib.errors import InputError
+from CardiacLib.labels import LV, RV, LabelMap
+from CardiacLib.landmarks import Landmarks
+from CardiacLib.progress import Progress, part, silent
+
+from ..align import align_slices
+from ..fidelity import label_volumes
+from ..field import Field
+from ..frame import HeartFrame, heart_frame
+from ..hill_climb import climb
+from ..labels_check import LabelStack, check_labels
+from ..options import MeshOptions
+from ..pipeline import base_beyond
+from ..quality import MeshError, measure_shape, measure_volumes, shape_quality
+from ..shape import make_shape
+from ..stuffing import Stuffed
+from .base_plane import base_from_labels, base_from_valves
+from .cycle import Cycle
+from .follow import Follower
+
+HARMONICS = 6
+"""Of the nodes' displacement over the cycle: at 25 frames all but the noise of single frames."""
+GOAL, ENOUGH = 0.10, 0.12
+"""Quality (lesser of scaled Jacobian and sine of dihedral angle): tets below ENOUGH are repaired till all have GOAL."""
+ROUNDS = 200
+"""Of the hill climb at most."""
+OFF_WALL = 0.5
+"""mm. A surface node that is farther from its surface could not follow it, and may be moved freely in the repair."""
+CURVES = ("inverted_tets", "scaled_jacobian_min", "scaled_jacobian_p1", "scaled_jacobian_mean", "min_dihedral_deg")
+VOLUMES = ("myocardium_ml", "lv_pool_ml", "lv_myocardium_ml", "rv_pool_ml")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One frame as the mesh is to follow it.
+
+    Attributes:
+        stack: its cleaned labels.
+        frame: local frame on its base plane.
+    """
+
+    stack: LabelStack
+    frame: HeartFrame
+
+
+@dataclass
+class Followed:
+    """The mesh on the shapes of all frames.
+
+    Attributes:
+        follower: the mesh at rest.
+        local: (T, N, 3) places, at rest in frames without labels.
+        walls: the myocardium's field of each frame, None at rest and without labels.
+        missed: mean distance in mm of the walls' nodes from their surfaces, None likewise.
+    """
+
+    follower: Follower
+    local: np.ndarray
+    walls: list[Field | None]
+    missed: list[float | None]
+
+    def smoothed(self, cycle: Cycle) -> np.ndarray:
+        """(T, N, 3) places after the fit over the cycle; no tet is worse for it than FLOOR of ``follow``."""
+        rest = self.follower.points
+        smooth = cycle.smooth(self.local - rest, HARMONICS) + rest
+        for t in np.flatnonzero(cycle.usable):
+            smooth[t] = self.follower.kept_good(self.local[t], smooth[t])
+        return smooth
+
+
+@dataclass
+class _Clock:
+    """Wall time by step, summed over the frames."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def move_mesh(
+    mesh: BiVMesh,
+    labels: LabelMap,
+    frame: int,
+    options: MeshOptions | None = None,
+    valves: Landmarks | None = None,
+    progress: Progress = silent,
+) -> MovingMesh:
+    """Carry the mesh of one frame over all frames of its labels.
+
+    Each frame's labels become a shape as those of the mesh did, cut by a base plane that moves along the slice normal.
+    The mesh follows from frame to frame, from its own both ways to the frame with the least LV pool. The displacement
+    is fitted by a Fourier series over the cycle, then poor elements are repaired.
+
+    Args:
+        mesh: as made by :func:`build_mesh` from ``labels.labels[frame]`` with the same ``options``.
+        labels: of one cycle, two frames or more.
+        valves: valve points of the same frames; the base then moves with the mitral and tricuspid points.
+
+    Raises:
+        InputError: the labels of too many frames cannot be used.
+        MeshError: elements stay inverted in a frame.
+        Cancelled: from ``progress``.
+    """
+    options, clock = options or MeshOptions(), _Clock()
+    if len(labels.labels) < 2:
+        raise InputError(f"{labels.source or 'the labels'}: a motion needs the labels of two frames or more.")
+    with clock.step("labels"):
+        stacks, notes = clean_stacks(labels, frame, options.align_slices)
+        cycle = Cycle(labels.times_ms, frame, np.array([s is not None for s in stacks]))
+        rest = heart_frame(stacks[frame], base_beyond(stacks[frame], options))
+        heights = None if valves is None else base_from_valves(valves, rest, cycle)
+        by_valves = heights is not None
+        heights = heights if by_valves else base_from_labels(stacks, rest, cycle)
+    moments = [
+        Moment(stack, HeartFrame(rest.axes, rest.origin + height * rest.axes[:, 2]))
+        for stack, height in zip(stacks, heights, strict=True)
+    ]
+    found = _followed(mesh, moments, cycle, options, clock, part(progress, 0.0, 0.8))
+    with clock.step("smooth"):
+        found.local = found.smoothed(cycle)
+    displacements, curves = _checked(mesh, found, moments, frame, options, clock, part(progress, 0.8, 1.0))
+    report = {"frame": frame, "times_ms": [float(t) for t in labels.times_ms]}
+    report |= {"base_from": "valve points" if by_valves else "labels", "base_height_mm": [float(h) for h in heights]}
+    report |= {
+        "unused_frames": [t for t, s in enumerate(stacks) if s is None],
+        "surface_distance_mm": found.missed,
+    } | curves
+    report |= {f"label_{n}_whole_ml": labels.volume_ml(v).tolist() for n, v in (("lv_pool", LV), ("rv_pool", RV))}
+    report["seconds"] = {name: round(s, 2) for name, s in clock.seconds.items()}
+    return MovingMesh(mesh, frame, displacements, np.asarray(labels.times_ms, float), report, notes)
+
+
+def clean_stacks(labels: LabelMap, frame: int, align: bool = False) -> tuple[list[LabelStack | None], tuple[str, ...]]:
+    """The cleaned labels of all frames in the slice order of ``frame``; None and a note where they cannot be used.
+
+    ``align`` moves the slices of all frames as those of ``frame`` need it: each slice is one breath-hold.
+    """
+    first = check_labels(labels.labels[frame], labels.ijk_to_lps)
+    first = align_slices(first) if align else first
+    apex_first = bool(first.ijk_to_lps[:3, 2] @ labels.ijk_to_lps[:3, 2] > 0)
+    stacks, notes = [], []
+    for t, section in enumerate(labels.labels):
+        try:
+            stack = first if t == frame else check_labels(section, labels.ijk_to_lps, apex_first)
+            if stack.has_rv != first.has_rv:
+                raise InputError("They have an RV pool in some frames only.")
+            stacks.append(replace(stack, shifts=first.shifts))
+        except InputError as error:
+            stacks.append(None)
+            notes.append(f"The motion in frame {t} is interpolated, its labels cannot be used: {error}")
+    return stacks, tuple(notes)
+
+
+def _followed(mesh, moments: list[Moment], cycle: Cycle, options, clock: _Clock, progress: Progress) -> Followed:
+    """The mesh on the shape of every frame, each from its neighbour that lies nearer to the mesh's own frame."""
+    count, start = len(moments), cycle.frame
+    with clock.step("shapes"):
+        rest = make_shape(moments[start].stack, moments[start].frame, options)
+    follower = Follower(mesh, moments[start].frame, rest)
+    local = np.repeat(follower.points[None], count, axis=0)
+    walls: list[Field | None] = [None] * count
+    missed: list[float | None] = [None] * count
+    done = 0
+    for way in _ways(moments, start):
+        points, before = follower.points, rest
+        for t in way:
+            progress(done / count, f"Following the labels of frame {t + 1} of {count}")
+            done += 1
+            if moments[t].stack is None:
+                continue
+            with clock.step("shapes"):
+                shape = make_shape(moments[t].stack, moments[t].frame, options)
+                walls[t] = shape.myocardium()
+            with clock.step("follow"):
+                points = follower.follow(points, before, shape)
+                missed[t] = float(follower.distances(points, shape).mean())
+            local[t], before = points, shape
+    return Followed(follower, local, walls, missed)
+
+
+def _ways(moments: list[Moment], start: int) -> list[list[int]]:
+    """The frames after ``start`` up to the one with the least LV pool, and those before it, as they are walked."""
+    count = len(moments)
+    pools = [np.inf if m.stack is None else float(m.stack.lv.sum()) for m in moments]
+    least = (int(np.argmin(pools)) - start) % count
+    onwards = [(start + n) % count for n in range(1, least + 1)]
+    return [onwards, [(start - n) % count for n in range(1, count - least)]]
+
+
+def _checked(mesh, found: Followed, moments, frame, options, clock: _Clock, progress: Progress):
+    """Displacements (T, N, 3) in LPS after repair, and the curves of quality and volume, each a list of T numbers.
+
+    Raises:
+        MeshError: there is a frame with inverted elements.
+    """
+    displacements, rows = np.zeros(found.local.shape, np.float32), []
+    for t, moment in enumerate(moments):
+        progress(t / len(moments), f"Checking the elements of frame {t + 1} of {len(moments)}")
+        with clock.step("repair"):
+            if t != frame:
+                repaired = _repaired(found.local[t], mesh, found.follower, found.walls[t], options.seed)
+                displacements[t] = moment.frame.to_lps(repaired) - mesh.nodes
+        with clock.step("measure"):
+            now = replace(mesh, nodes=mesh.nodes + displacements[t])
+            measured = measure_shape(now) | measure_volumes(now)
+            rows.append({name: measured[name] for name in (*CURVES, *VOLUMES) if name in measured})
+            if moment.stack is not None:
+                under = label_volumes(moment.stack, moment.frame)
+                rows[-1] |= {f"label_{name}_ml": volume for name, volume in under.items()}
+        if rows[-1]["inverted_tets"]:
+            raise MeshError(
+                f"The mesh cannot follow the labels of frame {t}: {rows[-1]['inverted_tets']} elements would be "
+                "inverted; check these labels, or choose another edge length."
+            )
+    names = dict.fromkeys(name for row in rows for name in row)
+    return displacements, {name: [row.get(name) for row in rows] for name in names}
+
+
+NOWHERE = Field(np.full((2, 2, 2), 1e3), np.zeros(3), 1.0)
+"""A field without a surface: the repair leaves surface nodes where they are."""
+
+
+def _repaired(points: np.ndarray, mesh: BiVMesh, follower: Follower, myocardium: Field | None, seed: int) -> np.ndarray:
+    """Local nodes (N, 3) moved round elements below ENOUGH; those of the surface slide on it, if it is known."""
+    if shape_quality(points, mesh.tets).min() >= GOAL:
+        return points
+    side = np.zeros(len(points), np.int8)
+    for wall in follower.walls:
+        side[wall.nodes] = PATCHES[wall.name]
+    loose = np.zeros(len(points), bool)
+    if myocardium is None:
+        myocardium = NOWHERE
+    else:
+        loose = (side > 0) & (np.abs(myocardium(points)) > OFF_WALL)
+    held = Stuffed(points, mesh.tets, side, follower.on_base, loose)
+    return climb(held, myocardium, seed, ROUNDS, done=GOAL, enough=ENOUGH).points

@@ -1,0 +1,222 @@
+"""The mesh over the cycle: it follows the phantom, stays a good mesh, and is written, shown and played."""
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_study import make_mesh, make_result
+
+from BiVMeshLib import MeshOptions, build_mesh
+from BiVMeshLib.exporters import write_motion
+from BiVMeshLib.frame import heart_frame
+from BiVMeshLib.labels_check import check_labels
+from BiVMeshLib.motion import move_mesh
+from BiVMeshLib.motion.base_plane import base_from_valves
+from BiVMeshLib.motion.cycle import Cycle
+from BiVMeshLib.motion.moving import clean_stacks
+from CardiacLib import InputError, LabelMap
+from CardiacLib.bivmesh import MovingMesh
+from CardiacLib.geometry import slice_normal
+
+COARSE = MeshOptions(
+    edge_length_mm=3.4,
+    grid_mm=2.0,
+    refinements=0,
+    min_dihedral_deg=0.0,
+    min_scaled_jacobian=0.0,
+    fibres=False,
+    coordinates=False,
+)
+FRAMES, ES, BROKEN = [0, 1, 3, 5, 6], 2, 4
+"""Of the small phantom's 8 frames those that are used; ES and a frame without labels among them."""
+
+
+@pytest.fixture(scope="module")
+def moving(phantom) -> MovingMesh:
+    """The small phantom's ED mesh over five frames, of which one has no labels."""
+    labels = phantom.labels.labels[FRAMES]
+    labels[BROKEN] = 0
+    cycle = LabelMap(labels, phantom.labels.ijk_to_lps, phantom.labels.times_ms[FRAMES])
+    mesh = build_mesh(labels[0], phantom.labels.ijk_to_lps, COARSE)
+    return move_mesh(mesh, cycle, 0, COARSE)
+
+
+def test_every_frame_is_a_good_mesh(moving, phantom):
+    assert len(moving) == len(FRAMES) and phantom.es == FRAMES[ES]
+    assert not moving.displacements[0].any()
+    assert np.abs(moving.displacements[1:]).max() > 8.0
+    assert set(moving.report["inverted_tets"]) == {0}
+    assert min(moving.report["scaled_jacobian_min"]) >= 0.05
+
+
+def test_cavities_follow_the_labels_and_muscle_stays(moving):
+    seen = np.arange(len(FRAMES)) != BROKEN
+    for name in ("lv_pool_ml", "rv_pool_ml"):
+        mesh, labels = (np.array(moving.report[key], float) for key in (name, f"label_{name}"))
+        assert np.isnan(labels[BROKEN]) and np.isfinite(mesh).all()
+        assert mesh[seen] == pytest.approx(labels[seen], rel=0.06)
+    assert min(moving.report["lv_pool_ml"]) < 0.5 * moving.report["lv_pool_ml"][0]
+    muscle = moving.report["lv_myocardium_ml"]
+    assert muscle == pytest.approx(np.full(len(FRAMES), muscle[0]), rel=0.06)
+
+
+def test_a_frame_without_labels_is_filled_in(moving):
+    assert moving.report["unused_frames"] == [BROKEN]
+    assert len(moving.notes) == 1 and f"frame {BROKEN}" in moving.notes[0]
+    pools = moving.report["lv_pool_ml"]
+    assert pools[BROKEN - 1] * 0.9 < pools[BROKEN] < pools[0] * 1.05
+
+
+def test_the_base_descends_as_the_phantoms_does(moving, phantom):
+    heights = np.array(moving.report["base_height_mm"])
+    assert heights[0] == 0.0
+    assert -1.4 * phantom.options.mapse_mm < heights.min() < -0.6 * phantom.options.mapse_mm
+    base, up = np.unique(moving.mesh.patch("BASE")), slice_normal(phantom.labels.ijk_to_lps)
+    for t in range(len(moving)):
+        along = moving.nodes(t)[base] @ up
+        assert np.ptp(along) < 1e-3
+        assert abs(along.mean() - moving.nodes(0)[base[0]] @ up) == pytest.approx(abs(heights[t]), abs=1e-3)
+
+
+def test_the_long_axis_shortens_evenly_from_base_to_apex(moving, phantom):
+    """No label shows it: it is what the smoothest displacement makes of the descent of the base."""
+    up = phantom.heart_to_lps[:3, 2]
+    height = (moving.mesh.nodes - phantom.heart_to_lps[:3, 3]) @ up
+    descent = -(moving.displacements[ES] @ up)
+    lv = np.isin(np.arange(len(height)), moving.mesh.patch("ENDO_LV"))
+    parts = np.array_split(np.flatnonzero(lv)[np.argsort(height[lv])], 4)
+    means = [float(descent[part].mean()) for part in parts]
+    assert means == sorted(means)
+    assert means[3] > 3.0 * abs(means[0])
+
+
+def test_base_motion_from_valve_points(phantom):
+    frame = heart_frame(check_labels(phantom.labels.labels[0], phantom.labels.ijk_to_lps))
+    cycle = Cycle(phantom.labels.times_ms, 0, np.ones(8, bool))
+    height = base_from_valves(phantom.landmarks, frame, cycle)
+    up = phantom.heart_to_lps[:3, 2]
+    points = phantom.landmarks.points[:, [0, 1, 2, 3, 4, 5, 8, 9]]
+    truth = ((points - points[0]) @ up).mean(1)
+    assert height == pytest.approx(truth, abs=1.5)
+    nothing = replace(phantom.landmarks, points=np.full_like(phantom.landmarks.points, np.nan))
+    assert base_from_valves(nothing, frame, cycle) is None
+
+
+def test_series_are_periodic_and_zero_in_the_frame_of_the_mesh():
+    times, phase = np.arange(20) * 40.0, np.arange(20) * 2 * np.pi / 20
+    truth = (np.sin(phase) + 0.5 * np.cos(3 * phase))[:, None] * [1.0, -2.0]
+    truth -= truth[7]
+    usable = np.arange(20) != 11
+    noise = np.random.default_rng(2).normal(0, 0.1, truth.shape)
+    cycle = Cycle(times, 7, np.ones(20, bool))
+    assert cycle.smooth(truth, 4) == pytest.approx(truth, abs=1e-9)
+    filled = Cycle(times, 7, usable).smooth(np.where(usable[:, None], truth, 99.0), 4)
+    assert filled == pytest.approx(truth, abs=0.15)
+    smooth = cycle.smooth(truth + noise - noise[7], 4)
+    assert not smooth[7].any()
+    assert np.abs(smooth - truth).std() < np.abs(noise).std()
+    two = np.array([[0.0], [5.0]])
+    assert np.array_equal(Cycle(times[:2], 0, np.ones(2, bool)).smooth(two, 6), two)
+    with pytest.raises(InputError, match="6 of 20 frames cannot be used"):
+        Cycle(times, 7, np.arange(20) > 5)
+
+
+def test_slices_are_moved_alike_in_all_frames(phantom):
+    labels = phantom.labels.labels.copy()
+    middle = labels.shape[1] // 2
+    labels[:, middle] = np.roll(labels[:, middle], 4, axis=-1)
+    displaced = LabelMap(labels, phantom.labels.ijk_to_lps, phantom.labels.times_ms)
+    stacks, _ = clean_stacks(displaced, 0, align=True)
+    assert np.abs(stacks[0].shifts).max() > 4.0
+    assert all(np.array_equal(stack.shifts, stacks[0].shifts) for stack in stacks)
+    assert not any(stack.shifts.any() for stack in clean_stacks(displaced, 0)[0])
+
+
+def test_one_frame_is_no_motion(phantom):
+    one = LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, phantom.labels.times_ms[:1], "one.nii.gz")
+    with pytest.raises(InputError, match=r"one\.nii\.gz: a motion needs the labels of two frames"):
+        move_mesh(make_mesh(), one, 0, COARSE)
+
+
+def made_up_motion(n_frames: int) -> MovingMesh:
+    """The tetrahedron of the made-up study, shifted from frame to frame."""
+    mesh = make_mesh()
+    shift = np.arange(n_frames)[:, None, None] * np.array([1.0, 2.0, 3.0])
+    report = {"times_ms": [40.0 * t for t in range(n_frames)], "lv_pool_ml": [100.0] * n_frames}
+    report |= {"label_lv_pool_ml": [None, *[99.0] * (n_frames - 1)]}
+    displacements = np.broadcast_to(shift, (n_frames, len(mesh.nodes), 3)).astype(np.float32)
+    return MovingMesh(mesh, 0, displacements, 40.0 * np.arange(n_frames), report)
+
+
+def test_vtk_reads_the_series(moving, tmp_path):
+    pytest.importorskip("vtk")
+    from vtk.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkIOXML import vtkXMLUnstructuredGridReader
+
+    write_motion(moving, tmp_path)
+    entries = ElementTree.parse(tmp_path / "motion.pvd").getroot().findall("Collection/DataSet")
+    assert [float(e.get("timestep")) for e in entries] == pytest.approx(moving.times_ms)
+    assert len(list((tmp_path / "motion").iterdir())) == len(entries) == len(moving)
+    for t in (0, 3):
+        reader = vtkXMLUnstructuredGridReader()
+        reader.SetFileName(str(tmp_path / entries[t].get("file")))
+        reader.Update()
+        grid = reader.GetOutput()
+        assert np.array_equal(vtk_to_numpy(grid.GetCells().GetConnectivityArray()).reshape(-1, 4), moving.mesh.tets)
+        assert vtk_to_numpy(grid.GetPoints().GetData()) == pytest.approx(moving.nodes(t), abs=1e-3)
+        assert np.array_equal(vtk_to_numpy(grid.GetPointData().GetArray("displacement")), moving.displacements[t])
+        assert np.array_equal(vtk_to_numpy(grid.GetCellData().GetArray("region")), moving.mesh.regions)
+
+
+def test_slicer_plays_it_with_the_cine(tmp_path):
+    pytest.importorskip("slicer")
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    from CardiacLib.mrml import sequences
+    from CardiacLib.mrml.host import private_scene
+    from CardiacLib.mrml.scenes import load_scene
+    from cineheart.scene import write_scene
+
+    moving = made_up_motion(4)
+    write_scene(replace(make_result(4, mesh=moving.mesh), motion=moving), tmp_path / "scene.mrb")
+    with private_scene() as scene:
+        load_scene(tmp_path / "scene.mrb")
+        assert scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") == 1
+        model = scene.GetFirstNodeByName("MADE-UP-01 mesh EPI")
+        browser, sequence = sequences.sequence_of(model)
+        assert sequence.GetNumberOfDataNodes() == 4 == browser.GetNumberOfItems()
+        used = np.unique(moving.mesh.patch("EPI"))
+        for t in (3, 0, 2):
+            sequences.select_frame(browser, t)
+            points = vtk_to_numpy(model.GetPolyData().GetPoints().GetData())
+            assert points == pytest.approx(moving.nodes(t)[used] * [-1, -1, 1], abs=1e-3)
+
+
+def test_the_report_shows_it_only_where_there_is_one(tmp_path):
+    from cineheart.report import write_report
+
+    moving = made_up_motion(4)
+    for result, shown in (
+        (replace(make_result(4, mesh=moving.mesh), motion=moving), True),
+        (make_result(4, mesh=moving.mesh), False),
+    ):
+        write_report(result, tmp_path / "report.html")
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert ("data:image/gif;base64," in page) == shown
+        assert ("Cavity volumes of the moving mesh" in page) == shown
+
+
+def test_command_writes_the_motion(phantom, tmp_path, read_json):
+    from CardiacLib.writers import write_labels
+    from cineheart.commands import mesh_labels
+
+    frames = [0, phantom.es]
+    two = LabelMap(phantom.labels.labels[frames], phantom.labels.ijk_to_lps, phantom.labels.times_ms[frames])
+    write_labels(tmp_path / "labels.nii.gz", two)
+    choices = {"frame": "all", "order": "auto", "options": COARSE, "formats": "vtu"}
+    folder = tmp_path / "mesh"
+    mesh_labels(tmp_path / "labels.nii.gz", folder, choices, lambda fraction, message: None)
+    assert sorted(p.name for p in folder.iterdir()) == ["mesh.vtu", "motion", "motion.pvd", "quality.json"]
+    report = read_json(folder / "quality.json")["motion"]
+    assert report["inverted_tets"] == [0, 0] and report["lv_pool_ml"][1] < 0.6 * report["lv_pool_ml"][0]
