@@ -14,12 +14,22 @@ from .abaqus import write_inp
 from .carp import write_carp
 from .febio import write_feb
 from .gmsh import write_msh
+from .motion import write_motion
 from .simvascular import write_simvascular
-from .surfaces import write_obj, write_ply, write_stl
+from .surfaces import write_obj, write_ply, write_pools, write_stl
 from .vtk import write_quality, write_vtp, write_vtu
 from .xdmf import write_xdmf
 
-__all__ = ["DEFAULT_FORMATS", "FORMATS", "choose_formats", "export", "write_quality", "write_vtp", "write_vtu"]
+__all__ = [
+    "DEFAULT_FORMATS",
+    "FORMATS",
+    "choose_formats",
+    "export",
+    "write_motion",
+    "write_quality",
+    "write_vtp",
+    "write_vtu",
+]
 
 Writer = Callable[[BiVMesh, Path], None]
 FORMATS: dict[str, Writer] = {
@@ -34,6 +44,7 @@ FORMATS: dict[str, Writer] = {
     "stl": write_stl,
     "ply": write_ply,
     "obj": write_obj,
+    "pools": write_pools,
 }
 """Writer of each format: puts the format's files, whose names are fixed, into a folder that has none of them yet."""
 DEFAULT_FORMATS = ("vtu", "vtp")

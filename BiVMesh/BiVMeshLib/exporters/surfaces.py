@@ -1,4 +1,4 @@
-"""Boundary patches as surface files, one per patch: STL (binary), PLY and OBJ (text).
+"""Boundary patches as surface files, one per patch: STL (binary), PLY and OBJ (text); closed blood pools.
 
 The header says SPACE=LPS, which is what 3D Slicer looks for.
 """
@@ -9,8 +9,10 @@ import numpy as np
 
 from CardiacLib.bivmesh import BiVMesh
 
+from ..closed_pools import closed_pools
 from .common import ABOUT, patch_names
 from .text import rows, text_file
+from .vtk import write_surface
 
 STL_FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
 
@@ -18,13 +20,30 @@ STL_FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused
 def write_stl(mesh: BiVMesh, folder: Path) -> None:
     """Write ``stl/EPI.stl`` and so on: outward unit normals, float32."""
     for name, nodes, triangles in _patches(mesh, folder / "stl"):
-        corners = nodes[triangles]
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        facets = np.zeros(len(triangles), STL_FACET)
-        facets["normal"] = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-        facets["corners"] = corners
-        head = f"{name} SPACE=LPS UNITS=mm".encode("ascii").ljust(80)
-        (folder / "stl" / f"{name}.stl").write_bytes(head + np.array(len(facets), "<u4").tobytes() + facets.tobytes())
+        write_stl_file(folder / "stl" / f"{name}.stl", nodes, triangles)
+
+
+def write_pools(mesh: BiVMesh, folder: Path) -> None:
+    """Write the closed blood pools: ``pools/LV_POOL.vtp`` with ids of wall and lid; STL, whole and by face."""
+    folder = folder / "pools"
+    folder.mkdir()
+    for pool in closed_pools(mesh):
+        faces = {"patch": pool.faces, "ModelFaceID": pool.faces}
+        write_surface(folder / f"{pool.name}.vtp", pool.nodes, pool.triangles, {}, faces, pool.ids())
+        write_stl_file(folder / f"{pool.name}.stl", pool.nodes, pool.triangles)
+        for name, number in pool.ids().items():
+            write_stl_file(folder / f"{pool.name}_{name}.stl", pool.nodes, pool.triangles[pool.faces == number])
+
+
+def write_stl_file(path: Path, nodes: np.ndarray, triangles: np.ndarray) -> None:
+    """Write one binary STL with the file's name in its header."""
+    corners = nodes[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    facets = np.zeros(len(triangles), STL_FACET)
+    facets["normal"] = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    facets["corners"] = corners
+    head = f"{path.stem} SPACE=LPS UNITS=mm".encode("ascii").ljust(80)
+    path.write_bytes(head + np.array(len(facets), "<u4").tobytes() + facets.tobytes())
 
 
 def write_ply(mesh: BiVMesh, folder: Path) -> None:

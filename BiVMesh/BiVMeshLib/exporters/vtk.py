@@ -64,8 +64,18 @@ def write_grid(
     _write(path, "UnstructuredGrid", _field_data(names) + body)
 
 
-def write_surface(path: str | Path, nodes: np.ndarray, triangles: np.ndarray, points: Arrays, cells: Arrays) -> None:
-    """Write triangles (F, 3) of ``nodes`` with the nodes they use; ``points`` are arrays of all nodes."""
+def write_surface(
+    path: str | Path,
+    nodes: np.ndarray,
+    triangles: np.ndarray,
+    points: Arrays,
+    cells: Arrays,
+    names: dict[str, int] = PATCHES,
+) -> None:
+    """Write triangles (F, 3) of ``nodes`` with the nodes they use; ``points`` are arrays of all nodes.
+
+    ``names``: what the ids of the cells mean.
+    """
     used, local = np.unique(triangles, return_inverse=True)
     count = len(triangles)
     topology = _array("connectivity", local.astype("<i8").ravel())
@@ -76,7 +86,7 @@ def write_surface(path: str | Path, nodes: np.ndarray, triangles: np.ndarray, po
         f"<Points>\n{_array('Points', nodes[used].astype('<f8'))}</Points>\n<Polys>\n{topology}</Polys>\n"
         f"{_data(points, cells)}</Piece>\n"
     )
-    _write(path, "PolyData", _field_data(PATCHES) + body)
+    _write(path, "PolyData", _field_data(names) + body)
 
 
 def write_quality(mesh: BiVMesh, path: str | Path) -> None:
