@@ -9,21 +9,23 @@ from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import slicer
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 DEFAULT_BUNDLE = "cineheart_sax"
+BUNDLES = (DEFAULT_BUNDLE, "ventricular_short_axis_3label")
+QUALITIES = ("fast", "best")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 BACKENDS = ("auto", "torch", "openvino")
+PAPILLARY = ("cavity", "myocardium")
 
 
 class CardiacSeg(ScriptedLoadableModule):
@@ -59,39 +61,53 @@ class FrameChoice(enum.Enum):
 
 @parameterNodeWrapper
 class CardiacSegParameterNode:
-    """The panel's choices, saved with the scene."""
+    """The panel's choices and results, saved with the scene. A height, weight or heart rate of 0 is unknown."""
 
     inputVolume: vtkMRMLScalarVolumeNode
     frames: FrameChoice = FrameChoice.ALL
-    bundle: Annotated[str, Choice([DEFAULT_BUNDLE])] = DEFAULT_BUNDLE
+    bundle: Annotated[str, Choice(list(BUNDLES))] = DEFAULT_BUNDLE
+    quality: Annotated[str, Choice(list(QUALITIES))] = QUALITIES[0]
     device: Annotated[str, Choice(list(DEVICES))] = DEVICES[0]
     backend: Annotated[str, Choice(list(BACKENDS))] = BACKENDS[0]
+    papillary: Annotated[str, Choice(list(PAPILLARY))] = PAPILLARY[0]
+    heightCm: Annotated[float, WithinRange(0.0, 250.0)] = 0.0
+    weightKg: Annotated[float, WithinRange(0.0, 300.0)] = 0.0
+    heartRate: Annotated[float, WithinRange(0.0, 250.0)] = 0.0
+    patientOf: vtkMRMLScalarVolumeNode
     outputName: str = ""
+    segmentation: vtkMRMLSegmentationNode
+    volumesChart: vtkMRMLPlotChartNode
+    ratesChart: vtkMRMLPlotChartNode
+    measurementsTable: vtkMRMLTableNode
+    segmentsTable: vtkMRMLTableNode
+    qualityTable: vtkMRMLTableNode
+    endDiastole: int = -1
+    endSystole: int = -1
+    summary: str = ""
+    light: str = ""
+    notes: str = ""
 
 
 class SegmentationResult(NamedTuple):
-    """The segmentation node; for a cine also the nodes of tables and chart by name, and the function they show."""
+    """The segmentation node; for a whole cine also the nodes of tables and charts by name, and what they show."""
 
     segmentation: object
     tables: dict[str, object]
     function: object | None
+    quality: object | None = None
+    notes: tuple[str, ...] = ()
 
 
-class CardiacSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: connects the parameter node, Apply and Cancel; all else is in the logic."""
+class CardiacSegWidget(ScriptedLoadableModuleWidget):
+    """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panels.ModulePanel."""
 
-    def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-        self.logic = None
-        self.panel = None
-        self._parameterNode = None
-        self._guiTag = None
-        self._modifiedTag = None
+    logic = None
+    panel = None
 
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
-        from CardiacLib.mrml.panels import JobPanel
+        from CardiacLib.mrml.panels import ModulePanel, ResultButtons
+        from CardiacLib.mrml.views import show_chart, show_table
 
         ScriptedLoadableModuleWidget.setup(self)
         panelWidget = slicer.util.loadUI(self.resourcePath("UI/CardiacSeg.ui"))
@@ -99,83 +115,82 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(panelWidget)
         panelWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = CardiacSegLogic()
-        self.panel = JobPanel(self.ui, _, self._updateApply)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        shown = {
+            "endDiastoleButton": ("endDiastole", self._showFrame, _("Show the frame of the largest LV volume.")),
+            "endSystoleButton": ("endSystole", self._showFrame, _("Show the frame of the smallest LV volume.")),
+            "volumesButton": ("volumesChart", show_chart, _("Plot the LV and RV volumes over the cycle.")),
+            "ratesButton": ("ratesChart", show_chart, _("Plot how fast the ventricles empty and fill.")),
+            "measurementsButton": ("measurementsTable", show_table, _("Show volumes, EF, mass and indices.")),
+            "segmentsButton": ("segmentsTable", show_table, _("Show the values of the 17 AHA segments (bull's eye).")),
+            "qualityButton": ("qualityTable", show_table, _("Show every finding of quality control.")),
+        }
+        self._buttons = ResultButtons(self.ui, shown, _("There is none: segment all frames, and see the notes."))
+        self.panel = ModulePanel(
+            self, _, {"inputVolume": "vtkMRMLScalarVolumeNode"}, self._reason, self._onParametersChanged
+        )
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.ui.cancelButton.connect("clicked(bool)", self.onCancelButton)
-        self.initializeParameterNode()
+        self.ui.cancelButton.connect("clicked(bool)", lambda checked=False: self.panel.cancel())
 
     def cleanup(self):
-        """The module is unloaded or Slicer closes: leave no worker and no observer behind."""
-        self.panel.cancel()
-        self.setParameterNode(None)
-        self.removeObservers()
+        """The module is unloaded or reloaded, or Slicer closes."""
+        self.panel.close()
 
     def enter(self):
         """The user opens the module."""
-        self.initializeParameterNode()
+        self.panel.connect()
 
     def exit(self):
-        """The user leaves the module; a run goes on and its result arrives all the same."""
-        self.setParameterNode(None)
-
-    def onSceneStartClose(self, caller, event):
-        """The scene is about to close: the run belongs to it, so stop."""
-        self.panel.cancel()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller, event):
-        """The scene is empty now; take its new parameter node if the panel is shown."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self):
-        """Use the scene's parameter node, with the first volume as input if none is chosen."""
-        self.setParameterNode(self.logic.getParameterNode())
-        if not self._parameterNode.inputVolume:
-            firstVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if firstVolume:
-                self._parameterNode.inputVolume = firstVolume
-
-    def setParameterNode(self, parameterNode):
-        """Disconnect the panel from its parameter node and connect it to another (or to none)."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._guiTag)
-            self._parameterNode.RemoveObserver(self._modifiedTag)
-        self._parameterNode = parameterNode
-        if self._parameterNode:
-            self._guiTag = self._parameterNode.connectGui(self.ui)
-            self._modifiedTag = self._parameterNode.AddObserver("ModifiedEvent", self._updateApply)
-        self._updateApply()
+        """The user leaves the module."""
+        self.panel.disconnect()
 
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen cine; the result enters the scene when it is complete."""
-        chosen = self._parameterNode
+        from CardiacLib.mrml.dependencies import ensure_dependencies
+        from CardiacLib.mrml.patients import body_of
+        from CardiacLib.segmentation import labels_of_part
+
+        chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
         volumeNode, name = chosen.inputVolume, chosen.outputName
+        run = (chosen.frames, chosen.bundle, chosen.device, chosen.backend, chosen.quality)
+        measuring = (chosen.papillary, body_of(chosen), chosen.bundle)
 
         def makeRequest():
-            from CardiacLib.mrml.dependencies import ensure_dependencies
-
             ensure_dependencies(self.moduleName)
-            return self.logic.makeRequest(volumeNode, chosen.frames, chosen.bundle, chosen.device, chosen.backend)
+            return self.logic.makeRequest(volumeNode, *run)
 
-        def addResult(labels):
-            result = self.logic.addResult(volumeNode, labels, name)
-            self.ui.resultLabel.text = self.logic.describe(result)
-            return _("Done: {name}").format(name=result.segmentation.GetName())
+        def addResult(found):
+            return _("Done: {name}").format(name=self._addResult(chosen, volumeNode, found, name, *measuring))
 
-        self.panel.start(makeRequest, addResult)
+        def addPart(request, frames):
+            self._addResult(chosen, volumeNode, labels_of_part(request.inputs["cine"], frames), name, *measuring)
+            return _("Cancelled; the frames that were finished are kept.")
 
-    def onCancelButton(self, checked=False):
-        """Stop the worker."""
-        self.panel.cancel()
+        self.panel.start(makeRequest, addResult, addPart)
 
-    def _updateApply(self, caller=None, event=None):
-        if self.panel is None:
-            return
-        hasInput = self._parameterNode is not None and self._parameterNode.inputVolume is not None
-        self.panel.set_ready("" if hasInput else _("Choose a short-axis cine first."))
+    def _addResult(self, parameters, *arguments):
+        from CardiacLib.mrml.summaries import keep_segmentation
+
+        result = self.logic.addResult(*arguments)
+        keep_segmentation(parameters, result, _)
+        return result.segmentation.GetName()
+
+    def _showFrame(self, frame):
+        from CardiacLib.mrml.sequences import select_frame, sequence_of
+
+        select_frame(sequence_of(self.panel.parameters.segmentation)[0], frame)
+
+    def _reason(self, parameters):
+        return "" if parameters.inputVolume else _("Choose a short-axis cine first.")
+
+    def _onParametersChanged(self, parameters):
+        from CardiacLib.mrml.patients import take_patient
+
+        if parameters:
+            take_patient(parameters)
+        self.ui.resultLabel.text = parameters.summary if parameters else ""
+        self.ui.lightLabel.text = parameters.light if parameters else ""
+        self.ui.notesLabel.text = parameters.notes if parameters else ""
+        self._buttons.update(parameters)
 
 
 class CardiacSegLogic(ScriptedLoadableModuleLogic):
@@ -194,6 +209,8 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         name: str = "",
         progress: Callable[[float, str], None] = lambda fraction, message: None,
         backend: str = BACKENDS[0],
+        quality: str = QUALITIES[0],
+        papillary: str = PAPILLARY[0],
     ) -> SegmentationResult:
         """Segment a cine in a worker process, wait, and add the result to the scene.
 
@@ -205,78 +222,62 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
             name: name of the segmentation; made from the volume's name if empty.
             progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.
             backend: what runs the network, one of BACKENDS.
+            quality: one of QUALITIES; best takes four times as long.
+            papillary: one of PAPILLARY, where volumes and mass count the papillary muscles.
 
         Raises:
             CardiacLib.errors.InputError: the volume cannot be used; the scene is unchanged.
         """
+        from CardiacLib.mrml.cines import body_facts
         from CardiacLib.mrml.panels import whole_scene_change
         from CardiacLib.mrml.processes import run_blocking
 
-        labels = run_blocking(self.makeRequest(volumeNode, frames, bundle, device, backend), progress)
+        found = run_blocking(self.makeRequest(volumeNode, frames, bundle, device, backend, quality), progress)
         with whole_scene_change():
-            return self.addResult(volumeNode, labels, name)
+            return self.addResult(volumeNode, found, name, papillary, body_facts(volumeNode), bundle)
 
-    def makeRequest(self, volumeNode, frames: FrameChoice, bundle: str, device: str, backend: str = BACKENDS[0]):
+    def makeRequest(self, volumeNode, frames, bundle, device, backend=BACKENDS[0], quality=QUALITIES[0]):
         """The worker's job for a volume in the scene."""
-        from CardiacLib.mrml.cines import cine_from_node
+        from CardiacLib.mrml.cines import cine_from_node, shown_frame
         from CardiacLib.mrml.processes import JobRequest
-        from CardiacLib.mrml.sequences import sequence_of
 
-        cine = cine_from_node(volumeNode)
-        if frames is FrameChoice.SHOWN and cine.n_frames > 1:
-            shown = sequence_of(volumeNode)[0].GetSelectedItemNumber()
-            cine = cine.with_changes(frames=cine.frames[shown : shown + 1], times_ms=cine.times_ms[shown : shown + 1])
-        options = {"bundle": bundle, "device": device, "backend": backend}
+        cine = shown_frame(volumeNode) if frames is FrameChoice.SHOWN else cine_from_node(volumeNode)
+        options = {"bundle": bundle, "device": device, "backend": backend, "quality": quality}
         return JobRequest("CardiacSegLib", "segment", {"cine": cine}, options)
 
-    def addResult(self, volumeNode, labels, name: str = "") -> SegmentationResult:
-        """Add labels as a segmentation (a sequence in the cine's own browser) and, for a cine, its measurements."""
+    def addResult(
+        self, volumeNode, found, name: str = "", papillary: str = PAPILLARY[0], body=None, bundle: str = DEFAULT_BUNDLE
+    ) -> SegmentationResult:
+        """Add a CardiacLib.segmentation.Segmentation (a sequence in the cine's own browser).
+
+        Of a whole cine also what is measured, with ``body`` as of CardiacLib.mrml.cines.body_facts, and how good it is.
+        """
+        from CardiacLib.mrml.cines import cine_from_node
         from CardiacLib.mrml.panels import require_in_scene
         from CardiacLib.mrml.segmentations import labels_to_scene
         from CardiacLib.mrml.sequences import sequence_of
-        from CardiacLib.mrml.tables import function_to_scene
+        from CardiacLib.mrml.tables import function_to_scene, quality_to_scene
         from CardiacSegLib.function import measure
+        from CardiacSegLib.quality import assess
 
         require_in_scene(volumeNode, _("The cine"))
         name = name or _("{name} segmentation").format(name=volumeNode.GetName())
-        isCine = len(labels.labels) > 1
-        browser, _sequence = sequence_of(volumeNode)
-        segmentation = labels_to_scene(labels, name, browser=browser, volume=volumeNode)
-        if not isCine:
-            return SegmentationResult(segmentation, {}, None)
-        function = measure(labels)
-        return SegmentationResult(segmentation, function_to_scene(function.to_dict(), name), function)
-
-    @staticmethod
-    def describe(result: SegmentationResult) -> str:
-        """The measurements of a result in one line, as the panel shows them."""
-        if result.function is None:
-            return _("One frame was segmented; volumes over the cycle need all frames.")
-
-        def shown(value, unit):
-            return "-" if value is None else f"{value:.0f} {unit}"
-
-        function = result.function
-        return _("LV: EDV {edv}, ESV {esv}, EF {ef}, mass {mass}. RV: EDV {rvEdv}, EF {rvEf}.").format(
-            edv=shown(function.lv_edv_ml, "ml"),
-            esv=shown(function.lv_esv_ml, "ml"),
-            ef=shown(function.lv_ef_percent, "%"),
-            mass=shown(function.lv_mass_g, "g"),
-            rvEdv=shown(function.rv_edv_ml, "ml"),
-            rvEf=shown(function.rv_ef_percent, "%"),
-        )
+        segmentation = labels_to_scene(found.labels, name, browser=sequence_of(volumeNode)[0], volume=volumeNode)
+        if len(found.labels.labels) == 1 or found.statistics is None:
+            return SegmentationResult(segmentation, {}, None, notes=found.notes)
+        cine = cine_from_node(volumeNode) if papillary == "myocardium" else None
+        function = measure(found.labels, **(body or {}), papillary=papillary, cine=cine, cut=found.cut)
+        quality = assess(found.labels, function, found.statistics, bundle)
+        tables = function_to_scene(function.to_dict(), name) | {"quality": quality_to_scene(quality.to_dict(), name)}
+        return SegmentationResult(segmentation, tables, function, quality, (*found.notes, *function.notes))
 
 
 class CardiacSegTest(ScriptedLoadableModuleTest):
     """Self test: segments a small phantom by the logic, as a script would."""
 
-    def setUp(self):
-        """Start from an empty scene."""
-        slicer.mrmlScene.Clear()
-
     def runTest(self):
         """Called by Slicer's test runner and by Reload and Test."""
-        self.setUp()
+        slicer.mrmlScene.Clear()
         self.test_segmentSequence()
 
     def test_segmentSequence(self):
@@ -293,3 +294,4 @@ class CardiacSegTest(ScriptedLoadableModuleTest):
         self.assertEqual(result.segmentation.GetSegmentation().GetNumberOfSegments(), 3)
         self.assertEqual(browser.GetNumberOfSynchronizedSequenceNodes(True), 2)
         self.assertGreater(result.function.lv_edv_ml, 0)
+        self.assertIn("quality", result.tables)

@@ -1,4 +1,4 @@
-"""Command line: ``cineheart run | segment | mesh | phantom | train | evaluate | bundles``.
+"""Command line: ``cineheart run | segment | landmarks | mesh | phantom | train | evaluate | bundles``.
 
 Exit codes: 0 everything asked for was written, 1 something failed on the way, 2 input that cannot be used.
 """
@@ -51,12 +51,29 @@ EdgeLength = Annotated[float | None, typer.Option(help="Mean edge of the tetrahe
 Formats = Annotated[
     str,
     typer.Option(
-        "--format", help="Separated by commas: vtu, vtp, simvascular, msh, xdmf, carp, feb, inp, stl, ply, obj."
+        "--format", help="Separated by commas: vtu, vtp, simvascular, msh, xdmf, carp, feb, inp, stl, ply, obj, pools."
     ),
 ]
 Fibres = Annotated[bool, typer.Option(help="Fibre, sheet and normal direction of every tetrahedron.")]
 FibreAngles = Annotated[
     str | None, typer.Option(metavar="ENDO,EPI", help="Helix angles of the fibres in degrees, by default 60,-60.")
+]
+AlignViews = Annotated[
+    bool,
+    typer.Option("--align-views", help="Move views of different breath-hold positions together along the LV axis."),
+]
+LandmarkBundle = Annotated[str, typer.Option(help="Network for the valve points, as --bundle.")]
+Motion = Annotated[bool, typer.Option("--motion", help="Carry the mesh over the cardiac cycle.")]
+CutAtValves = Annotated[
+    bool, typer.Option("--cut-at-valves", help="End the ventricles at the valve planes of the long-axis views.")
+]
+TwoChamber, ThreeChamber, FourChamber = (
+    Annotated[Path | None, typer.Option(f"--{n}ch", help=f"{n}CH cine: NIfTI, NRRD, .seq.nrrd or DICOM.")]
+    for n in (2, 3, 4)
+)
+LabelOrder = Annotated[
+    str,
+    typer.Option(help="auto, cineheart (1 LV, 2 myocardium, 3 RV), or acdc (1 RV, 2 myocardium, 3 LV)."),
 ]
 PapillaryOption = Annotated[Papillary, typer.Option(help="Where volumes and mass count the papillary muscles.")]
 Scene = Annotated[bool, typer.Option(help="Write Slicer scenes (needs slicer-core outside Slicer).")]
@@ -98,16 +115,22 @@ def run(
     ] = None,
     edge_length: EdgeLength = None,
     papillary: PapillaryOption = Papillary.cavity,
+    landmark_bundle: LandmarkBundle = "cineheart_lax_landmarks",
+    align: AlignViews = False,
+    cut_at_valves: CutAtValves = False,
+    motion: Motion = False,
     scene: Scene = True,
     as_json: Json = False,
 ) -> int:
-    """One study, from images to labels, measurements, mesh, report and scene."""
+    """One study, from images to labels, measurements, valve points, mesh, report and scene."""
+    from .landmarks import LandmarkOptions
     from .network import NetworkOptions
     from .pipeline import RunOptions, run_study
 
     mesh = _mesh_options(edge_length)
     network = NetworkOptions(bundle, device, backend, quality.value)
-    options = RunOptions(network, _views(view), mesh, scene, papillary.value)
+    valves = LandmarkOptions(landmark_bundle, device, backend, align)
+    options = RunOptions(network, _views(view), mesh, scene, papillary.value, valves, cut_at_valves, motion)
     with Console("cineheart run", as_json) as console:
         result = run_study(study, output, options, console.progress)
         notes = (*result.study.notes, *result.notes, *(result.quality.reasons if result.quality else ()))
@@ -124,6 +147,10 @@ def segment(
     backend: Backend = "auto",
     quality: QualityOption = Quality.fast,
     frames: Annotated[str, typer.Option(help="all; ed, es or ed,es; or one frame number from 0.")] = "all",
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(help="landmarks.json of the same frames: end the ventricles at the planes of their valves."),
+    ] = None,
     papillary: PapillaryOption = Papillary.cavity,
     scene: Scene = True,
     as_json: Json = False,
@@ -134,30 +161,87 @@ def segment(
 
     with Console("cineheart segment", as_json) as console:
         network = NetworkOptions(bundle, device, backend, quality.value)
-        facts = segment_image(image, output, network, frames, papillary.value, scene, console.progress)
+        facts = segment_image(image, output, network, frames, papillary.value, scene, console.progress, landmarks)
         reasons = facts.pop("quality_reasons")
         console.finish(facts | {"output": str(output)}, tuple(reasons))
     return 0
 
 
 @app.command()
-def mesh(
-    labels: Annotated[Path, typer.Argument(help="Label map: NIfTI, NRRD or .seg.nrrd.")],
+def landmarks(
     output: Output,
-    frame: Annotated[str, typer.Option(help="ed, es, or a frame number counted from 0.")] = "ed",
+    two_chamber: TwoChamber = None,
+    three_chamber: ThreeChamber = None,
+    four_chamber: FourChamber = None,
+    bundle: Bundle = "cineheart_lax_landmarks",
+    device: Device = "auto",
+    backend: Backend = "auto",
+    align: AlignViews = False,
+    as_json: Json = False,
+) -> int:
+    """Ten valve points of every frame of the long-axis cines, and the motion of the annuli."""
+    from .landmarks import LandmarkOptions, landmark_command
+
+    given = {"2ch": two_chamber, "3ch": three_chamber, "4ch": four_chamber}
+    files = {view: path for view, path in given.items() if path is not None}
+    with Console("cineheart landmarks", as_json) as console:
+        facts, notes = landmark_command(
+            files, output, LandmarkOptions(bundle, device, backend, align), console.progress
+        )
+        console.finish(facts | {"output": str(output)}, notes)
+    return 0
+
+
+@app.command()
+def mesh(
+    labels: Annotated[
+        list[Path], typer.Argument(help="Label map (NIfTI, NRRD or .seg.nrrd), or several, or a folder of them.")
+    ],
+    output: Output,
+    frame: Annotated[str, typer.Option(help="ed, es, a number from 0, or all: ED carried over the cycle.")] = "ed",
     edge_length: EdgeLength = None,
     formats: Formats = "vtu,vtp",
     fibres: Fibres = True,
     fibre_angles: FibreAngles = None,
+    coordinates: Annotated[bool, typer.Option(help="Ventricular coordinates and AHA segments.")] = True,
+    label_order: LabelOrder = "auto",
+    align_slices: Annotated[
+        bool, typer.Option("--align-slices", help="Move slices that breath-holds displaced back into line.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, for several label maps.")] = 1,
     as_json: Json = False,
 ) -> int:
-    """Tagged tetrahedral mesh of both ventricles from labels."""
-    from .commands import mesh_labels
-
+    """Tagged tetrahedral mesh of both ventricles from labels; from several label maps one folder each and a table."""
+    options = replace(_mesh_options(edge_length), fibres=fibres, coordinates=coordinates)
+    options = replace(options, fibre_angles=_fibre_angles(fibre_angles), align_slices=align_slices)
+    choices = {"frame": frame, "order": label_order, "options": options, "formats": formats}
     with Console("cineheart mesh", as_json) as console:
-        options = replace(_mesh_options(edge_length), fibres=fibres, fibre_angles=_fibre_angles(fibre_angles))
-        facts, notes = mesh_labels(labels, output, frame, options, formats, console.progress)
+        if len(labels) > 1 or labels[0].is_dir():
+            from .mesh_batch import mesh_batch
+
+            facts = mesh_batch(labels, output, choices, workers, console.progress)
+            console.finish(facts | {"output": str(output)})
+            return 1 if facts["failed"] else 0
+        from .commands import mesh_labels
+
+        facts, notes = mesh_labels(labels[0], output, choices, console.progress)
         console.finish(facts | {"output": str(output)}, notes)
+    return 0
+
+
+@app.command()
+def surfaces(
+    labels: Annotated[Path, typer.Argument(help="Label map: NIfTI, NRRD or .seg.nrrd.")],
+    output: Output,
+    frame: Annotated[str, typer.Option(help="ed, es, or a frame number from 0.")] = "ed",
+    label_order: LabelOrder = "auto",
+    as_json: Json = False,
+) -> int:
+    """Plain closed surfaces of the labelled structures by marching cubes, voxel steps and all; no mesh."""
+    from .label_surfaces import surfaces_of_labels
+
+    with Console("cineheart surfaces", as_json) as console:
+        console.finish(surfaces_of_labels(labels, output, frame, label_order) | {"output": str(output)})
     return 0
 
 
@@ -203,7 +287,10 @@ def train(
 @app.command()
 def evaluate(
     bundle: Annotated[str, typer.Argument(help="Bundle to evaluate.")],
-    data: Annotated[Path, typer.Option(help="Folder with the ACDC patients; only the validation split is used.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder with the ACDC patients or the 4CH frames; only the validation split is used."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Tables and pictures.")] = Path("runs/evaluation"),
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also after turns, changes of contrast, resolution, field.")
@@ -214,10 +301,14 @@ def evaluate(
 ) -> int:
     """Accuracy on held-out patients, per structure, phase and disease; the numbers go into the bundle's model card."""
     from .evaluate import evaluate_bundle
+    from .evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
     from .evaluate.quality import quality_section
     from .network import NetworkOptions
 
     with Console("cineheart evaluate", as_json) as console:
+        if finds_landmarks(bundle):
+            console.finish(evaluate_landmark_bundle(bundle, data, output, device, backend, console.progress))
+            return 0
         network = NetworkOptions(bundle, device, backend)
         console.finish(evaluate_bundle(network, data, output, console.progress, robustness, (quality_section,)))
     return 0
@@ -318,6 +409,9 @@ def _study_facts(result) -> dict[str, object]:
     names = ("lv_edv_ml", "lv_esv_ml", "lv_ef_percent", "lv_mass_g", "rv_edv_ml", "rv_esv_ml", "rv_ef_percent")
     facts = {"views": list(result.study.cines), "ed": function.ed, "es": function.es}
     facts |= {name: rounded(getattr(function, name)) for name in names}
+    if result.annulus is not None:
+        values = result.annulus.values()
+        facts |= {name: rounded(values[name]) for name in ("mapse_mm", "tapse_mm") if name in values}
     if result.quality is not None:
         facts["quality"] = result.quality.light
     if result.mesh is not None:

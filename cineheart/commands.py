@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from BiVMeshLib import MeshOptions, build_mesh
+from BiVMeshLib import build_mesh
 from BiVMeshLib.exporters import choose_formats
+from BiVMeshLib.motion import move_mesh
+from CardiacLib.bivmesh import BiVMesh, MovingMesh
 from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
 from CardiacLib.labels import LV
-from CardiacLib.progress import Progress, part
+from CardiacLib.landmarks import Landmarks, read_landmarks
+from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import read_image, read_labels
 from CardiacSegLib import measure
 from CardiacSegLib.function import end_frames
@@ -33,18 +36,26 @@ def segment_image(
     papillary: str,
     scene: bool,
     progress: Progress,
+    landmarks: Path | None = None,
 ) -> dict[str, object]:
-    """``cineheart segment``. ED and ES are known once all frames are labelled, a numbered frame is labelled alone."""
+    """``cineheart segment``. ED and ES are known once all frames are labelled, a numbered frame is labelled alone.
+
+    ``landmarks`` is a ``landmarks.json`` of the same frames, at whose valve planes the ventricles then end.
+    """
     cine = read_image(image)
+    points = None if landmarks is None else read_landmarks(landmarks)
     phases = [phase for phase in frames.split(",") if phase in PHASES]
     if len(phases) != len(frames.split(",")) and frames != "all":
-        cine = one_frame(cine, frame_number(frames, cine.n_frames))
+        number = frame_number(frames, cine.n_frames)
+        if points is not None and len(points.points) == cine.n_frames:
+            points = Landmarks(points.points[[number]], points.times_ms[[number]])
+        cine = one_frame(cine, number)
     if scene and (len(phases) or cine.n_frames) > 1:
         require_scene_support()
-    found = network.open().segment(cine, part(progress, 0.1, 0.9))
+    found = network.open().segment(cine, part(progress, 0.1, 0.9), points)
     labels = found.labels
     known = [cine.patient.get(fact) for fact in ("heart_rate_bpm", "height_m", "weight_kg")]
-    function = measure(labels, *known, papillary, cine)
+    function = measure(labels, *known, papillary, cine, found.cut)
     quality = assess(labels, function, found.statistics, network.bundle)
     if phases:
         chosen = sorted({getattr(function, phase) for phase in phases})
@@ -69,17 +80,40 @@ def one_frame(cine: Cine, number: int) -> Cine:
 
 
 def mesh_labels(
-    path: Path, output: Path, frame: str, options: MeshOptions, formats: str, progress: Progress
+    path: Path, output: Path, choices: dict[str, object], progress: Progress
 ) -> tuple[dict[str, object], tuple[str, ...]]:
-    """``cineheart mesh``; ``formats`` are names of BiVMeshLib.exporters.FORMATS, separated by commas."""
-    chosen = choose_formats(formats)
-    labels = read_labels(path)
-    ed, es = end_frames(labels.volume_ml(LV))
-    number = {"ed": ed, "es": es}[frame] if frame in PHASES else frame_number(frame, len(labels.labels))
-    mesh = build_mesh(labels.labels[number], labels.ijk_to_lps, options, part(progress, 0.0, 0.95))
-    with atomic_directory(output) as folder:
-        write_mesh(mesh, folder, chosen)
+    """``cineheart mesh`` on one label map; ``choices`` as for :func:`mesh_of_file`, and the export ``formats``."""
+    chosen = choose_formats(choices["formats"])
+    mesh, number, moving = mesh_of_file(path, choices, part(progress, 0.0, 0.95))
+    with atomic_directory(output, replace=("motion", "motion.pvd")) as folder:
+        write_mesh(mesh, folder, chosen, moving)
     return {"frame": number, "nodes": len(mesh.nodes), "tetrahedra": len(mesh.tets)} | mesh.quality, mesh.notes
+
+
+def mesh_of_file(
+    path: Path, choices: dict[str, object], progress: Progress = silent
+) -> tuple[BiVMesh, int, MovingMesh | None]:
+    """Mesh of one frame of a label file, the frame's number, and the mesh over the cycle if all frames are asked for.
+
+    Args:
+        choices: ``frame`` (ed, es, a number, or all: ED carried over the cycle), ``order`` of the label values,
+            ``options`` (MeshOptions).
+
+    Raises:
+        InputError: names the file.
+    """
+    labels, frame, options = read_labels(path, choices["order"]), choices["frame"], choices["options"]
+    ed, es = end_frames(labels.volume_ml(LV))
+    known = {"ed": ed, "es": es, "all": ed}
+    number = known[frame] if frame in known else frame_number(frame, len(labels.labels))
+    share = 0.3 if frame == "all" else 1.0
+    try:
+        mesh = build_mesh(labels.labels[number], labels.ijk_to_lps, options, part(progress, 0.0, share))
+        if frame != "all":
+            return mesh, number, None
+        return mesh, number, move_mesh(mesh, labels, number, options, progress=part(progress, share, 1.0))
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def frame_number(text: str, count: int) -> int:
@@ -120,7 +154,7 @@ def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, devi
     import monai
 
     from CardiacLib.device import choose_device
-    from CardiacSegLib.training import train
+    from CardiacLib.training.engine import train
 
     from .evaluate.learning_curve import draw_learning_curve
 

@@ -3,10 +3,11 @@
 import csv
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_quality
-from CardiacLib.bivmesh import BiVMesh
+from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_motion, write_quality
+from CardiacLib.bivmesh import BiVMesh, MovingMesh
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
@@ -54,10 +55,19 @@ def write_segmentation(
         write_json(folder / "quality.json", quality.to_dict())
 
 
-def write_mesh(mesh: BiVMesh, folder: Path, formats: Sequence[str] = DEFAULT_FORMATS) -> None:
-    """The files of each format, by default ``mesh.vtu`` and ``surface.vtp``, and ``quality.json``."""
+def write_mesh(
+    mesh: BiVMesh, folder: Path, formats: Sequence[str] = DEFAULT_FORMATS, moving: MovingMesh | None = None
+) -> None:
+    """The files of each format, by default ``mesh.vtu`` and ``surface.vtp``, and ``quality.json``.
+
+    Of a moving mesh also ``motion.pvd`` with its frames, and ``motion`` in ``quality.json``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     export(mesh, folder, formats)
+    if moving is not None:
+        write_motion(moving, folder)
+        notes = (*mesh.notes, *moving.notes)
+        mesh = replace(mesh, quality=mesh.quality | {"motion": moving.report}, notes=notes)
     write_quality(mesh, folder / "quality.json")
 
 
@@ -79,9 +89,10 @@ def write_study_summary(result: StudyResult, path: Path) -> None:
             "patient": study.patient,
             "views": {view: describe_cine(cine) for view, cine in study.cines.items()},
             "left_out": list(study.left_out),
-            "notes": [*study.notes, *result.notes],
+            "notes": [*study.notes, *result.notes, *result.label_notes],
             "bundle": result.bundle,
             "measurements": {k: v for k, v in function.items() if k not in CURVES},
+            "annulus": result.annulus.values() if result.annulus else None,
             "segmentation_quality": result.quality.short() if result.quality else None,
             "mesh_quality": result.mesh.quality if result.mesh else None,
             "seconds": {k: round(v, 2) for k, v in result.seconds.items()},

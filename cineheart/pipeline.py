@@ -7,13 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from BiVMeshLib import MeshOptions, build_mesh
+from BiVMeshLib.motion import move_mesh
+from CardiacLandmarksLib.detect import StudyLandmarks
+from CardiacLandmarksLib.detector import DETECTED_VIEWS
+from CardiacLib.bivmesh import BiVMesh, MovingMesh
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
+from CardiacLib.labels import LabelMap
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import Study, read_study, require_cine_stack
+from CardiacLib.segmentation import Segmentation
 from CardiacSegLib import measure
 from CardiacSegLib.quality import assess
 
+from .landmarks import LandmarkOptions, measure_with_labels, write_landmarks
 from .network import NetworkOptions
 from .outputs import require_scene_support, write_mesh, write_segmentation, write_study_summary
 from .report import write_report
@@ -31,6 +38,9 @@ class RunOptions:
         mesh: options of the mesh.
         scene: write ``scene.mrb`` and ``segmentation.seq.mrb`` (needs slicer-core outside Slicer).
         papillary: ``cavity`` or ``myocardium``, where volumes and mass count the papillary muscles.
+        landmarks: the network for the valve points of the long-axis views.
+        cut_at_valves: end the ventricles' labels at the planes of these points.
+        motion: carry the mesh over the cycle.
     """
 
     network: NetworkOptions = field(default_factory=NetworkOptions)
@@ -38,6 +48,9 @@ class RunOptions:
     mesh: MeshOptions = field(default_factory=MeshOptions)
     scene: bool = True
     papillary: str = "cavity"
+    landmarks: LandmarkOptions = field(default_factory=LandmarkOptions)
+    cut_at_valves: bool = False
+    motion: bool = False
 
 
 class _Clock:
@@ -71,19 +84,20 @@ def run_study(
         study = read_study(source, options.views or None, part(progress, 0.0, 0.1))
         require_cine_stack(study.cines["sax"])
     result = _analyse(study, options, clock, progress)
-    with atomic_directory(output, replace=("mesh", "scene.mrb")) as folder:
+    with atomic_directory(output, replace=("landmarks", "mesh", "scene.mrb")) as folder:
         write_all(result, folder, options.scene, clock, part(progress, 0.75, 1.0))
     return result
 
 
 def _analyse(study: Study, options: RunOptions, clock: _Clock, progress: Progress) -> StudyResult:
+    valves, valve_notes = _landmarks(study, options, clock, part(progress, 0.1, 0.2))
     with clock.step("segment"):
-        found = options.network.open().segment(study.cines["sax"], part(progress, 0.1, 0.4))
+        found = _segment(study, options, valves, part(progress, 0.2, 0.4))
         labels = found.labels
     with clock.step("measure"):
         known = ("heart_rate_bpm", "height_m", "weight_kg")
         facts = [study.patient.get(fact) for fact in known]
-        function = measure(labels, *facts, options.papillary, study.cines["sax"])
+        function = measure(labels, *facts, options.papillary, study.cines["sax"], found.cut)
         if function.lv_edv_ml is None:
             raise InputError(
                 f"{study.source}: the network found no left ventricle in the short-axis stack; "
@@ -91,14 +105,58 @@ def _analyse(study: Study, options: RunOptions, clock: _Clock, progress: Progres
             )
     with clock.step("check"):
         quality = assess(labels, function, found.statistics, options.network.bundle)
-    mesh, notes = None, found.notes
+    annulus = None if valves is None else measure_with_labels(valves, labels)
+    mesh, moving, mesh_notes = _mesh(labels, function.ed, valves, options, clock, part(progress, 0.4, 0.75))
+    notes = (*valve_notes, *mesh_notes)
+    return StudyResult(
+        study, labels, function, mesh, clock.seconds, notes, options.network.bundle, quality, valves, annulus, moving,
+        found.notes,
+    )  # fmt: skip
+
+
+def _mesh(
+    labels: LabelMap, ed: int, valves: StudyLandmarks | None, options: RunOptions, clock: _Clock, progress: Progress
+) -> tuple[BiVMesh | None, MovingMesh | None, tuple[str, ...]]:
+    """The mesh of end-diastole, its motion if asked for, and why one of them is missing."""
+    alone = not options.motion or len(labels.labels) < 2
     with clock.step("mesh"):
         try:
-            frame = labels.labels[function.ed]
-            mesh = build_mesh(frame, labels.ijk_to_lps, options.mesh, part(progress, 0.4, 0.75))
+            mesh = build_mesh(
+                labels.labels[ed], labels.ijk_to_lps, options.mesh, part(progress, 0.0, 1.0 if alone else 0.3)
+            )
         except InputError as error:
-            notes = (*notes, f"No mesh: {error}")
-    return StudyResult(study, labels, function, mesh, clock.seconds, notes, options.network.bundle, quality)
+            return None, None, (f"No mesh: {error}",)
+    if alone:
+        return mesh, None, ("No motion of the mesh: the study has one frame.",) if options.motion else ()
+    points = None if valves is None else valves.landmarks(labels.times_ms)
+    with clock.step("motion"):
+        try:
+            moving = move_mesh(mesh, labels, ed, options.mesh, points, part(progress, 0.3, 1.0))
+        except InputError as error:
+            return mesh, None, (f"No motion of the mesh: {error}",)
+    return mesh, moving, moving.notes
+
+
+def _segment(study: Study, options: RunOptions, valves: StudyLandmarks | None, progress: Progress) -> Segmentation:
+    cine = study.cines["sax"]
+    points = valves.landmarks(cine.times_ms) if options.cut_at_valves and valves is not None else None
+    return options.network.open().segment(cine, progress, points)
+
+
+def _landmarks(
+    study: Study, options: RunOptions, clock: _Clock, progress: Progress
+) -> tuple[StudyLandmarks | None, tuple[str, ...]]:
+    """The valve points, and notes; no points where there is no long-axis view or no network for them."""
+    if not any(view in study.cines for view in DETECTED_VIEWS):
+        return None, ()
+    if not options.landmarks.has_weights():
+        return None, (f"No valve points: the weights of '{options.landmarks.bundle}' are not here.",)
+    with clock.step("landmarks"):
+        try:
+            found = options.landmarks.find(study.cines, progress)
+        except InputError as error:
+            return None, (f"No valve points: {error}",)
+    return found, found.notes
 
 
 def write_all(result: StudyResult, folder: Path, scene: bool, clock: _Clock, progress: Progress) -> None:
@@ -106,10 +164,12 @@ def write_all(result: StudyResult, folder: Path, scene: bool, clock: _Clock, pro
     with clock.step("write labels and measurements"):
         progress(0.0, "writing labels and measurements")
         write_segmentation(result.labels, result.function, folder / "segmentation", scene, result.quality)
+    if result.landmarks is not None:
+        write_landmarks(result.landmarks, result.annulus, folder / "landmarks", result.labels.times_ms)
     if result.mesh is not None:
         with clock.step("write mesh"):
             progress(0.2, "writing the mesh")
-            write_mesh(result.mesh, folder / "mesh")
+            write_mesh(result.mesh, folder / "mesh", moving=result.motion)
     if scene:
         with clock.step("write scene"):
             progress(0.3, "writing the scene")

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from CardiacLib.bivmesh import BiVMesh
+    from CardiacLandmarksLib.annulus import Annulus
+    from CardiacLandmarksLib.detect import StudyLandmarks
+    from CardiacLib.bivmesh import BiVMesh, MovingMesh
     from CardiacLib.labels import LabelMap
     from CardiacLib.readers import Study
     from CardiacSegLib.function import Function
@@ -26,6 +28,10 @@ class StudyResult:
         notes: warnings of the run, one sentence each (the study keeps the reader's own).
         bundle: name of the network that made the labels; empty where they came from elsewhere.
         quality: flags, confidence and traffic light of the labels; None where nobody judged them.
+        landmarks: valve points; None without a long-axis view or a network for them.
+        annulus: what was measured of them; None where nothing could be.
+        motion: the mesh over the cycle; None where nobody asked for it or it could not be made (``notes`` says why).
+        label_notes: what was done to the labels beyond the network, one sentence each; nothing to worry about.
     """
 
     study: Study
@@ -36,3 +42,7 @@ class StudyResult:
     notes: tuple[str, ...] = ()
     bundle: str = ""
     quality: QualityReport | None = None
+    landmarks: StudyLandmarks | None = None
+    annulus: Annulus | None = None
+    motion: MovingMesh | None = None
+    label_notes: tuple[str, ...] = ()

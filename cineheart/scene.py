@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CardiacLib.mrml import cines, hierarchy, models, segmentations, sequences, tables
+from CardiacLib.mrml import annulus, cines, hierarchy, markups, models, motion, segmentations, sequences, tables
 from CardiacLib.mrml.host import private_scene
 from CardiacLib.mrml.scenes import save_scene
 
@@ -18,7 +18,7 @@ _VIEW_NAMES = {"sax": "short axis", "2ch": "2CH", "3ch": "3CH", "4ch": "4CH", "o
 
 
 def write_scene(result: StudyResult, path: str | Path) -> None:
-    """Write the study's cines, labels, mesh, tables and curves as one ``.mrb`` that Slicer opens.
+    """Write the study's cines, labels, valve points, mesh, tables and curves as one ``.mrb`` that Slicer opens.
 
     All sequences stand in one sequence browser, at end-diastole. Written beside its target and renamed at the end.
 
@@ -45,6 +45,12 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
             browser, nodes[view] = cines.cine_to_scene(cine, f"{name} {_VIEW_NAMES[view]}", browser)
     nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
     nodes.update(tables.function_to_scene(result.function.to_dict(), name))
+    if result.landmarks is not None:
+        points = result.landmarks.landmarks(result.labels.times_ms)
+        lists = markups.landmarks_to_scene(points, f"{name} valves", browser)
+        nodes |= {f"{valve} valve": node for valve, node in lists.items()}
+    if result.annulus is not None:
+        nodes |= annulus.annulus_to_scene(result.annulus.to_dict(), name)
     if result.quality is not None:
         nodes["quality"] = tables.quality_to_scene(result.quality.to_dict(), name)
     if len(result.labels.labels) > 1:
@@ -58,6 +64,9 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
         for node in meshes.values():
             hierarchy.place(node, folder)
         nodes |= {f"mesh {part}": node for part, node in meshes.items()}
+        if result.motion is not None:
+            motion.motion_to_scene(result.motion, meshes, browser)
+            sequences.select_frame(browser, result.function.ed)
     return nodes
 
 

@@ -77,12 +77,18 @@ def load_network(bundle: Path, parser, device):
     Raises:
         InputError: weights are missing or do not fit the network.
     """
-    weights = weights_path(bundle)
-    if not weights.is_file():
-        raise InputError(f"{weights}: {_remedy(bundle)}")
+    weights = require_weights(bundle)
     network = parser.get_parsed_content("network_def", instantiate=True)
     load_weights(network, weights)
     return network.to(device).eval()
+
+
+def require_weights(bundle: Path) -> Path:
+    """File of a bundle's weights; InputError, with what to do, where there is none."""
+    weights = weights_path(bundle)
+    if not weights.is_file():
+        raise InputError(f"{weights}: {_remedy(bundle)}")
+    return weights
 
 
 def _remedy(bundle: Path) -> str:

@@ -4,7 +4,8 @@ A panel (or a test) writes a job folder and starts ``python -m <Lib> job.json`` 
 ``__main__`` of each Lib hands its tasks to :func:`run_worker`. The folder holds
 
 - ``job.json``: ``{"task": name, "inputs": {argument: file}, "options": {argument: JSON value}, "output": file}``,
-- one ``.npz`` per input value and, at the end, one for the output. Values are the shared types of CardiacLib.
+- one ``.npz`` per input value and, at the end, one for the output. Values are the shared types of CardiacLib,
+- ``frame_<t>.npy``, uint8 (K, J, I), for every frame that a task has labelled: what remains of a run that is stopped.
 
 Every event is one JSON object on one line of standard output; whatever a library prints goes to standard error:
 
@@ -17,50 +18,51 @@ Exit code: 0 done, 2 input that cannot be used (its one sentence is the message)
 """
 
 import dataclasses
+import inspect
 import json
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 
-from .bivmesh import BiVMesh
+from .bivmesh import BiVMesh, MovingMesh
 from .cine import Cine
 from .errors import InputError
 from .files import write_json
 from .labels import LabelMap
 from .landmarks import Landmarks
+from .segmentation import Segmentation, SliceStatistics, ValveCut
 
-VALUE_TYPES = {kind.__name__: kind for kind in (Cine, LabelMap, Landmarks, BiVMesh)}
+VALUE_TYPES = {kind.__name__: kind for kind in (Cine, LabelMap, Landmarks, Segmentation, BiVMesh, MovingMesh)}
+_PARTS = VALUE_TYPES | {kind.__name__: kind for kind in (SliceStatistics, ValveCut)}
+"""Types of values and of what they hold."""
 JOB_FILE = "job.json"
 OUTPUT_FILE = "output.npz"
+FRAME_FILE = "frame_{}.npy"
 
 Task = Callable[..., object]
 
 
 def write_value(path: str | Path, value) -> None:
-    """Write one value of VALUE_TYPES as ``.npz``: arrays and dicts of arrays as they are, other fields as JSON text.
+    """Write one value of VALUE_TYPES as ``.npz``: its arrays, and one JSON text that says where each belongs.
 
     Raises:
-        TypeError: the value is of another type.
+        TypeError: the value, or something in it, is of another type.
     """
     kind = type(value).__name__
     if VALUE_TYPES.get(kind) is not type(value):
         raise TypeError(f"A job carries values of {', '.join(VALUE_TYPES)}, not {kind}.")
-    arrays, facts = {}, {}
-    for field in dataclasses.fields(value):
-        content = getattr(value, field.name)
-        if isinstance(content, dict) and any(isinstance(array, np.ndarray) for array in content.values()):
-            arrays |= {f"{field.name}/{name}": array for name, array in content.items()}
-        else:
-            (arrays if isinstance(content, np.ndarray) else facts)[field.name] = content
-    part = Path(path).with_suffix(".part.npz")
-    np.savez(part, __type__=np.array(kind), __facts__=np.array(json.dumps(facts)), **arrays)
-    os.replace(part, path)
+    arrays: dict[str, np.ndarray] = {}
+    layout = json.dumps(_pack(value, arrays))
+    unfinished = Path(path).with_suffix(".part.npz")
+    np.savez(unfinished, layout=np.array(layout), **arrays)
+    os.replace(unfinished, path)
 
 
 def read_value(path: str | Path):
@@ -72,15 +74,50 @@ def read_value(path: str | Path):
     try:
         with np.load(path, allow_pickle=False) as archive:
             content = {name: archive[name] for name in archive.files}
-        kind = VALUE_TYPES[str(content.pop("__type__"))]
-        facts = json.loads(str(content.pop("__facts__")))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        return _unpack(json.loads(str(content["layout"])), content)
+    except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
         raise InputError(f"{path}: not a value of a CineHeart job ({error}); write the job again.") from error
-    facts = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
-    for path_in_value in [name for name in content if "/" in name]:
-        field, _, name = path_in_value.partition("/")
-        facts.setdefault(field, {})[name] = content.pop(path_in_value)
-    return kind(**content, **facts)
+
+
+def _pack(value, arrays: dict[str, np.ndarray]):
+    """JSON of a value; its arrays go to ``arrays`` under a number."""
+    if isinstance(value, np.ndarray):
+        name = f"array_{len(arrays)}"
+        arrays[name] = value
+        return {"array": name}
+    if type(value) is _PARTS.get(type(value).__name__):
+        fields = {field.name: _pack(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
+        return {"kind": type(value).__name__, "fields": fields}
+    if isinstance(value, tuple):
+        return {"tuple": [_pack(item, arrays) for item in value]}
+    if isinstance(value, list):
+        return [_pack(item, arrays) for item in value]
+    if isinstance(value, dict):
+        return {"dict": {key: _pack(item, arrays) for key, item in value.items()}}
+    return value
+
+
+def _unpack(packed, arrays: dict[str, np.ndarray]):
+    if isinstance(packed, list):
+        return [_unpack(item, arrays) for item in packed]
+    if not isinstance(packed, dict):
+        return packed
+    if "array" in packed:
+        return arrays[packed["array"]]
+    if "tuple" in packed:
+        return tuple(_unpack(item, arrays) for item in packed["tuple"])
+    if "dict" in packed:
+        return {key: _unpack(item, arrays) for key, item in packed["dict"].items()}
+    fields = {name: _unpack(item, arrays) for name, item in packed["fields"].items()}
+    return _PARTS[packed["kind"]](**fields)
+
+
+def finished_frames(directory: str | Path) -> list[np.ndarray]:
+    """Labels, uint8 (K, J, I) each, of the frames that a stopped job has finished, from the first on."""
+    frames: list[np.ndarray] = []
+    while (path := Path(directory) / FRAME_FILE.format(len(frames))).is_file():
+        frames.append(np.load(path, allow_pickle=False))
+    return frames
 
 
 def write_job(directory: str | Path, task: str, inputs: Mapping[str, object], options: Mapping[str, object]) -> Path:
@@ -105,7 +142,8 @@ def write_job(directory: str | Path, task: str, inputs: Mapping[str, object], op
 def run_worker(tasks: Mapping[str, Task], arguments: list[str]) -> int:
     """Run the job that ``arguments`` (one path to a ``job.json``) names; returns the exit code.
 
-    A task is called as ``task(**inputs, **options, progress=...)`` and returns a value of VALUE_TYPES.
+    A task is called as ``task(**inputs, **options, progress=...)`` and returns a value of VALUE_TYPES. One that takes
+    ``on_frame`` also gets a function to which it may give the number and the labels of every frame it has finished.
     """
     with _event_stream() as stream:
 
@@ -138,9 +176,20 @@ def _run_job(tasks: Mapping[str, Task], arguments: list[str], send: Callable) ->
     def progress(fraction: float, message: str) -> None:
         send("progress", fraction=round(min(max(float(fraction), 0.0), 1.0), 4), message=message)
 
-    value = tasks[job["task"]](**inputs, **job["options"], progress=progress)
+    task = tasks[job["task"]]
+    if "on_frame" in inspect.signature(task).parameters:
+        task = partial(task, on_frame=partial(_keep_frame, job_path.parent))
+    value = task(**inputs, **job["options"], progress=progress)
     write_value(job_path.parent / job["output"], value)
     return job["output"]
+
+
+def _keep_frame(directory: Path, frame: int, labels: np.ndarray) -> None:
+    target = directory / FRAME_FILE.format(frame)
+    unfinished = target.with_suffix(".part")
+    with open(unfinished, "wb") as stream:
+        np.save(stream, labels, allow_pickle=False)
+    os.replace(unfinished, target)
 
 
 def _read_job(path: Path) -> dict:

@@ -1,18 +1,21 @@
 """``python -m CardiacSegLib job.json``: the segmentation worker (see :mod:`CardiacLib.jobs`)."""
 
 import sys
+from collections.abc import Callable
 
 from CardiacLib.cine import Cine
 from CardiacLib.jobs import run_worker
-from CardiacLib.labels import LabelMap
 from CardiacLib.progress import Progress
+from CardiacLib.segmentation import Segmentation
 
 
-def segment_task(cine: Cine, bundle: str, device: str, backend: str, progress: Progress) -> LabelMap:
+def segment_task(
+    cine: Cine, bundle: str, device: str, backend: str, quality: str, progress: Progress, on_frame: Callable
+) -> Segmentation:
     """Label all frames of a cine; the network library is imported here, in the worker, and nowhere in the panel."""
-    from . import segment
+    from .memory import segment_within_memory
 
-    return segment(cine, bundle=bundle, device=device, backend=backend, progress=progress)
+    return segment_within_memory(cine, bundle, device, backend, quality, progress, on_frame=on_frame)
 
 
 TASKS = {"segment": segment_task}

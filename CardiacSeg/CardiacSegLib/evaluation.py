@@ -10,9 +10,9 @@ from CardiacLib.labels import LabelMap
 from CardiacLib.metrics import overlap, surface_distance
 from CardiacLib.progress import Progress, silent
 from CardiacLib.readers.acdc import read_acdc_patient
+from CardiacLib.segmentation import STRUCTURES, Segmentation
 
 from .infer import Segmenter
-from .segmentation import STRUCTURES, Segmentation
 from .training_data import patient_folders
 
 PHASES = ("ED", "ES")

@@ -3,10 +3,10 @@
 import numpy as np
 
 from CardiacLib.metrics import agreement
+from CardiacLib.segmentation import STRUCTURES
 
 from .evaluation import PHASES, Case, Row
 from .function.volumes import MYOCARDIAL_DENSITY_G_PER_ML
-from .segmentation import STRUCTURES
 
 ALL = "all"
 """Stands for every patient where a disease group would stand."""

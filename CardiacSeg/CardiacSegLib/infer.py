@@ -7,16 +7,14 @@ import numpy as np
 from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.cine import Cine
 from CardiacLib.labels import LabelMap
-from CardiacLib.landmarks import Landmarks
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.segmentation import Segmentation, SliceStatistics
 
 from .postprocess import clean_frame
-from .preprocess import NetworkGrid, Window, normalise, pad_to_multiple, with_neighbours
-from .segmentation import Segmentation, SliceStatistics
-from .slice_network import FLIPS, SliceNetwork, flipped_mean, require_short_axis
+from .preprocess import NetworkGrid, Window, normalise, opposite_frames, pad_to_multiple, with_neighbours
+from .slice_network import FLIPS, OnFrame, SliceNetwork, flipped_mean
 from .statistics import likeliest, slice_statistics
 from .temporal import settle
-from .valve_plane import cut_at_valve_plane
 
 SCOUT_FRAMES = 2
 """Frames in which the heart is looked for, half a cycle apart."""
@@ -41,7 +39,7 @@ def segment(
         bundle: name or folder of the network's MONAI bundle.
         device: ``auto`` or a torch device name.
         progress: called with the fraction done; may raise ``Cancelled``.
-        backend: what runs the network, ``auto`` or one of ``backends.BACKENDS``.
+        backend: what runs the network, ``auto`` or one of ``CardiacLib.backends.BACKENDS``.
         quality: ``fast``, or ``best`` for the mean over four flips of the images, at four times the cost.
 
     Returns:
@@ -83,28 +81,16 @@ class Segmenter(SliceNetwork):
         self.pixel_mm = float(self.config.get_parsed_content("pixel_mm"))
         self.window = int(self.config.get_parsed_content("window"))
 
-    def segment(self, cine: Cine, progress: Progress = silent, landmarks: Landmarks | None = None) -> Segmentation:
-        """Labels of a cine, and what the network's probabilities say about them.
-
-        Args:
-            cine: as of :func:`segment`.
-            progress: called with the fraction done.
-            landmarks: valve points of the same frames; the ventricles then end at their planes.
-        """
-        found = self._probabilities(cine, progress)
+    def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
+        found = self._probabilities(cine, progress, on_frame)
         statistics = SliceStatistics(*found.statistics())
         settled, notes = settle(found.probabilities, found.images)
         labels = np.stack([clean_frame(frame) for frame in replace(found, probabilities=settled).labels()])
-        result = LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source)
         progress(1.0, "labelled all frames")
-        if landmarks is None:
-            return Segmentation(result, statistics, notes)
-        cut = cut_at_valve_plane(result, landmarks)
-        return Segmentation(cut.labels, statistics, (*notes, *cut.notes), cut)
+        return Segmentation(LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source), statistics, notes)
 
-    def _probabilities(self, cine: Cine, progress: Progress) -> "Prediction":
+    def _probabilities(self, cine: Cine, progress: Progress, on_frame: OnFrame | None = None) -> "Prediction":
         """The network's answer in a window round the heart, which it finds itself."""
-        require_short_axis(cine)
         images = normalise(cine.frames)
         grid = NetworkGrid(images.shape[2:], even_spacing(cine), self.pixel_mm)
         chosen = np.unique(np.arange(SCOUT_FRAMES) * cine.n_frames // SCOUT_FRAMES)
@@ -113,7 +99,8 @@ class Segmenter(SliceNetwork):
         seen = np.stack([likeliest(frame).numpy() for frame in scout.probabilities])
         window = heart_window(seen, self.window, grid.shape, coarse.pixel_mm / self.pixel_mm)
         progress(0.1, "heart found" if window else "no heart found, looking everywhere")
-        return predict(images, grid, self.predictor, window or grid.whole, self.flips, part(progress, 0.1, 0.95))
+        window = window or grid.whole
+        return predict(images, grid, self.predictor, window, self.flips, part(progress, 0.1, 0.95), on_frame)
 
 
 def even_spacing(cine: Cine) -> tuple[float, float]:
@@ -153,7 +140,7 @@ class Prediction:
     """What the network gave for every slice of every frame.
 
     Attributes:
-        images: torch float16 (T, K, H, W) on the CPU, network pixels of the window, 0..1.
+        images: torch float32 (T, K, H, W) on the CPU, network pixels of the window, 0..1.
         probabilities: torch float16 (T, K, 4, H, W) on the CPU, the same pixels.
         grid: of the images.
         window: rows and columns of network pixels that the probabilities cover; background outside.
@@ -182,28 +169,35 @@ def predict(
     window: Window,
     flips: tuple[tuple[int, ...], ...] = FLIPS["fast"],
     progress: Progress = silent,
+    on_frame: OnFrame | None = None,
 ) -> Prediction:
     """The network's probabilities in every frame.
 
     Args:
         images: float32 (T, K, J, I), normalised.
         grid: of the images.
-        predictor: float32 (B, 3, H, W) neighbouring slices to (B, 4, H, W) logits on its ``device``.
+        predictor: float32 (B, 6, H, W), the neighbouring slices of a frame and of the frame most unlike it, to
+            (B, 4, H, W) logits on its ``device``. From one frame alone nobody can tell the last basal slice of
+            the ventricle at end-systole from an atrium; from two the movement of the base is seen.
         window: rows and columns in network pixels to look at.
         flips: sets of axes to flip the input along; probabilities are averaged over the sets.
         progress: called for every frame.
+        on_frame: as of :meth:`SliceNetwork.segment`.
     """
     import torch
 
     rows, columns = (part.stop - part.start for part in window)
-    seen = torch.empty(*images.shape[:2], rows, columns, dtype=torch.float16)
+    seen = torch.empty(*images.shape[:2], rows, columns)
     out = torch.empty(*images.shape[:2], 4, rows, columns, dtype=torch.float16)
     for t, frame in enumerate(torch.from_numpy(images)):
+        seen[t] = grid.from_images(frame, window)
+    for t, other in enumerate(opposite_frames(seen)):
         progress(t / len(images), f"labelling frame {t + 1} of {len(images)}")
-        stack = grid.from_images(frame, window)
-        seen[t] = stack
-        inputs = pad_to_multiple(with_neighbours(stack), 16)
+        both = torch.cat([with_neighbours(seen[which]) for which in (t, other)], 1)
+        inputs = pad_to_multiple(both, 16)
         for k in range(0, len(inputs), predictor.batch):
             found = flipped_mean(predictor, inputs[k : k + predictor.batch].to(predictor.device), flips)
             out[t, k : k + predictor.batch] = found[..., :rows, :columns]
+        if on_frame is not None:
+            on_frame(t, clean_frame(grid.labels(out[t].float(), window).numpy()))
     return Prediction(seen, out, grid, window)

@@ -10,10 +10,10 @@ import numpy as np
 
 from CardiacLib.cine import Cine
 from CardiacLib.labels import LabelMap
-from CardiacLib.progress import Progress, silent
+from CardiacLib.progress import Progress
+from CardiacLib.segmentation import Segmentation, SliceStatistics
 
-from .segmentation import Segmentation, SliceStatistics
-from .slice_network import SliceNetwork, flipped_mean, require_short_axis
+from .slice_network import OnFrame, SliceNetwork, flipped_mean
 from .statistics import likeliest, slice_statistics
 
 NOTE = "Labels are the network's own, slice by slice: this bundle has no clean-up and no smoothing over frames."
@@ -36,15 +36,9 @@ class VolumeSegmenter(SliceNetwork):
         super().__init__(bundle, device, backend, quality)
         self.inferer = self.config.get_parsed_content("inferer")
 
-    def segment(self, cine: Cine, progress: Progress = silent) -> Segmentation:
-        """Labels of a cine, and what the network's probabilities say about them.
-
-        Raises:
-            InputError: the view is a long-axis view.
-        """
+    def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         import torch
 
-        require_short_axis(cine)
         shape = cine.frames.shape
         # MONAI's readers give a slice as (I, J), the transpose of a frame of the cine.
         images = torch.from_numpy(scale_frames(cine.frames)).flatten(0, 1)[:, None].transpose(2, 3)
@@ -56,6 +50,9 @@ class VolumeSegmenter(SliceNetwork):
             found = flipped_mean(self._logits, images[start : start + batch].to(self.predictor.device), self.flips)
             labels[start : start + batch] = likeliest(found).transpose(1, 2).cpu().numpy()
             statistics.append(slice_statistics(found))
+            if on_frame is not None:
+                for frame in range(start // shape[1], min(start + batch, len(images)) // shape[1]):
+                    on_frame(frame, labels[frame * shape[1] : (frame + 1) * shape[1]])
         progress(1.0, "labelled all frames")
         sums = [np.concatenate(values) for values in zip(*statistics, strict=True)]
         return Segmentation(

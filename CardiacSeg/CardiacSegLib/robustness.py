@@ -14,10 +14,10 @@ from CardiacLib.cine import Cine
 from CardiacLib.labels import LabelMap
 from CardiacLib.metrics import dice
 from CardiacLib.progress import Progress, silent
+from CardiacLib.segmentation import STRUCTURES
 
 from .evaluation import PHASES, Case
 from .infer import Segmenter
-from .segmentation import STRUCTURES
 
 MAX_DROP = 0.015
 """A change passes if it lowers the mean Dice by no more than this."""

@@ -1,16 +1,18 @@
 """Train a short-axis network: what ``cineheart train`` and ``python -m monai.bundle run training`` both call."""
 
-import os
 from pathlib import Path
 
 import torch
 
+from CardiacLib.bundles import read_weights
 from CardiacLib.device import supports_bfloat16
-from CardiacLib.progress import Progress, silent
 from CardiacLib.training.augment import Augmentation
-from CardiacLib.training.engine import Trainer
+from CardiacLib.training.engine import Trainer, train
 
 from .training_data import SliceBatches, SliceStacks
+from .training_phantoms import random_phantoms
+
+__all__ = ["short_axis_trainer", "slice_dice", "train"]
 
 
 def short_axis_trainer(
@@ -25,14 +27,16 @@ def short_axis_trainer(
     batch_size: int,
     pixel_mm: float,
     canvas: int,
-    window: int,
+    windows: list[int],
     learning_rate: float,
     weight_decay: float,
+    phantoms: int = 0,
+    start_from: str | None = None,
 ) -> Trainer:
     """Trainer of a slice network on the ACDC training split; held-out Dice is logged as a curve, never chosen by.
 
     Args:
-        network: takes (B, 3, H, W) neighbouring slices, gives (B, 4, H, W) logits.
+        network: takes (B, 6, H, W), three neighbouring slices at two phases, gives (B, 4, H, W) logits.
         loss: MONAI loss on logits and (B, 1, H, W) labels.
         augmentation: strength of the random changes.
         dataset_dir: folder with the ACDC patient folders.
@@ -42,11 +46,17 @@ def short_axis_trainer(
         epochs, batch_size, learning_rate, weight_decay: of the optimisation.
         pixel_mm: pixel side the network sees.
         canvas: side of the cached slices in pixels.
-        window: side of the training windows in pixels.
+        windows: sides of the training windows in pixels; held-out hearts are seen in the first.
+        phantoms: number of synthetic hearts added to the patients.
+        start_from: weights file to begin with; further inputs begin without influence. None: random weights.
     """
-    stacks = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas).to(device)
-    held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).round_hearts(window).to(device)
-    batches = SliceBatches(stacks, batch_size, window, augmentation, seed)
+    stacks = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas)
+    if phantoms:
+        stacks += SliceStacks.from_phases(random_phantoms(phantoms, seed), pixel_mm, canvas)
+    held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).round_hearts(windows[0]).to(device)
+    batches = SliceBatches(stacks.to(device), batch_size, windows, augmentation, seed)
+    if start_from:
+        network.load_state_dict(widened(read_weights(Path(start_from)), network.state_dict()))
     return Trainer(
         network=network.to(device),
         batches=batches,
@@ -65,15 +75,10 @@ def slice_dice(network: torch.nn.Module, stacks: SliceStacks, batch: int = 8) ->
     overlap, total = torch.zeros(3), torch.zeros(3)
     for start in range(0, len(stacks.images), batch):
         index = torch.arange(start, min(start + batch, len(stacks.images)), device=stacks.images.device)
-        channels = []
-        for side in (-1, 0, 1):
-            where = index + side
-            inside = (where >= stacks.first[index]) & (where <= stacks.last[index])
-            picked = stacks.images[where.clamp(0, len(stacks.images) - 1)].float() / 255
-            channels.append(picked * inside[:, None, None])
+        inputs = torch.cat([stacks.seen(index), stacks.seen(stacks.opposite[index])], 1)
         device = stacks.images.device
         with torch.autocast(device.type, torch.bfloat16, enabled=supports_bfloat16(device)):
-            found = network(torch.stack(channels, 1)).argmax(1)
+            found = network(inputs.float() / 255).argmax(1)
         for label in (1, 2, 3):
             a, b = found == label, stacks.labels[index] == label
             overlap[label - 1] += (a & b).sum().cpu()
@@ -82,12 +87,12 @@ def slice_dice(network: torch.nn.Module, stacks: SliceStacks, batch: int = 8) ->
     return {"lv": float(dice[0]), "myo": float(dice[1]), "rv": float(dice[2])}
 
 
-def train(trainer: Trainer, bundle_root: str | Path, progress: Progress = silent) -> Path:
-    """Run the trainer and write the averaged weights, fp16, to ``models/model.pt`` of the bundle."""
-    network = trainer.run(progress)
-    target = Path(bundle_root) / "models" / "model.pt"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = target.with_suffix(".part")
-    torch.save({k: v.detach().half().cpu() for k, v in network.state_dict().items()}, work)
-    os.replace(work, target)
-    return target
+def widened(weights: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights of a network with fewer inputs for one with more: zeros for the inputs that it did not have."""
+    result = {}
+    for name, values in weights.items():
+        missing = wanted[name].shape[1] - values.shape[1] if values.ndim > 1 else 0
+        if missing:
+            values = torch.cat([values, values.new_zeros(len(values), missing, *values.shape[2:])], 1)
+        result[name] = values.float()
+    return result

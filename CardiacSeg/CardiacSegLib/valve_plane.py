@@ -13,6 +13,7 @@ from CardiacLib.errors import InputError
 from CardiacLib.geometry import apply
 from CardiacLib.labels import LV, MYO, RV, LabelMap
 from CardiacLib.landmarks import LANDMARK_NAMES, Landmarks
+from CardiacLib.segmentation import ValveCut
 
 MITRAL = [n for n, name in enumerate(LANDMARK_NAMES) if name.startswith("mitral")]
 TRICUSPID = [n for n, name in enumerate(LANDMARK_NAMES) if name.startswith("tricuspid")]
@@ -48,23 +49,6 @@ class ValvePlanes:
             aside = np.linalg.norm(offset - heights[..., None] * self.normals[t, side], axis=-1)
             heights[aside > self.radii[t, side]] = -np.inf
         return heights
-
-
-@dataclass(frozen=True)
-class ValveCut:
-    """Labels that end at the valve planes.
-
-    Attributes:
-        labels: pixels whose centre lies beyond the plane of their valve are background.
-        lv_ml, myo_ml, rv_ml: (T,) volumes with the slices that a plane crosses counted by fraction.
-        notes: what was done, one sentence each.
-    """
-
-    labels: LabelMap
-    lv_ml: np.ndarray
-    myo_ml: np.ndarray
-    rv_ml: np.ndarray
-    notes: tuple[str, ...]
 
 
 def cut_at_valve_plane(labels: LabelMap, landmarks: Landmarks) -> ValveCut:

@@ -9,11 +9,11 @@ the installed extension; its Python packages must be there (open the CardiacSeg 
 import sys
 from pathlib import Path
 
-SOURCE_FOLDERS = ("", "CardiacSeg", "BiVMesh")
+SOURCE_FOLDERS = ("", "CardiacSeg", "CardiacLandmarks", "BiVMesh")
 
 
 def add_library_folders(script: Path) -> None:
-    """Put the folders that hold the packages on ``sys.path``: one when installed, three in a source tree."""
+    """Put the folders that hold the packages on ``sys.path``: one when installed, four in a source tree."""
     root = script.resolve().parents[2]
     for folder in SOURCE_FOLDERS:
         candidate = str(root / folder)

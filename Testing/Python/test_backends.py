@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from CardiacLib.backends import GPU_BATCH, OpenVinoPredictor, TorchPredictor, make_predictor
 from CardiacLib.cine import Cine
 from CardiacLib.device import supports_bfloat16
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LV, MYO, RV
 from CardiacLib.metrics import dice
 from CardiacSegLib import Segmenter
-from CardiacSegLib.backends import GPU_BATCH, OpenVinoPredictor, TorchPredictor, make_predictor
 from cineheart.cli import main
 
 CPU = torch.device("cpu")

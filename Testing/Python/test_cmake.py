@@ -14,6 +14,7 @@ LISTED = (
     # folder of the CMakeLists.txt, prefix of its two lists, what they must hold
     (ROOT, "SHARED", ("cineheart", "Resources")),
     (ROOT / "CardiacSeg", "MODULE", ("CardiacSeg.py", "CardiacLib", "CardiacSegLib", "Resources")),
+    (ROOT / "CardiacLandmarks", "MODULE", ("CardiacLandmarks.py", "CardiacLandmarksLib", "Resources")),
     (ROOT / "BiVMesh", "MODULE", ("BiVMesh.py", "BiVMeshLib", "Resources")),
 )
 
@@ -43,7 +44,9 @@ def present_files(folder: Path, names: tuple[str, ...]) -> list[str]:
     return [path.as_posix() for path in kept]
 
 
-@pytest.mark.parametrize(("folder", "prefix", "names"), LISTED, ids=["root", "CardiacSeg", "BiVMesh"])
+@pytest.mark.parametrize(
+    ("folder", "prefix", "names"), LISTED, ids=["root", "CardiacSeg", "CardiacLandmarks", "BiVMesh"]
+)
 def test_lists_are_the_tree(folder, prefix, names):
     listed, present = listed_files(folder, prefix), present_files(folder, names)
     missing, superfluous = sorted(set(present) - set(listed)), sorted(set(listed) - set(present))
@@ -107,7 +110,7 @@ def run_installed(installed: Path, code: str, *arguments: str) -> subprocess.Com
 def test_every_installed_python_file_imports_from_there(installed):
     code = """
 import importlib, pkgutil, sys
-for package in ("CardiacLib", "CardiacSegLib", "BiVMeshLib", "cineheart"):
+for package in ("CardiacLib", "CardiacSegLib", "CardiacLandmarksLib", "BiVMeshLib", "cineheart"):
     root = importlib.import_module(package)
     assert root.__file__.startswith(sys.argv[1]), root.__file__
     for info in pkgutil.walk_packages(root.__path__, package + "."):
@@ -132,7 +135,7 @@ assert len(structures()) == 5 and "cineheart_sax" in bundle_names()
 
 
 def test_installed_workers_start(installed):
-    for library in ("CardiacSegLib", "BiVMeshLib"):
+    for library in ("CardiacSegLib", "CardiacLandmarksLib", "BiVMeshLib"):
         ended = run_installed(installed, f"import runpy; runpy.run_module('{library}', run_name='__main__')")
         assert ended.returncode == 2 and "one job file" in ended.stdout, ended.stderr
 
@@ -144,8 +147,9 @@ def test_installed_panels_open(installed):
 import sys
 sys.path.append(sys.argv[1])
 from Testing.SlicerHost import SlicerHost
-with SlicerHost("qt-scripted-modules/CardiacSeg.py", "qt-scripted-modules/BiVMesh.py") as host:
-    for name in ("CardiacSeg", "BiVMesh"):
+names = ("CardiacSeg", "CardiacLandmarks", "BiVMesh")
+with SlicerHost(*(f"qt-scripted-modules/{name}.py" for name in names)) as host:
+    for name in names:
         host.open_panel(name)
 """
     ended = run_installed(installed, code, str(ROOT))

@@ -11,14 +11,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {
     "CardiacLib": ROOT / "CardiacSeg" / "CardiacLib",
     "CardiacSegLib": ROOT / "CardiacSeg" / "CardiacSegLib",
+    "CardiacLandmarksLib": ROOT / "CardiacLandmarks" / "CardiacLandmarksLib",
     "BiVMeshLib": ROOT / "BiVMesh" / "BiVMeshLib",
     "cineheart": ROOT / "cineheart",
 }
 MAY_IMPORT = {
     "CardiacLib": set(),
     "CardiacSegLib": {"CardiacLib"},
+    "CardiacLandmarksLib": {"CardiacLib"},
     "BiVMeshLib": {"CardiacLib"},
-    "cineheart": {"CardiacLib", "CardiacSegLib", "BiVMeshLib"},
+    "cineheart": {"CardiacLib", "CardiacSegLib", "CardiacLandmarksLib", "BiVMeshLib"},
 }
 SOURCES = [(name, path) for name, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
 
@@ -64,10 +66,10 @@ def test_files_and_functions_stay_small():
 
 def test_importing_the_libraries_loads_nothing_heavy():
     code = (
-        "import sys, CardiacLib, CardiacSegLib, BiVMeshLib, CardiacLib.readers; "
+        "import sys, CardiacLib, CardiacSegLib, CardiacLandmarksLib, BiVMeshLib, CardiacLib.readers; "
         "print([m for m in ('torch', 'monai', 'skimage', 'slicer', 'vtk', 'matplotlib') if m in sys.modules])"
     )
-    paths = [str(ROOT / "CardiacSeg"), str(ROOT / "BiVMesh")]
+    paths = [str(ROOT / "CardiacSeg"), str(ROOT / "CardiacLandmarks"), str(ROOT / "BiVMesh")]
     command = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -16,6 +16,7 @@ from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.jobs import read_value, write_job, write_value
 from CardiacLib.labels import LabelMap
 from CardiacLib.landmarks import Landmarks
+from CardiacLib.segmentation import Segmentation, SliceStatistics, ValveCut
 
 WORKER = """
 import os, subprocess, sys, time, logging
@@ -95,6 +96,14 @@ def test_every_value_type_survives_the_file(tmp_path, cine):
         {"tets": 1},
         ("a note",),
     )
+    sums = [np.full((2, 3, 3), n, np.float32) for n in range(3)]
+    cut = ValveCut(labels, *np.ones((3, 2)), notes=("cut",))
+    segmentation = Segmentation(labels, SliceStatistics(*sums, np.ones((2, 3), np.float32)), ("smoothed",), cut)
+    write_value(tmp_path / "value.npz", segmentation)
+    found = read_value(tmp_path / "value.npz")
+    assert (found.notes, found.cut.notes) == (("smoothed",), ("cut",))
+    assert_equal_fields(segmentation.statistics, found.statistics)
+    assert_equal_fields(segmentation.cut.labels, found.cut.labels)
     for value in (cine, labels, points, mesh):
         path = tmp_path / "value.npz"
         write_value(path, value)
@@ -204,7 +213,7 @@ class TestProcesses:
                 progress=lambda fraction, message: children.append(int(message)),
                 done=lambda value: calls.append("done"),
                 failed=lambda *failure: calls.append("failed"),
-                cancelled=lambda: calls.append("cancelled"),
+                cancelled=lambda frames: calls.append("cancelled"),
             ),
         )
         run.start()

@@ -20,8 +20,11 @@ from CardiacLib.bivmesh import MovingMesh
 from CardiacLib.geometry import slice_normal
 
 COARSE = MeshOptions(
-    edge_length_mm=3.4,
-    grid_mm=2.0,
+    edge_length_mm=5.0,
+    grid_mm=2.5,
+    rv_wall_mm=5.0,
+    min_lv_wall_mm=5.0,
+    min_septum_mm=5.0,
     refinements=0,
     min_dihedral_deg=0.0,
     min_scaled_jacobian=0.0,

@@ -252,6 +252,58 @@ def test_mesh_nodes_are_ras_and_keep_their_orientation(scene):
     assert normal[0] < 0 and normal[1] < 0 and normal[2] > 0  # away from the first node, in RAS
 
 
+def test_a_mesh_comes_back_from_its_node_also_after_saving(scene, tmp_path):
+    from dataclasses import replace
+
+    from CardiacLib.mrml.scenes import load_scene, save_scene
+
+    fibre = np.array([[0.0, 0.6, 0.8]])
+    mesh = replace(
+        tetrahedron(),
+        quality={"tets": 1, "ok": True},
+        notes=("A note.",),
+        cell_fields={"fibre": fibre, "aha": np.array([7], np.int32)},
+        point_fields={"transmural": np.array([0.0, 0.2, 0.5, 1.0])},
+    )
+    volume = models.mesh_to_scene(mesh, "heart")["VOLUME"]
+    assert models.mesh_views(volume) == ["surfaces", "fibres", "region", "aha", "transmural"]
+    save_scene(tmp_path / "scene.mrb")
+    scene.Clear(0)
+    load_scene(tmp_path / "scene.mrb")
+    found = models.mesh_from_node(scene.GetFirstNodeByName("heart tetrahedra"))
+    for name in ("nodes", "tets", "regions", "triangles", "patches"):
+        np.testing.assert_allclose(getattr(found, name), getattr(mesh, name), atol=1e-5)
+    np.testing.assert_allclose(found.cell_fields["fibre"], fibre, atol=1e-6)
+    assert found.cell_fields["aha"].tolist() == [7] and found.quality == mesh.quality and found.notes == mesh.notes
+    models.show_mesh(scene.GetFirstNodeByName("heart tetrahedra"), "transmural")
+    assert not scene.GetFirstNodeByName("heart EPI").GetDisplayVisibility()
+    with pytest.raises(InputError, match="no rotational"):
+        models.show_mesh(scene.GetFirstNodeByName("heart tetrahedra"), "rotational")
+    with pytest.raises(InputError, match="no mesh of"):
+        models.mesh_from_node(scene.GetFirstNodeByName("heart EPI"))
+
+
+def test_helix_angle_is_positive_for_a_fibre_that_rises_counter_clockwise():
+    from dataclasses import replace
+
+    from CardiacLib.mrml.fibres import helix_angle_deg
+
+    mesh = tetrahedron()
+
+    base = mesh.nodes[mesh.patch("BASE")[0]]
+    up = np.cross(base[1] - base[0], base[2] - base[0])
+    up /= np.linalg.norm(up)
+    outward = np.cross(up, [1.0, 0.0, 0.0])
+    outward /= np.linalg.norm(outward)
+    transmural = mesh.nodes @ outward
+    around = np.cross(up, outward)
+    for angle in (-50.0, 30.0):
+        fibre = np.cos(np.radians(angle)) * around + np.sin(np.radians(angle)) * up
+        for sign in (1.0, -1.0):  # a fibre has no direction of its own
+            made = replace(mesh, cell_fields={"fibre": sign * fibre[None]}, point_fields={"transmural": transmural})
+            assert helix_angle_deg(made)[0] == pytest.approx(angle, abs=1e-6)
+
+
 FUNCTION = {
     "times_ms": [0.0, 40.0, 80.0], "lv_ml": [120.0, 60.0, 100.0], "rv_ml": [130.0, 70.0, 110.0],
     "myo_ml": [100.0, 98.0, 99.0], "ed": 0, "es": 1, "lv_edv_ml": 120.0, "lv_esv_ml": 60.0, "lv_sv_ml": 60.0,

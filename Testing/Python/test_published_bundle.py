@@ -111,7 +111,7 @@ def test_the_network_is_the_published_one(random_network):
 
 @pytest.mark.parametrize("name", SIZES)
 def test_monai_runs_the_bundle_to_the_same_voxels(name, evaluated, segmenter, monkeypatch):
-    monkeypatch.setattr("CardiacSegLib.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
     found = segmenter(read_image(evaluated / f"{name}.nii.gz")).labels[0]
     theirs = np.asarray(nibabel.load(evaluated / "out" / f"{name}_seg.nii.gz").dataobj)
     assert len(np.unique(found)) > 1
@@ -174,7 +174,7 @@ def test_the_factory_opens_it_and_long_axis_views_are_refused(weights):
 
 def test_the_published_example_slice(data, segmenter, random_network, monkeypatch):
     """The bundle's own example through our path and through the bare network, as its notebook does."""
-    monkeypatch.setattr("CardiacSegLib.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
     image = np.load(data / "seed_samples" / "SC-N-2-3-0.npy").astype(np.float32)
     labels = segmenter(Cine(image.T[None, None], AFFINE, np.zeros(1), "sax")).labels[0, 0].T
     scaled = torch.from_numpy((image - image.min()) / (image.max() - image.min()))

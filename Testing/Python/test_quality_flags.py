@@ -12,6 +12,7 @@ from made_study import make_result
 from CardiacLib.bundles import bundle_path
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LV, MYO, RV, LabelMap
+from CardiacLib.segmentation import Segmentation, SliceStatistics
 from CardiacSegLib.function import Function, measure
 from CardiacSegLib.quality import assess
 from CardiacSegLib.quality.accuracy import detection, roc_auc
@@ -34,7 +35,6 @@ from CardiacSegLib.quality.curve_rules import curve_flags, misfit
 from CardiacSegLib.quality.flags import ranges
 from CardiacSegLib.quality.shape_rules import Heart, shape_flags
 from CardiacSegLib.quality.summary import judge
-from CardiacSegLib.segmentation import Segmentation, SliceStatistics
 from cineheart.outputs import write_segmentation, write_study_summary
 from cineheart.report import write_report
 

@@ -65,7 +65,7 @@ def pixels(source: str) -> np.ndarray:
 def written(tmp_path_factory):
     mesh = make_mesh()
     mesh = dataclasses.replace(mesh, quality=measure_mesh(mesh), notes=("A mesh note.",))
-    result = dataclasses.replace(make_result(mesh=mesh), bundle="cineheart_sax")
+    result = dataclasses.replace(make_result(mesh=mesh), bundle="cineheart_sax", label_notes=("A slice was added.",))
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(result, path)
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
@@ -109,6 +109,9 @@ def test_warnings_and_what_was_left_out_are_told(written):
     assert "A note &lt;of&gt; the run." in text and "<of>" not in text
     for line in (*result.study.notes, *result.study.left_out, "A mesh note."):
         assert line in text
+    titles = ("To check", "Notes")
+    to_check, notes = (text.partition(f"<h2>{t}</h2>")[2].partition("</section>")[0] for t in titles)
+    assert "A slice was added." in notes and "A slice was added." not in to_check
     assert "For research only, not for diagnosis." in text
 
 

@@ -9,9 +9,9 @@ from CardiacLib.cine import Cine
 from CardiacLib.geometry import apply, index_of, matrix_from
 from CardiacLib.labels import LabelMap
 from CardiacLib.metrics import dice
+from CardiacLib.segmentation import Segmentation
 from CardiacSegLib import robustness as changes
 from CardiacSegLib.evaluation import Case, Patient, compare
-from CardiacSegLib.segmentation import Segmentation
 
 NAMES = [change.name for change in changes.CHANGES]
 KEPT = [name for name in NAMES if "coarser" not in name]

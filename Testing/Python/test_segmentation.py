@@ -10,7 +10,14 @@ from CardiacLib.geometry import matrix_from
 from CardiacSegLib import Segmenter, segment
 from CardiacSegLib.infer import heart_window, predict
 from CardiacSegLib.postprocess import clean_frame, main_component
-from CardiacSegLib.preprocess import NetworkGrid, normalise, resampled_shape, sample_slices, with_neighbours
+from CardiacSegLib.preprocess import (
+    NetworkGrid,
+    normalise,
+    opposite_frames,
+    resampled_shape,
+    sample_slices,
+    with_neighbours,
+)
 from CardiacSegLib.statistics import slice_statistics
 
 
@@ -100,8 +107,9 @@ def test_labels_in_a_window_are_those_of_the_whole_field(window):
     assert columns.min() >= (window[1].start - 1) * 1.4 / 1.6 and columns.max() <= window[1].stop * 1.4 / 1.6
 
 
-def test_best_quality_is_the_mean_over_flips(random_bundle):
-    segmenter = Segmenter(str(random_bundle), "cpu", quality="best")
+def test_best_quality_is_the_mean_over_flips(random_bundle, monkeypatch):
+    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
+    segmenter = Segmenter(str(random_bundle), "cpu", "torch", "best")
     images = normalise(made_cine(1, 2).frames)
     grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
     window = (slice(0, 48), slice(16, 64))
@@ -132,6 +140,14 @@ def test_statistics_are_sums_over_the_slice(random_bundle):
     sure[:, 2] = 1.0
     soft, hard, both, entropy = slice_statistics(sure)
     assert soft.tolist() == hard.tolist() == both.tolist() == [[0.0, 30.0, 0.0]] and entropy.tolist() == [0.0]
+
+
+def test_the_opposite_frame_is_the_least_alike():
+    size = np.array([12, 10, 6, 4, 7, 11])
+    frames = np.array([np.hypot(*np.mgrid[-16:16, -16:16]) < r for r in size], np.float32)[:, None]
+    noisy = torch.from_numpy(frames + np.random.default_rng(0).normal(0, 0.05, frames.shape).astype(np.float32))
+    assert opposite_frames(noisy).tolist() == [3, 3, 0, 0, 0, 3]
+    assert opposite_frames(noisy[:1]).tolist() == [0]
 
 
 def test_neighbours_beyond_the_ends_are_zero():
@@ -208,8 +224,8 @@ def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monke
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     subprocess.run([sys.executable, "-m", "monai.bundle", "run", *arguments], check=True, capture_output=True)
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "image_seg.nii.gz")))
-    monkeypatch.setattr("CardiacSegLib.backends.supports_bfloat16", lambda device: False)
-    segmenter = Segmenter(str(random_bundle), "cpu")
+    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
+    segmenter = Segmenter(str(random_bundle), "cpu", "torch")
     grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
     ours = predict(normalise(cine.frames), grid, segmenter.predictor, grid.whole).labels()[0]
     assert len(np.unique(ours)) > 1

@@ -90,7 +90,12 @@ def test_run_writes_the_contract(study, tmp_path, capsys, read_json):
     facts = json.loads(capsys.readouterr().out)
     assert set(facts["views"]) == VIEWS and facts["tetrahedra"] > 10000
     written = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
-    assert written == {
+    points = {f"landmarks/landmarks_{view}{kind}.npy" for view in VIEWS - {"sax"} for kind in ("", "_raw")}
+    points |= {f"landmarks/markups/frame_{t:03d}.mrk.json" for t in range(8)}
+    assert written == points | {
+        "landmarks/annulus.csv",
+        "landmarks/annulus.json",
+        "landmarks/landmarks.json",
         "mesh/mesh.vtu",
         "mesh/quality.json",
         "mesh/surface.vtp",
@@ -123,7 +128,8 @@ def test_a_later_run_leaves_no_results_of_an_earlier_one(study, tmp_path, monkey
 
     monkeypatch.setattr("cineheart.pipeline.build_mesh", no_mesh)
     assert main(["run", str(study), "-o", str(out), "--no-scene", "--device", "cpu", "--json"]) == 1
-    assert {p.name for p in out.iterdir()} == {"segmentation", "report.html", "study.json", "notes of the user.txt"}
+    expected = {"landmarks", "segmentation", "report.html", "study.json", "notes of the user.txt"}
+    assert {p.name for p in out.iterdir()} == expected
 
 
 def test_a_cancelled_run_leaves_nothing(study, tmp_path):

@@ -5,11 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from panel_hearts import QUICK_WORKER, heart_cine, heart_labels, living_processes, node_names
 
 slicer = pytest.importorskip("slicer")
 try:
@@ -18,27 +18,13 @@ except ImportError as error:
     pytest.skip(f"PySide6-Essentials or a system library of it is missing: {error}", allow_module_level=True)
 
 from BiVMeshLib import MeshOptions  # noqa: E402
-from CardiacLib.cine import Cine  # noqa: E402
-from CardiacLib.labels import LV, MYO, RV, LabelMap  # noqa: E402
+from CardiacLib.labels import LV, MYO, RV  # noqa: E402
 from CardiacLib.resources import resource_path  # noqa: E402
+from CardiacLib.segmentation import Segmentation, SliceStatistics  # noqa: E402
 from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (ROOT / "CardiacSeg" / "CardiacSeg.py", ROOT / "BiVMesh" / "BiVMesh.py")
-SAX_TO_LPS = np.array([[0.0, 1.2, 0.0, -36.0], [-1.2, 0.0, 0.0, 36.0], [0.0, 0.0, 5.4, -24.0], [0.0, 0.0, 0.0, 1.0]])
-QUICK_WORKER = """
-import sys
-import numpy as np
-from CardiacLib.bivmesh import BiVMesh
-from CardiacLib.jobs import run_worker
-
-def quick(progress):
-    faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
-    nodes = np.vstack([np.zeros(3), np.eye(3)])
-    return BiVMesh(nodes, np.arange(4)[None], np.array([11], np.int32), faces, np.ones(4, np.int32))
-
-sys.exit(run_worker({"quick": quick}, sys.argv[1:]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,33 +42,6 @@ def scene(host):
     return slicer.mrmlScene
 
 
-def heart_labels(n_frames: int) -> LabelMap:
-    """A small heart, quickly meshed: ellipsoidal LV with wall and a crescent RV; the LV is smallest in the middle."""
-    k, j, i = np.meshgrid(np.arange(9), np.arange(60), np.arange(60), indexing="ij")
-    x, y, z = (i - 34) * 2.0, (j - 30) * 2.0, (k - 8) * 9.0
-    frames = []
-    for t in range(n_frames):
-        r = 22.0 - 6.0 * np.sin(np.pi * (t / max(n_frames - 1, 1)) ** 1.2)
-        lv = (x / r) ** 2 + (y / r) ** 2 + (z / 62) ** 2 < 1
-        wall = (x / 32) ** 2 + (y / 32) ** 2 + (z / 72) ** 2 < 1
-        rv = ((x + 26) / 30) ** 2 + (y / 34) ** 2 + (z / 60) ** 2 < 1
-        frame = np.where(lv, LV, np.where(wall, MYO, np.where(rv, RV, 0)))
-        frames.append(frame.astype(np.uint8))
-    return LabelMap(np.stack(frames), SAX_TO_LPS, np.arange(n_frames) * 40.0, "synthetic heart")
-
-
-def heart_cine(n_frames: int = 3) -> Cine:
-    """Bright blood, dark wall, grey surroundings, with noise."""
-    labels = heart_labels(n_frames)
-    frames = np.array([90.0, 300.0, 60.0, 290.0], np.float32)[labels.labels]
-    frames += np.random.default_rng(0).normal(0, 6, frames.shape).astype(np.float32)
-    return Cine(frames, labels.ijk_to_lps, labels.times_ms, "sax", "synthetic heart")
-
-
-def node_names(scene) -> list[str]:
-    return sorted(scene.GetNthNode(n).GetName() or "" for n in range(scene.GetNumberOfNodes()))
-
-
 def add_cine(n_frames: int = 3):
     from CardiacLib.mrml.cines import cine_to_scene
 
@@ -93,17 +52,6 @@ def add_segmentation(n_frames: int = 3):
     from CardiacLib.mrml.segmentations import labels_to_scene
 
     return labels_to_scene(heart_labels(n_frames), "labels")
-
-
-def living_processes(group: int) -> list[int]:
-    """Process ids of a process group that still run half a second after it was killed (unreaped ones do not)."""
-    for _ in range(25):
-        stats = [path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")]
-        living = [stat for stat in stats if stat[0] != "Z" and int(stat[2]) == group]
-        if not living:
-            return []
-        time.sleep(0.02)
-    return [int(stat[1]) for stat in living]
 
 
 def test_modules_state_their_metadata(host):
@@ -160,6 +108,75 @@ def test_mesh_panel_from_apply_to_models(host, scene, tmp_path):
     assert panel.ui.applyButton.enabled and not panel.ui.cancelButton.enabled
     host.photograph(panel, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size > 5000
+    show_every_view(panel)
+    panel.ui.qualityButton.click()
+    assert active_node("GetActiveTableID").GetName() == "heart quality"
+    export_mesh(panel, tmp_path / "export")
+
+
+def show_every_view(panel) -> None:
+    """The Show button, with each choice of the list above it."""
+    models = {name: slicer.mrmlScene.GetFirstNodeByName(f"heart {name}") for name in ("EPI", "tetrahedra", "fibres")}
+    visible = []
+    for number in range(panel.ui.viewSelector.count):
+        panel.ui.viewSelector.currentIndex = number
+        panel.ui.showButton.click()
+        visible.append([name for name, model in models.items() if model.GetDisplayVisibility()])
+    assert visible == [["EPI"], ["fibres"], *[["tetrahedra"]] * 5]
+    assert models["tetrahedra"].GetDisplayNode().GetActiveScalarName() == "rotational"
+
+
+def export_mesh(panel, folder: Path) -> None:
+    """The Export button: off without formats, else it writes the files of those that are ticked."""
+    import qt
+
+    formats = [panel.ui.formatsList.item(row) for row in range(panel.ui.formatsList.count)]
+    for item in formats:
+        item.setCheckState(qt.Qt.Unchecked)
+    assert not panel.ui.exportButton.enabled and "Tick" in panel.ui.exportButton.toolTip
+    for item in formats:
+        item.setCheckState(qt.Qt.Checked if item.text() in ("vtu", "stl") else qt.Qt.Unchecked)
+    panel.ui.exportFolderEdit.currentPath = str(folder)
+    panel.ui.exportButton.click()
+    assert str(folder) in panel.ui.statusLabel.text
+    written = {path.suffix for path in folder.rglob("*.*")}
+    assert written == {".vtu", ".stl", ".json"}
+
+
+def active_node(getter: str):
+    """The node that the scene's selection node holds."""
+    selection = slicer.modules.applicationLogic.GetSelectionNode()
+    return slicer.mrmlScene.GetNodeByID(getattr(selection, getter)())
+
+
+def test_motion_needs_a_sequence_and_plays_in_its_browser(host, scene):
+    """The worker's answer is a mesh that moves up by one millimetre per frame; the motion itself has its own tests."""
+    from CardiacLib.bivmesh import BiVMesh, MovingMesh
+    from CardiacLib.mrml.sequences import select_frame, sequence_of
+
+    single = add_segmentation(1)
+    panel = host.open_panel("BiVMesh")
+    panel.ui.motionCheckBox.checked = True
+    panel.ui.inputSelector.setCurrentNode(single)
+    assert not panel.ui.applyButton.enabled and "all frames" in panel.ui.applyButton.toolTip
+    cycle = add_segmentation(3)
+    panel.ui.inputSelector.setCurrentNode(cycle)
+    assert panel.ui.applyButton.enabled
+    frame = sys.modules["BiVMesh"].MeshFrame.END_SYSTOLE
+    request = panel.logic.makeRequest(cycle, frame, 3.0, 3.0, None, motion=True, alignSlices=True)
+    expected = {"edge_length_mm": 3.0, "rv_wall_mm": 3.0, "align_slices": True, "fibres": False}
+    assert request.options["mesh_options"] == expected
+    assert request.task == "motion" and len(request.inputs["labels"].labels) == 3
+    faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+    nodes = np.vstack([np.zeros(3), np.eye(3)])
+    mesh = BiVMesh(nodes, np.arange(4)[None], np.array([11], np.int32), faces, np.ones(4, np.int32))
+    up = np.zeros((3, 4, 3), np.float32)
+    up[:, :, 2] = np.arange(3)[:, None]
+    models = panel.logic.addResult(cycle, MovingMesh(mesh, 0, up, heart_labels(3).times_ms))
+    browser, sequence = sequence_of(models["EPI"])
+    assert browser is sequence_of(cycle)[0] and sequence.GetNumberOfDataNodes() == 3
+    select_frame(browser, 2)
+    assert models["EPI"].GetPolyData().GetBounds()[4:] == (2.0, 3.0)
 
 
 def test_mesh_frame_choice_takes_the_right_frame(host, scene):
@@ -226,7 +243,7 @@ def test_input_removed_during_a_run_is_one_sentence_and_no_result(host, scene, q
 
 
 def test_result_that_cannot_be_shown_takes_its_nodes_back(host, scene, quick_worker, monkeypatch):
-    from CardiacLib.mrml import models
+    from CardiacLib.mrml import motion
     from CardiacLib.mrml.segmentations import labels_to_scene
 
     browser, volume = add_cine(3)
@@ -236,7 +253,7 @@ def test_result_that_cannot_be_shown_takes_its_nodes_back(host, scene, quick_wor
         labels_to_scene(heart_labels(3), "half", browser=browser, volume=volume)
         raise MemoryError("no memory for the rest")
 
-    monkeypatch.setattr(models, "mesh_to_scene", half)
+    monkeypatch.setattr(motion, "mesh_to_scene", half)
     panel = host.open_panel("BiVMesh")
     before = node_names(scene)
     panel.ui.applyButton.click()
@@ -280,9 +297,9 @@ def segmentation_panel(host, scene, untrained, monkeypatch):
     logic = sys.modules["CardiacSeg"].CardiacSegLogic
     make_request = logic.makeRequest
 
-    def with_untrained(self, volume, frames, bundle, device, backend):
+    def with_untrained(self, volume, frames, bundle, device, backend, quality):
         assert bundle == "cineheart_sax"
-        return make_request(self, volume, frames, untrained, device, backend)
+        return make_request(self, volume, frames, untrained, device, backend, quality)
 
     monkeypatch.setattr(logic, "makeRequest", with_untrained)
     add_cine(3)
@@ -305,15 +322,112 @@ def test_segmentation_panel_from_apply_to_results(host, segmentation_panel):
     assert sequence_of(segmentation)[1].GetNumberOfDataNodes() == 3
     assert "ventricles measurements" in node_names(slicer.mrmlScene)
     assert "EDV" in panel.ui.resultLabel.text and "ventricles" in panel.ui.statusLabel.text
+    assert "&#9679;" in panel.ui.lightLabel.text and "Notes:" in panel.ui.notesLabel.text
+    assert not panel.ui.ratesButton.enabled and "notes" in panel.ui.ratesButton.toolTip  # three frames are too few
+    for button, table in (("measurements", "measurements"), ("quality", "quality")):
+        getattr(panel.ui, f"{button}Button").click()
+        assert active_node("GetActiveTableID").GetName() == f"ventricles {table}"
+    panel.ui.volumesButton.click()
+    assert active_node("GetActivePlotChartID").GetName() == "ventricles volume-time curves"
+    for button, parameter in (("endSystole", "endSystole"), ("endDiastole", "endDiastole")):
+        getattr(panel.ui, f"{button}Button").click()
+        assert browser.GetSelectedItemNumber() == getattr(panel.panel.parameters, parameter)
 
 
-def test_segmentation_cancel_leaves_the_scene_as_it_was(host, scene, segmentation_panel):
-    panel = segmentation_panel
-    before = node_names(scene)
+def test_results_stay_with_the_scene(host, scene, tmp_path):
+    """A saved scene shows its results again, and the buttons find them."""
+    from CardiacLib.mrml.scenes import load_scene, save_scene
+    from CardiacLib.mrml.summaries import keep_segmentation
+
+    _, volume = add_cine(3)
+    panel = host.open_panel("CardiacSeg")
+    labels = heart_labels(3)
+    hard = np.stack([(labels.labels == label).sum((2, 3)) for label in (LV, MYO, RV)], -1).astype(np.float32)
+    found = Segmentation(labels, SliceStatistics(hard, hard, hard, hard.sum(-1)), ("A note.",))
+    result = panel.logic.addResult(volume, found)
+    keep_segmentation(panel.panel.parameters, result, str)
+    said = panel.ui.resultLabel.text
+    assert "EDV" in said and panel.ui.segmentsButton.enabled and "A note." in panel.ui.notesLabel.text
+    save_scene(tmp_path / "scene.mrb")
+    scene.Clear(0)
+    host.process_events()
+    assert panel.ui.resultLabel.text == "" and not panel.ui.segmentsButton.enabled
+    load_scene(tmp_path / "scene.mrb")
+    panel.enter()
+    assert panel.ui.resultLabel.text == said
+    panel.ui.segmentsButton.click()
+    assert active_node("GetActiveTableID").GetName().endswith("segments")
+    panel.ui.endSystoleButton.click()
+    assert not host.errors
+
+
+def test_patient_values_come_from_the_study_and_can_be_changed(host, scene):
+    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.patients import body_of
+
+    known = heart_cine(2).with_changes(patient={"height_m": 1.8, "weight_kg": 80.5, "name": "not kept"})
+    _, volume = cine_to_scene(known, "known")
+    _, other = cine_to_scene(heart_cine(2), "other")
+    panel = host.open_panel("CardiacSeg")
+    assert (panel.ui.heightSpinBox.value, panel.ui.weightSpinBox.value) == (180.0, 80.5)
+    assert panel.ui.heartRateSpinBox.text == "unknown"
+    panel.ui.heartRateSpinBox.value = 66.0
+    assert body_of(panel.panel.parameters) == {"height_m": 1.8, "weight_kg": 80.5, "heart_rate_bpm": 66.0}
+    panel.ui.inputSelector.setCurrentNode(other)
+    assert body_of(panel.panel.parameters) == {}
+    panel.ui.inputSelector.setCurrentNode(volume)
+    assert panel.ui.weightSpinBox.value == 80.5
+    assert "not kept" not in str([volume.GetAttribute(name) for name in volume.GetAttributeNames()])
+
+
+@pytest.fixture
+def partial_worker(quick_worker, monkeypatch):
+    """Lets the segmentation panel run a worker that labels two frames and then works for ever."""
+    from CardiacLib.mrml.cines import cine_from_node
+    from CardiacLib.mrml.processes import JobRequest
+
+    logic = sys.modules["CardiacSeg"].CardiacSegLogic
+    monkeypatch.setattr(
+        logic,
+        "makeRequest",
+        lambda self, volume, *choices: JobRequest("QuickWorkerLib", "part", {"cine": cine_from_node(volume)}, {}),
+    )
+
+
+def start_partial_run(host):
+    """The segmentation panel with a run that has labelled two of three frames, and the run's process group."""
+    add_cine(3)
+    panel = host.open_panel("CardiacSeg")
+    panel.ui.outputNameEdit.text = "part"
     panel.ui.applyButton.click()
-    host.wait_until(lambda: panel.ui.progressBar.value > 0 or "loading" in panel.ui.statusLabel.text)
+    assert not panel.ui.applyButton.enabled and "Cancel" in panel.ui.applyButton.toolTip
+    host.wait_until(lambda: panel.ui.progressBar.value == 50)
+    return panel, panel.panel._run.pid
+
+
+def test_cancel_keeps_the_frames_that_are_finished(host, scene, partial_worker):
+    from CardiacLib.mrml.segmentations import labels_from_node
+
+    panel, group = start_partial_run(host)
     panel.ui.cancelButton.click()
-    assert not panel.panel.running and node_names(scene) == before and not host.errors
+    assert not panel.panel.running and not host.errors and not living_processes(group)
+    labels = labels_from_node(scene.GetFirstNodeByName("part")).labels
+    assert [np.unique(frame).tolist() for frame in labels] == [[1], [2], [0]]
+    assert "2 of 3 frames" in panel.ui.notesLabel.text and "kept" in panel.ui.statusLabel.text
+    assert panel.ui.applyButton.enabled and not panel.ui.measurementsButton.enabled
+
+
+def test_reload_and_scene_close_during_a_run_leave_no_process_and_no_result(host, scene, partial_worker):
+    panel, group = start_partial_run(host)
+    panel.exit()
+    panel.cleanup()
+    assert not living_processes(group) and scene.GetFirstNodeByName("part") is None
+    panel.setup()  # as a reload does
+    panel.enter()
+    panel.ui.applyButton.click()
+    group = panel.panel._run.pid
+    scene.Clear(0)
+    assert not panel.panel.running and not living_processes(group) and not host.errors
 
 
 def test_console_call_gives_the_librarys_voxels(host, scene, untrained):
@@ -340,8 +454,8 @@ def test_single_shown_frame(host, scene):
     cine = request.inputs["cine"]
     np.testing.assert_array_equal(cine.frames[0], heart_cine(3).frames[2])
     assert cine.times_ms.tolist() == [80.0]
-    result = logic.addResult(volume, heart_labels(1))
-    assert result.tables == {} and result.function is None and "need all frames" in logic.describe(result)
+    result = logic.addResult(volume, Segmentation(heart_labels(1), None))
+    assert result.tables == {} and result.function is None
     assert sequence_of(result.segmentation) == (None, None)
     assert browser.GetNumberOfSynchronizedSequenceNodes(True) == 1
 

@@ -13,10 +13,10 @@ import pytest
 from CardiacLib.bundles import bundle_path
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LabelMap
+from CardiacLib.segmentation import Segmentation
 from CardiacSegLib import robustness
 from CardiacSegLib.evaluation import Case, acdc_patients, compare
 from CardiacSegLib.evaluation_summary import ALL, UNITS, measurement_rows, summary
-from CardiacSegLib.segmentation import Segmentation
 from cineheart.cli import main
 from cineheart.evaluate import NOT_MEASURED, Section, evaluate_bundle
 from cineheart.evaluate.card import write_section

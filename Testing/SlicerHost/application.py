@@ -138,6 +138,7 @@ class SlicerHost:
         os.environ["PATH"] = f"{self._python_slicer_folder()}{os.pathsep}{os.environ['PATH']}"
         environment = QtCore.QProcessEnvironment.systemEnvironment()
         slicer.app = types.SimpleNamespace(
+            applicationLogic=lambda: slicer.modules.applicationLogic,
             applicationName="Slicer",
             testingEnabled=lambda: True,
             topLevelWidgets=lambda: [],

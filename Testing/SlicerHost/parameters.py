@@ -1,12 +1,13 @@
 """``slicer.parameterNodeWrapper``: typed access to a parameter node and its binding to widgets.
 
-Covers what the panels use: nodes, enums, numbers and text; ``Choice`` and ``WithinRange``; the properties
+Covers what the panels use: nodes, enums, numbers, text and paths; ``Choice`` and ``WithinRange``; the properties
 ``SlicerParameterName`` of a ``.ui`` file. Values live in the real parameter node, so they are saved with the scene.
 """
 
 import enum
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 
 import slicer
 
@@ -49,7 +50,7 @@ class _Parameter:
         self.kind = hint.__origin__ if self.annotations else hint
         self.is_node = isinstance(self.kind, type) and issubclass(self.kind, slicer.vtkMRMLNode)
         is_enum = isinstance(self.kind, type) and issubclass(self.kind, enum.Enum)
-        if not self.is_node and not is_enum and self.kind not in (str, int, float, bool):
+        if not self.is_node and not is_enum and self.kind not in (str, int, float, bool, Path):
             raise TypeError(f"{name}: the host knows no parameter of type {self.kind}.")
         self.default = default if default is not None or self.is_node else self.kind()
 
@@ -162,7 +163,15 @@ def _bind(widget, parameter: _Parameter) -> _Binding:
         return _bind_combo(widget, parameter)
     if kind == "QLineEdit" and parameter.kind is str:
         return _attribute(widget, "text", widget.textChanged)
-    if kind == "ctkSliderWidget" and parameter.kind is float:
+    if kind == "QCheckBox" and parameter.kind is bool:
+        return _attribute(widget, "checked", widget.stateChanged)
+    if kind == "ctkPathLineEdit" and parameter.kind is Path:
+        return _Binding(
+            widget.currentPathChanged,
+            lambda: Path(widget.currentPath),
+            lambda value: setattr(widget, "currentPath", str(value)),
+        )
+    if kind in ("ctkSliderWidget", "QDoubleSpinBox") and parameter.kind is float:
         limits = next(found for found in parameter.annotations if isinstance(found, WithinRange))
         widget.minimum, widget.maximum = limits.minimum, limits.maximum
         return _attribute(widget, "value", widget.valueChanged)

@@ -51,6 +51,26 @@ class ctkSliderWidget(QtWidgets.QWidget):
     suffix = _forward(str, "suffix")
 
 
+class ctkPathLineEdit(QtWidgets.QWidget):
+    """A path with a button to browse for it (the button is not part of the host)."""
+
+    currentPathChanged = Signal(str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._edit = QtWidgets.QLineEdit(self)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.addWidget(self._edit)
+        layout.contentsMargins = QtCore.QMargins(0, 0, 0, 0)
+        self._edit.textChanged.connect(self.currentPathChanged)
+
+    def _set_path(self, path):
+        self._edit.text = path
+
+    currentPath = Property(str, lambda self: self._edit.text, _set_path)
+    Dirs = 1
+
+
 class qMRMLWidget(QtWidgets.QWidget):
     """A panel; tells the widgets connected to it in the ``.ui`` file which scene to use."""
 
@@ -162,7 +182,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
             self.currentNodeChanged.emit(node)
 
 
-CTK_WIDGETS = (ctkCollapsibleButton, ctkSliderWidget)
+CTK_WIDGETS = (ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget)
 MRML_WIDGETS = (qMRMLWidget, qMRMLNodeComboBox)
 for widget_class in (*CTK_WIDGETS, *MRML_WIDGETS, ModuleWidgetParent):
     pythonqt_class(widget_class)

@@ -1,4 +1,4 @@
-"""The curves over the cycle: volumes, filling rates, strain."""
+"""The curves over the cycle: volumes, filling rates, strain, motion of the annuli."""
 
 import numpy as np
 
@@ -45,6 +45,28 @@ def strain_curves(function) -> Picture | None:
     limits = (low - 0.5 * room, high + 1.5 * room)
     figure = _figure(function.times_ms, curves, (function.ed, function.es), limits, "Strain (%)", legend=True)
     return svg(figure, "Radial and circumferential strain of the LV over the cardiac cycle")
+
+
+def mesh_volume_curves(report: dict[str, object], phases: tuple[int, int]) -> Picture:
+    """Cavities of a moving mesh and of the labels under its base; ``report`` of a ``MovingMesh``."""
+    known = (("lv_pool_ml", "LV", "#e79a9a", _LV), ("rv_pool_ml", "RV", "#e6d089", _RV))
+    curves = []
+    for key, side, pale, full in known:
+        if key in report:
+            curves.append((f"{side} labels", np.array(report[f"label_{key}"], float), pale))
+            curves.append((f"{side} mesh", np.array(report[key], float), full))
+    highest = max(float(np.nanmax(values)) for _, values, _ in curves)
+    figure = _figure(report["times_ms"], curves, phases, (0.0, highest * 1.18), "Volume (ml)", legend=True)
+    return svg(figure, "Cavity volumes of the moving mesh and of the labels over the cardiac cycle")
+
+
+def motion_curves(times_ms, curves, phases: tuple[int, int]) -> Picture:
+    """Motion of the annuli towards the apex; ``curves`` hold name, mm (T,) and colour each."""
+    low = min(float(np.min(values)) for _, values, _ in curves)
+    high = max(float(np.max(values)) for _, values, _ in curves)
+    limits = (min(low, 0.0) - 1.0, 1.15 * max(high, 1.0) + 1.0)
+    figure = _figure(times_ms, curves, phases, limits, "Motion towards the apex (mm)", legend=True)
+    return svg(figure, "Motion of the mitral and tricuspid annulus over the cardiac cycle")
 
 
 def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str, legend: bool = False):

@@ -30,7 +30,7 @@ def mesh_views(mesh: BiVMesh) -> Picture:
     reach = (along.max(0) - along.min(0)).max() / 2 * 1.05
     for number, (name, (triangles, colours), (across, upwards)) in enumerate(views):
         axes = figure.add_axes((number / 3, 0.0, 1 / 3, 0.94))
-        _draw(axes, mesh.nodes - middle, triangles, colours, across, upwards)
+        draw(axes, mesh.nodes - middle, triangles, colours, across, upwards)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         axes.set_axis_off()
         axes.set_title(name, fontsize=9, color="#7d8792", pad=2)
@@ -82,7 +82,7 @@ def colours_of(ids: np.ndarray, names: dict[str, int], rgb: dict[str, tuple]) ->
     return colours
 
 
-def _draw(axes, nodes, triangles, colours, across, upwards) -> None:
+def draw(axes, nodes, triangles, colours, across, upwards) -> None:
     """Triangles by depth, farthest first, lit from the viewer's upper left; both sides of a triangle are shown."""
     from matplotlib.collections import PolyCollection
 

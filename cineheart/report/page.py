@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from ..scene import study_name
 from . import facts
 from .bullseye import bullseyes
-from .curves import rate_curves, strain_curves, volume_curves
+from .curves import mesh_volume_curves, rate_curves, strain_curves, volume_curves
 from .mesh_view import mesh_views
+from .motion_view import motion_view
 from .pictures import CONTOURS
 from .quality_map import quality_content
 from .slices import long_axis, montage
+from .valves import valve_content
 
 if TYPE_CHECKING:
     from ..results import StudyResult
@@ -51,7 +53,8 @@ def _content(result: StudyResult) -> dict[str, object]:
         "patient": facts.patient_rows(study.patient),
         "views": facts.view_rows(study.cines),
         "left_out": study.left_out,
-        "notes": facts.all_notes(result),
+        "warnings": facts.all_notes(result),
+        "notes": result.label_notes,
         "headline": facts.headline(function),
         "measurements": facts.measurement_rows(function),
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
@@ -64,8 +67,11 @@ def _content(result: StudyResult) -> dict[str, object]:
         "wall_notes": function.notes,
         "papillary": function.papillary,
         "long_axis": _long_axis(result),
+        "valves": None if result.landmarks is None else valve_content(result.landmarks, result.annulus),
         "quality": None if result.quality is None else quality_content(result.quality),
         "mesh": None if result.mesh is None else mesh_views(result.mesh),
+        "motion": None if result.motion is None else motion_view(result.motion),
+        "motion_curves": _motion_curves(result),
         "mesh_rows": [] if result.mesh is None else facts.mesh_rows(result.mesh.quality),
         "mesh_notes": [] if result.mesh is None else result.mesh.notes,
         "seconds": facts.second_rows(result.seconds),
@@ -98,6 +104,11 @@ def _curves(result: StudyResult):
     if len(function.times_ms) < 2:
         return None
     return volume_curves(function.times_ms, function.lv_ml, function.rv_ml, function.ed, function.es)
+
+
+def _motion_curves(result: StudyResult):
+    function = result.function
+    return None if result.motion is None else mesh_volume_curves(result.motion.report, (function.ed, function.es))
 
 
 def _long_axis(result: StudyResult):

@@ -1,5 +1,7 @@
 """Cines as volumes and volume sequences of the MRML scene, and back."""
 
+import json
+
 import numpy as np
 
 from ..cine import VIEWS, Cine
@@ -9,6 +11,9 @@ from .host import plain_host
 from .sequences import add_browser, add_sequence, sequence_of, times_of
 
 VIEW_ATTRIBUTE = "CineHeart.view"
+BODY_ATTRIBUTE = "CineHeart.body"
+"""JSON of what a measurement needs to know of the patient; nothing that identifies him."""
+BODY_FACTS = ("heart_rate_bpm", "height_m", "weight_kg")
 
 
 def cine_to_scene(cine: Cine, name: str, browser=None):
@@ -66,7 +71,26 @@ def cine_from_node(volume) -> Cine:
         times_ms=times,
         view=view if view in VIEWS else "other",
         source=name,
+        patient=body_facts(volume),
     )
+
+
+def shown_frame(volume) -> Cine:
+    """The same of the frame alone that a volume shows now."""
+    cine, (browser, _) = cine_from_node(volume), sequence_of(volume)
+    shown = 0 if browser is None else browser.GetSelectedItemNumber()
+    return cine.with_changes(frames=cine.frames[shown : shown + 1], times_ms=cine.times_ms[shown : shown + 1])
+
+
+def body_facts(volume) -> dict[str, object]:
+    """Heart rate, height and weight of the patient, as far as the study that a volume came from gave them.
+
+    They are kept on the volume node by :func:`cine_to_scene`, under the names of ``Cine.patient``.
+    """
+    _, sequence = sequence_of(volume)
+    node = volume if sequence is None else sequence.GetNthDataNode(0)
+    stated = node.GetAttribute(BODY_ATTRIBUTE)
+    return json.loads(stated) if stated else {}
 
 
 def ijk_to_lps_of(volume) -> np.ndarray:
@@ -93,6 +117,9 @@ def _fill(volume, cine: Cine, frame: int) -> None:
     volume.SetAndObserveImageData(to_vtk_image(cine.frames[frame].astype(_pixel_type(cine))))
     volume.SetIJKToRASMatrix(to_vtk_matrix(swap_frame(cine.ijk_to_lps)))
     volume.SetAttribute(VIEW_ATTRIBUTE, cine.view)
+    body = {name: cine.patient[name] for name in BODY_FACTS if cine.patient.get(name)}
+    if body:
+        volume.SetAttribute(BODY_ATTRIBUTE, json.dumps(body))
 
 
 def _pixel_type(cine: Cine) -> type:

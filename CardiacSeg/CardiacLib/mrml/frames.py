@@ -66,3 +66,34 @@ def world_transform(node) -> np.ndarray:
             raise InputError(f"'{node.GetName()}' is under a non-linear transform; harden the transform first.")
         parent.GetMatrixTransformToWorld(matrix)
     return to_array(matrix)
+
+
+def named_array(name: str, values: np.ndarray):
+    """VTK array, a copy, of (N,) or (N, components) values."""
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    array = numpy_to_vtk(np.ascontiguousarray(values), deep=True)
+    array.SetName(name)
+    return array
+
+
+def points_ras(lps: np.ndarray):
+    """vtkPoints in RAS of (N, 3) LPS points."""
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    points = vtk.vtkPoints()
+    points.SetData(numpy_to_vtk(np.ascontiguousarray(swap_points(lps)), deep=True))
+    return points
+
+
+def cell_array(indices: np.ndarray):
+    """vtkCellArray of cells with equal numbers of nodes, from (M, n) node indices."""
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtkIdTypeArray
+
+    flat = np.ascontiguousarray(indices, np.int64).ravel()
+    offsets = np.arange(0, flat.size + 1, indices.shape[1], dtype=np.int64)
+    cells = vtk.vtkCellArray()
+    cells.SetData(numpy_to_vtkIdTypeArray(offsets, deep=True), numpy_to_vtkIdTypeArray(flat, deep=True))
+    return cells

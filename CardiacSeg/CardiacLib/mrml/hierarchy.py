@@ -4,6 +4,7 @@ _OWNERS = {
     "vtkMRMLScalarVolumeNode": "Volumes",
     "vtkMRMLSegmentationNode": "Segmentations",
     "vtkMRMLModelNode": "Models",
+    "vtkMRMLMarkupsFiducialNode": "Markups",
     "vtkMRMLTableNode": "Tables",
     "vtkMRMLPlotChartNode": "Plots",
     "vtkMRMLPlotSeriesNode": "Plots",

@@ -1,12 +1,21 @@
-"""What the module panels share: Apply, Cancel and progress around one worker run, and scene changes that are whole."""
+"""What the module panels share: parameter node and scene events, one worker run with progress and Cancel, and scene
+changes that are whole.
+
+A module's widget class cannot inherit from here, because Slicer gives no promise that the folder of this library is on
+the path while the module's file is read. So its ``setup`` makes a :class:`ModulePanel` and hands Slicer's calls on.
+"""
 
 import logging
+import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from ..errors import Cancelled, InputError
 from .processes import Callbacks, JobRequest, WorkerRun
+
+TIME_LEFT_AFTER_S = 3.0
+"""Before, and in the first fifth of the work, an estimate of the time left would be a guess."""
 
 
 @contextmanager
@@ -42,6 +51,20 @@ def _node_ids(scene) -> list[str]:
     return [scene.GetNthNode(index).GetID() for index in range(scene.GetNumberOfNodes())]
 
 
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Show an error of the block to the user and go on after it."""
+    import slicer
+
+    try:
+        yield
+    except InputError as error:
+        slicer.util.errorDisplay(str(error))
+    except Exception as error:
+        logging.error(traceback.format_exc())
+        slicer.util.errorDisplay(str(error), detailedText=traceback.format_exc())
+
+
 def require_in_scene(node, what: str) -> None:
     """Raise InputError when a node that a result belongs to has left the scene during the run."""
     import slicer
@@ -64,6 +87,7 @@ class JobPanel:
         self._translate = translate
         self._on_state = on_state
         self._run: WorkerRun | None = None
+        self._started = 0.0
         self._show_running(False)
 
     @property
@@ -71,19 +95,32 @@ class JobPanel:
         """Whether a worker is running."""
         return self._run is not None and not self._run.finished
 
-    def start(self, make_request: Callable[[], JobRequest], on_done: Callable[[object], str]) -> None:
+    def start(
+        self,
+        make_request: Callable[[], JobRequest],
+        on_done: Callable[[object], str],
+        on_part: Callable[[JobRequest, list], str] | None = None,
+    ) -> None:
         """Make the request, start its worker and follow it by a timer.
 
-        ``on_done`` puts the value into the scene and returns the sentence to show. Errors of either are shown.
+        Args:
+            make_request: may raise InputError or Cancelled.
+            on_done: puts the value into the scene and returns the sentence to show; its errors are shown.
+            on_part: the same for the frames, uint8 (K, J, I) each, that were labelled when the user cancelled.
         """
         if self.running:
             return
         _ = self._translate
         try:
+            request = make_request()
+
+            def cancelled(frames: list) -> None:
+                self._cancelled(lambda: on_part(request, frames) if on_part and frames else "")
+
             callbacks = Callbacks(
-                self._progress, lambda value: self._done(on_done, value), self._failed, self._cancelled
+                self._progress, lambda value: self._done(lambda: on_done(value)), self._failed, cancelled
             )
-            self._run = WorkerRun(make_request(), callbacks)
+            self._run = WorkerRun(request, callbacks)
             self._run.start(use_timer=True)
         except InputError as error:
             self._failed(str(error), "")
@@ -92,15 +129,23 @@ class JobPanel:
         except Exception as error:
             self._failed(str(error), traceback.format_exc())
         else:
+            self._started = time.monotonic()
             self._ui.progressBar.value = 0
             self._ui.statusLabel.text = _("Starting...")
             self._show_running(True)
             self._on_state()
 
     def cancel(self) -> None:
-        """Stop the worker, if any; the scene stays as it was before Apply."""
+        """Stop the worker, if any; what it had finished is kept."""
         if self.running:
             self._run.cancel()
+
+    def abandon(self) -> None:
+        """Stop the worker, if any, and leave the scene alone."""
+        if self.running:
+            self._run.abandon()
+            self._ui.progressBar.value = 0
+            self._end(self._translate("Stopped."))
 
     def set_ready(self, reason: str) -> None:
         """Enable Apply when ``reason`` is empty; else disable it and let its tool tip say the reason."""
@@ -110,12 +155,16 @@ class JobPanel:
 
     def _progress(self, fraction: float, message: str) -> None:
         self._ui.progressBar.value = round(100 * fraction)
+        elapsed = time.monotonic() - self._started
+        if fraction > 0.2 and elapsed > TIME_LEFT_AFTER_S:
+            left = self._translate("about {seconds} s left").format(seconds=round(elapsed * (1 - fraction) / fraction))
+            message = f"{message} ({left})"
         self._ui.statusLabel.text = message
 
-    def _done(self, on_done: Callable[[object], str], value) -> None:
+    def _done(self, add_result: Callable[[], str]) -> None:
         try:
             with whole_scene_change():
-                sentence = on_done(value)
+                sentence = add_result()
         except InputError as error:
             self._failed(str(error), "")
         except Exception as error:
@@ -135,9 +184,10 @@ class JobPanel:
         else:
             slicer.util.errorDisplay(message)
 
-    def _cancelled(self) -> None:
+    def _cancelled(self, add_part: Callable[[], str]) -> None:
+        unchanged = self._translate("Cancelled; the scene is as it was.")
+        self._done(lambda: add_part() or unchanged)
         self._ui.progressBar.value = 0
-        self._end(self._translate("Cancelled; the scene is as it was."))
 
     def _end(self, sentence: str) -> None:
         self._run = None
@@ -148,3 +198,164 @@ class JobPanel:
     def _show_running(self, running: bool) -> None:
         self._ui.progressBar.visible = running
         self._ui.cancelButton.enabled = running
+
+
+class ModulePanel(JobPanel):
+    """The wiring of one module's widget: its parameter node, the scene's opening and closing, one run.
+
+    Args:
+        widget: the module's widget: ``ui``, ``logic`` (with ``getParameterNode``) and ``parent``.
+        translate: the module's translation function.
+        inputs: name of an input parameter to the class of nodes of which the first is taken when none is chosen.
+        reason: of a parameter node, why Apply cannot be pressed; empty if it can.
+        on_change: called when a parameter, the run or the scene has changed, with the parameter node or None.
+    """
+
+    def __init__(
+        self,
+        widget,
+        translate: Callable[[str], str],
+        inputs: Mapping[str, str],
+        reason: Callable[[object], str],
+        on_change: Callable[[object], None],
+    ):
+        import slicer
+
+        self.parameters = None
+        self._widget, self._inputs, self._reason, self._on_change = widget, inputs, reason, on_change
+        self._tags: tuple[int, int] | None = None
+        self._changing = False
+        super().__init__(widget.ui, translate, self.update)
+        scene = slicer.mrmlScene
+        self._scene_tags = [
+            scene.AddObserver(scene.StartCloseEvent, self._scene_closes),
+            scene.AddObserver(scene.EndCloseEvent, self._scene_closed),
+        ]
+        self.connect()
+
+    def connect(self) -> None:
+        """Use the scene's parameter node (the module is entered); inputs that are not chosen take the first node."""
+        import slicer
+
+        self._use(self._widget.logic.getParameterNode())
+        for name, kind in self._inputs.items():
+            first = slicer.mrmlScene.GetFirstNodeByClass(kind)
+            if not getattr(self.parameters, name) and first:
+                setattr(self.parameters, name, first)
+
+    def disconnect(self) -> None:
+        """Let the parameter node go (the module is left); a run goes on and its result arrives all the same."""
+        self._use(None)
+
+    def close(self) -> None:
+        """Leave no worker and no observer behind: the module is reloaded, or Slicer closes."""
+        import slicer
+
+        self.abandon()
+        self.disconnect()
+        for tag in self._scene_tags:
+            slicer.mrmlScene.RemoveObserver(tag)
+        self._scene_tags = []
+
+    def update(self, caller=None, event=None) -> None:
+        """Bring buttons and labels in line with parameters, run and scene."""
+        if self._changing:
+            return
+        self._changing = True
+        try:
+            self.set_ready(self._reason(self.parameters) if self.parameters else self._translate("No scene."))
+            self._on_change(self.parameters)
+        finally:
+            self._changing = False
+
+    def _use(self, parameters) -> None:
+        if self.parameters:
+            gui, modified = self._tags
+            self.parameters.disconnectGui(gui)
+            self.parameters.RemoveObserver(modified)
+        self.parameters = parameters
+        if parameters:
+            self._tags = parameters.connectGui(self._ui), parameters.AddObserver("ModifiedEvent", self.update)
+        self.update()
+
+    def _scene_closes(self, caller, event) -> None:
+        """The run belongs to the scene that goes."""
+        self.abandon()
+        self.disconnect()
+
+    def _scene_closed(self, caller, event) -> None:
+        if self._widget.parent.isEntered:
+            self.connect()
+
+
+def set_enabled(button, tip: str, reason: str) -> None:
+    """Enable a button where ``reason`` is empty; the tool tip says what it does, or why it does nothing now."""
+    button.enabled = not reason
+    button.toolTip = reason or tip
+
+
+class ResultButtons:
+    """Buttons that show a result which the parameter node remembers.
+
+    Args:
+        ui: the loaded ``.ui``.
+        shown: name of each button to the name of a parameter, what to do with its value, and the tool tip. A parameter
+            is there if it is a node, or a number that is not negative.
+        missing: the tool tip of a button whose parameter is not there.
+    """
+
+    def __init__(self, ui, shown: Mapping[str, tuple[str, Callable, str]], missing: str):
+        self._ui, self._shown, self._missing = ui, shown, missing
+        self._parameters = None
+        for name in shown:
+            getattr(ui, name).connect("clicked(bool)", lambda checked=False, name=name: self._show(name))
+
+    def update(self, parameters) -> None:
+        """Enable the buttons whose result is there; ``parameters`` may be None."""
+        self._parameters = parameters
+        for name, (parameter, _action, tip) in self._shown.items():
+            value = getattr(parameters, parameter) if parameters else None
+            there = value >= 0 if isinstance(value, int) else value is not None
+            set_enabled(getattr(self._ui, name), tip, "" if there else self._missing)
+
+    def _show(self, name: str) -> None:
+        parameter, action, _tip = self._shown[name]
+        with errors_shown():
+            action(getattr(self._parameters, parameter))
+
+
+class CheckList:
+    """A QListWidget as a list of names to tick.
+
+    Args:
+        widget: the list; filled here.
+        names: of the entries.
+        on_change: called with the ticked names, in this order, when the user has ticked one or taken a tick away.
+    """
+
+    def __init__(self, widget, names: Iterable[str], on_change: Callable[[list[str]], None]):
+        import qt
+
+        self._checked, self._unchecked = qt.Qt.Checked, qt.Qt.Unchecked
+        self._items, self._on_change = [], on_change
+        for name in names:
+            item = qt.QListWidgetItem(name)
+            item.setFlags(item.flags() | qt.Qt.ItemIsUserCheckable)
+            item.setCheckState(self._unchecked)
+            widget.addItem(item)
+            self._items.append(item)
+        widget.connect("itemChanged(QListWidgetItem*)", self._changed)
+
+    def checked(self) -> list[str]:
+        """The names that are ticked."""
+        return [item.text() for item in self._items if item.checkState() == self._checked]
+
+    def check(self, names: Iterable[str]) -> None:
+        """Tick these names and no others."""
+        for item in self._items:
+            state = self._checked if item.text() in names else self._unchecked
+            if item.checkState() != state:
+                item.setCheckState(state)
+
+    def _changed(self, item=None) -> None:
+        self._on_change(self.checked())

@@ -25,7 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import InputError
-from ..jobs import read_value, write_job
+from ..jobs import finished_frames, read_value, write_job
 from .host import in_slicer
 
 POLL_INTERVAL_MS = 100
@@ -55,7 +55,8 @@ class Callbacks:
     done: Callable[[object], None] = _ignore
     failed: Callable[[str, str], None] = _ignore
     """(message, detail): detail is empty for input that cannot be used, else a traceback or the last output."""
-    cancelled: Callable[[], None] = _ignore
+    cancelled: Callable[[list], None] = _ignore
+    """Called with the labels, uint8 (K, J, I) each, of the frames that were finished, from the first on."""
 
 
 class WorkerRun:
@@ -119,7 +120,8 @@ class WorkerRun:
     def cancel(self) -> None:
         """Stop the process tree at once and call ``cancelled``; nothing happens when the run has ended."""
         if not self._finished:
-            self._end(self.callbacks.cancelled)
+            kill_tree(self._process)
+            self._end(self.callbacks.cancelled, finished_frames(self._directory))
 
     def abandon(self) -> None:
         """Stop the process tree without calling back, because nobody is there any more to hear of it."""
@@ -257,7 +259,7 @@ def _start_process(arguments: list[str]) -> subprocess.Popen:
 def library_folders() -> list[str]:
     """Folders that hold the Libs: one when installed, one per module in a source tree."""
     folders = []
-    for library in ("CardiacLib", "CardiacSegLib", "BiVMeshLib"):
+    for library in ("CardiacLib", "CardiacSegLib", "CardiacLandmarksLib", "BiVMeshLib"):
         spec = find_spec(library)
         if spec is not None and spec.origin:
             folders.append(str(Path(spec.origin).resolve().parents[1]))

@@ -81,15 +81,15 @@ def function_to_scene(function: dict, name: str):
     plain_host()
     columns = ((_TIME, "times_ms"), (_LV, "lv_ml"), (_RV, "rv_ml"), (_MYO, "myo_ml"))
     rates = [(t, k) for t, k in ((_LV_RATE, "lv_rate_ml_per_s"), (_RV_RATE, "rv_rate_ml_per_s")) if function[k]]
-    volumes = _table(f"{name} volumes", [(title, function[key], True) for title, key in (*columns, *rates)])
+    volumes = add_table(f"{name} volumes", [(title, function[key], True) for title, key in (*columns, *rates)])
     nodes = {"volumes": volumes, "measurements": _measurements(function, f"{name} measurements")}
     if len(function["times_ms"]) > 1:
         colours = {side: structures()[label].rgb for side, label in (("LV", LV), ("RV", RV))}
         curves = [(title[:2], title, colours[title[:2]]) for title in (_LV, _RV)]
-        nodes["chart"] = _chart(f"{name} volume-time curves", volumes, curves, "Volume (ml)")
+        nodes["chart"] = add_chart(f"{name} volume-time curves", volumes, curves, "Volume (ml)")
         if rates:
             curves = [(f"{title[:2]} rate", title, colours[title[:2]]) for title, _ in rates]
-            nodes["rates"] = _chart(f"{name} filling rates", volumes, curves, "Rate (ml/s)")
+            nodes["rates"] = add_chart(f"{name} filling rates", volumes, curves, "Rate (ml/s)")
         nodes |= _strain(function, name)
     if function["segments"]:
         nodes["segments"] = _segments(function["segments"], f"{name} segments")
@@ -104,7 +104,7 @@ def _measurements(function: dict, name: str):
         ("Value", values, False),
         ("Unit", [unit for _, _, unit in rows], False),
     )
-    return _table(name, columns)
+    return add_table(name, columns)
 
 
 def _strain(function: dict, name: str) -> dict[str, object]:
@@ -114,9 +114,9 @@ def _strain(function: dict, name: str) -> dict[str, object]:
     if len(frames) < 2:
         return {}
     columns = [(_TIME, "times_ms"), *((title, key) for title, key, _ in _STRAINS)]
-    table = _table(f"{name} strain", [(title, [function[key][t] for t in frames], True) for title, key in columns])
+    table = add_table(f"{name} strain", [(title, [function[key][t] for t in frames], True) for title, key in columns])
     curves = [(title.removesuffix(" (%)"), title, colour) for title, _, colour in _STRAINS]
-    return {"strain": table, "strain chart": _chart(f"{name} strain curves", table, curves, "Strain (%)")}
+    return {"strain": table, "strain chart": add_chart(f"{name} strain curves", table, curves, "Strain (%)")}
 
 
 def _segments(segments: list[dict], name: str):
@@ -126,7 +126,7 @@ def _segments(segments: list[dict], name: str):
     ]
     for title, key in _SEGMENT_COLUMNS:
         columns.append((title, ["" if s[key] is None else f"{s[key]:.1f}" for s in segments], False))
-    return _table(name, [*columns, ("Why empty", [segment["reason"] for segment in segments], False)])
+    return add_table(name, [*columns, ("Why empty", [segment["reason"] for segment in segments], False)])
 
 
 def quality_to_scene(quality: dict, name: str):
@@ -140,10 +140,24 @@ def quality_to_scene(quality: dict, name: str):
     rows = [("light", quality["light"], quality["note"])]
     rows += [(flag["severity"], flag["code"], flag["sentence"]) for flag in quality["flags"]]
     titles = ("Severity", "Rule", "Finding")
-    return _table(f"{name} quality", [(title, [row[n] for row in rows], False) for n, title in enumerate(titles)])
+    return add_table(f"{name} quality", [(title, [row[n] for row in rows], False) for n, title in enumerate(titles)])
 
 
-def _table(name: str, columns):
+def mesh_quality_to_scene(quality: dict, name: str):
+    """The quality report of a mesh as a table node, one measure per row; lists and tables of the report are left out.
+
+    Args:
+        quality: ``BiVMesh.quality``.
+        name: start of the node's name.
+    """
+    plain_host()
+    shown = {key: value for key, value in quality.items() if isinstance(value, (bool, int, float, str))}
+    values = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in shown.values()]
+    return add_table(f"{name} quality", (("Measure", list(shown), False), ("Value", values, False)))
+
+
+def add_table(name: str, columns):
+    """A new table node; ``columns`` holds title, values, and whether these are numbers."""
     import slicer
     import vtk
 
@@ -158,7 +172,7 @@ def _table(name: str, columns):
     return node
 
 
-def _chart(name: str, table, curves, y_title: str):
+def add_chart(name: str, table, curves, y_title: str):
     """A plot chart of columns of a table over time; ``curves`` holds name, column and colour."""
     import slicer
 

@@ -1,6 +1,7 @@
 """Image formation: tissues at sub-planes of each slice, averaged over its thickness, shaded, with Rician noise."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,13 +20,17 @@ HEART_BOX = ((-52.0, -62.0, -14.0), (92.0, 82.0, 62.0))  # heart frame; the last
 
 @dataclass(frozen=True)
 class Scene:
-    """All that image formation needs: options, pose (heart frame to LPS), per frame shape and surroundings."""
+    """All that image formation needs: options, pose (heart frame to LPS), per frame shape and surroundings.
+
+    ``texture`` is the tissues' grain and ``signal`` their relative brightness, by the names of ``SIGNAL``.
+    """
 
     options: PhantomOptions
     to_lps: np.ndarray
     shapes: tuple[HeartShape, ...]
     around: tuple[v.Surroundings, ...]
     texture: Texture
+    signal: Mapping[str, float] = field(default_factory=SIGNAL.copy)
 
     def to_heart(self, points: np.ndarray) -> list[np.ndarray]:
         """LPS points (..., 3) to three float32 arrays in the heart frame."""
@@ -55,16 +60,16 @@ def render(scene: Scene, grid: Grid, shifts: np.ndarray, rng, progress: Progress
         progress((k + 1) / grid.shape[0], f"imaging {grid.view}")
     for k in range(grid.shape[0]):
         images[:, k] *= _shading(scene.options, grid.points(k))
-    return _rician(images, scene.options.noise * SIGNAL["lv blood"], rng)
+    return _rician(images, scene.options.noise * scene.signal["lv blood"], rng)
 
 
 def _render_slice(scene: Scene, points: np.ndarray, shift: np.ndarray, pixel: float) -> np.ndarray:
     edge = EDGE_PIXELS * pixel
     heart = scene.to_heart(points - shift)
     still = scene.still_vessels(*heart)
-    body = body_signal(points, scene.texture, edge)
-    paint(body, still - 1.2, SIGNAL["wall"], edge)
-    paint(body, still, SIGNAL["vessel"], edge)
+    body, signal = body_signal(points, scene.texture, edge, scene.signal), scene.signal
+    paint(body, still - 1.2, signal["wall"], edge)
+    paint(body, still, signal["vessel"], edge)
     box = _box_of(heart, scene.shapes[0])
     images = np.repeat(body.mean(axis=0)[None], len(scene.shapes), axis=0)
     if box is None:
@@ -75,7 +80,7 @@ def _render_slice(scene: Scene, points: np.ndarray, shift: np.ndarray, pixel: fl
     grain = scene.texture(x[:1], y[:1], z[:1], 4.0)
     for t, (shape, around) in enumerate(zip(scene.shapes, scene.around, strict=True)):
         image = body.copy()
-        _paint_heart(image, shape, around, still, grain, x, y, z, edge)
+        _paint_heart(image, scene.signal, shape, around, still, grain, x, y, z, edge)
         images[t, rows, columns] = image.mean(axis=0)
     return images
 
@@ -92,7 +97,7 @@ def _box_of(heart, ed: HeartShape) -> tuple[slice, slice] | None:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _paint_heart(image, shape, around, still, grain, x, y, z, edge) -> None:
+def _paint_heart(image, signal, shape, around, still, grain, x, y, z, edge) -> None:
     """From the outside in: fat, vessels, atria, right ventricle, left ventricle, what lies in the cavities."""
     fields = ventricle_fields(shape, x, y, z)
     base_in_reach = float(z.max()) > shape.base[0] - 20.0
@@ -103,17 +108,17 @@ def _paint_heart(image, shape, around, still, grain, x, y, z, edge) -> None:
         hull = smooth_union(smooth_union(hull, chambers["la"][0], 10.0), chambers["ra"][0], 10.0)
     groove = np.clip(0.08 * (z - shape.base[0]) + 2.5, 0.0, 3.0)
     fat_mm = 0.5 + np.clip(0.06 * x + 0.5, 0.0, 3.5) + groove + 1.2 * grain
-    paint(image, np.maximum(hull - fat_mm - 1.6, -hull), SIGNAL["wall"], edge)
-    paint(image, hull - fat_mm, SIGNAL["epicardial fat"] * (1.0 + 0.08 * grain), edge)
-    paint(image, still - 1.2, SIGNAL["wall"], edge)
-    paint(image, still, SIGNAL["vessel"], edge)
+    paint(image, np.maximum(hull - fat_mm - 1.6, -hull), signal["wall"], edge)
+    paint(image, hull - fat_mm, signal["epicardial fat"] * (1.0 + 0.08 * grain), edge)
+    paint(image, still - 1.2, signal["wall"], edge)
+    paint(image, still, signal["vessel"], edge)
     if base_in_reach:
-        _paint_base(image, chambers, grain, edge)
-    _paint_right(image, shape, fields, grain, x, y, z, edge)
-    _paint_left(image, shape, fields, grain, x, y, z, edge)
+        _paint_base(image, signal, chambers, grain, edge)
+    _paint_right(image, signal, shape, fields, grain, x, y, z, edge)
+    _paint_left(image, signal, shape, fields, grain, x, y, z, edge)
     if base_in_reach:
-        _open_base(image, fields, chambers, edge)
-        _paint_valves(image, shape, around, x, y, z, edge)
+        _open_base(image, signal, fields, chambers, edge)
+        _paint_valves(image, signal, shape, around, x, y, z, edge)
 
 
 def _base_chambers(shape, around, fields, x, y, z) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -132,21 +137,21 @@ def _base_chambers(shape, around, fields, x, y, z) -> dict[str, tuple[np.ndarray
     return found
 
 
-def _paint_base(image, chambers, grain, edge) -> None:
-    blood = SIGNAL["atrial blood"] * (1.0 + 0.05 * grain)
+def _paint_base(image, signal, chambers, grain, edge) -> None:
+    blood = signal["atrial blood"] * (1.0 + 0.05 * grain)
     for name, wall in (("trunk", 1.3), ("ra", 1.8), ("la", 1.8)):
-        paint(image, chambers[name][0] - wall, SIGNAL["wall"], edge)
+        paint(image, chambers[name][0] - wall, signal["wall"], edge)
         paint(image, chambers[name][0], blood, edge)
-    paint(image, chambers["root wall"][0], SIGNAL["wall"], edge)
+    paint(image, chambers["root wall"][0], signal["wall"], edge)
     paint(image, chambers["root"][0], blood, edge)
 
 
-def _open_base(image, fields, chambers, edge) -> None:
+def _open_base(image, signal, fields, chambers, edge) -> None:
     """Blood is continuous through the valve rings: cover the seam where two tissue edges meet at a valve plane."""
     for side, above in (("rv", ("ra", "trunk")), ("lv", ("la", "root"))):
         ring = np.minimum(chambers[above[0]][1], chambers[above[1]][1])
         seam = np.maximum(np.maximum(fields[f"{side}_open"], ring) + 0.5, np.abs(fields[f"over_{side}"]) - 0.8 * edge)
-        paint(image, seam, SIGNAL["atrial blood"], edge)
+        paint(image, seam, signal["atrial blood"], edge)
 
 
 def _trabeculae(shape: HeartShape, x, y, z, turns: float) -> np.ndarray:
@@ -158,36 +163,36 @@ def _trabeculae(shape: HeartShape, x, y, z, turns: float) -> np.ndarray:
     return np.clip(ridges, 0.0, 1.6) * np.clip(1.15 - 1.2 * height, 0.0, 1.0)
 
 
-def _paint_right(image, shape, fields, grain, x, y, z, edge) -> None:
+def _paint_right(image, signal, shape, fields, grain, x, y, z, edge) -> None:
     rv = fields["rv"]
-    paint(image, fields["rv_epi"], SIGNAL["myocardium"] + 6.0, edge)
-    paint(image, rv, SIGNAL["rv blood"] * (1.0 + 0.07 * grain), edge)
+    paint(image, fields["rv_epi"], signal["myocardium"] + 6.0, edge)
+    paint(image, rv, signal["rv blood"] * (1.0 + 0.07 * grain), edge)
     if float(z.min()) < shape.base[0] - 10.0:
         ridge = 5.5 * _trabeculae(shape, x - shape.rv_center[0], y, z, 9.0) - edge
-        paint(image, np.maximum(rv, -rv - ridge), 1.3 * SIGNAL["papillary"], edge)
-        paint(image, np.maximum(rv, v.moderator_band(shape, x, y, z)), SIGNAL["papillary"], edge)
+        paint(image, np.maximum(rv, -rv - ridge), 1.3 * signal["papillary"], edge)
+        paint(image, np.maximum(rv, v.moderator_band(shape, x, y, z)), signal["papillary"], edge)
 
 
-def _paint_left(image, shape, fields, grain, x, y, z, edge) -> None:
+def _paint_left(image, signal, shape, fields, grain, x, y, z, edge) -> None:
     lv = fields["lv"]
-    paint(image, fields["lv_epi"], SIGNAL["myocardium"] * (1.0 + 0.06 * grain), edge)
-    paint(image, lv, SIGNAL["lv blood"] * (1.0 + 0.05 * grain), edge)
+    paint(image, fields["lv_epi"], signal["myocardium"] * (1.0 + 0.06 * grain), edge)
+    paint(image, lv, signal["lv blood"] * (1.0 + 0.05 * grain), edge)
     if float(z.min()) < shape.base[0] - 10.0:
         ridge = 4.0 * _trabeculae(shape, x, y, z, 7.0) - edge  # no rim where there is no ridge
-        paint(image, np.maximum(lv, -lv - ridge), 1.2 * SIGNAL["papillary"], edge)
-        paint(image, np.maximum(lv, v.papillary_muscles(shape, x, y, z)), SIGNAL["papillary"], edge)
+        paint(image, np.maximum(lv, -lv - ridge), 1.2 * signal["papillary"], edge)
+        paint(image, np.maximum(lv, v.papillary_muscles(shape, x, y, z)), signal["papillary"], edge)
 
 
-def _paint_valves(image, shape, around, x, y, z, edge) -> None:
+def _paint_valves(image, signal, shape, around, x, y, z, edge) -> None:
     """Leaflets stay thinner than a pixel, so that they darken the blood without hiding it."""
     mitral = v.leaflets(*around.mitral, shape.base, around.opening, x, y, z)
     tricuspid = v.leaflets(*around.tricuspid, shape.rv_base, around.opening, x, y, z)
-    for field in (mitral, tricuspid):
-        paint(image, field, SIGNAL["valve"], edge)
+    for valve in (mitral, tricuspid):
+        paint(image, valve, signal["valve"], edge)
     if not around.ejecting:
         out = np.hypot(x - shape.aortic_center[0], y - shape.aortic_center[1]) - shape.aortic_radius
         cusps = np.abs(above_plane(x, y, z, shape.base) - 1.5) - 0.6
-        paint(image, np.maximum(cusps, out), SIGNAL["valve"], edge)
+        paint(image, np.maximum(cusps, out), signal["valve"], edge)
 
 
 def _shading(options: PhantomOptions, points: np.ndarray) -> np.ndarray:

@@ -83,7 +83,7 @@ def make_phantom(options: PhantomOptions | None = None, progress: Progress = sil
     motion = solve_motion(options)
     progress(0.05, "shapes solved")
     ed = motion.shapes[0]
-    scene = _scene(options, motion, heart_to_lps(options, ed))
+    scene = make_scene(options, motion, heart_to_lps(options, ed))
     grid = sax_grid(options, scene.to_lps, ed)
     shifts = _shifts(options, grid)
     seeds = np.random.SeedSequence(options.seed).spawn(len(LAX_VIEWS) + 1)
@@ -116,13 +116,14 @@ def measured_labels(options: PhantomOptions) -> tuple[LabelMap, dict[str, np.nda
     chosen = [0, motion.es]
     motion = replace(motion, shapes=tuple(motion.shapes[t] for t in chosen), times_ms=motion.times_ms[chosen], es=1)
     ed = motion.shapes[0]
-    scene = _scene(options, motion, heart_to_lps(options, ed))
+    scene = make_scene(options, motion, heart_to_lps(options, ed))
     grid = sax_grid(options, scene.to_lps, ed)
     labels = truth.label_stack(scene, grid, np.zeros((grid.shape[0], 3)))
     return LabelMap(labels, grid.ijk_to_lps, motion.times_ms, SOURCE), truth.volumes(motion)
 
 
-def _scene(options: PhantomOptions, motion: Motion, to_lps: np.ndarray) -> Scene:
+def make_scene(options: PhantomOptions, motion: Motion, to_lps: np.ndarray) -> Scene:
+    """What image formation needs of every frame of ``motion``, the heart placed by ``to_lps`` (4x4)."""
     around = []
     for t, shape in enumerate(motion.shapes):
         ejecting = 0 < t < motion.es

@@ -45,6 +45,46 @@ def _smooth_field(n: int, channels: int, knots: int, size: tuple[int, int], devi
     return functional.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
 
 
+def random_maps(centres, size: int, ranges: Augmentation, generator=None, step=None):
+    """Where each pixel of randomly turned, flipped, zoomed, sheared and deformed windows lies in its image.
+
+    Args:
+        centres: (B, 2) row and column of the window centres, on the device to work on.
+        size: side of the windows in pixels.
+        ranges: strength of the changes.
+        generator: torch random generator on that device.
+        step: (B,) image pixels per window pixel before zooming; None is 1.
+
+    Returns:
+        (B, size, size, 2) row and column in the image.
+    """
+    n, device = len(centres), centres.device
+    angle = _uniform(n, math.pi, device, generator)
+    zoom = torch.exp(_uniform(n, ranges.scale, device, generator))
+    shear = _uniform(n, ranges.shear, device, generator)
+    flip = torch.where(torch.rand(n, device=device, generator=generator) < 0.5, -1.0, 1.0)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    zero, one = torch.zeros_like(shear), torch.ones_like(shear)
+    skew = torch.stack([torch.stack([flip, shear], -1), torch.stack([zero, one], -1)], -2)
+    step = torch.ones(n, device=device) if step is None else step
+    matrix = (turn @ skew) * (step / zoom)[:, None, None]
+
+    axis = torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2
+    rows, columns = torch.meshgrid(axis, axis, indexing="ij")
+    points = torch.stack([rows, columns], -1).reshape(1, -1, 2)
+    where = (points @ matrix.transpose(1, 2)).reshape(n, size, size, 2) + centres[:, None, None, :].to(torch.float32)
+    field = _smooth_field(n, 2, 5, (size, size), device, generator).permute(0, 2, 3, 1)
+    strength = torch.rand(n, 1, 1, 1, device=device, generator=generator) * ranges.elastic * size
+    return where + field * strength * step[:, None, None, None]
+
+
+def sampling_grid(where, shape):
+    """``where`` (B, h, w, 2), row and column in images of ``shape`` (H, W), as torch's ``grid_sample`` takes it."""
+    extent = torch.tensor([shape[0] - 1, shape[1] - 1], device=where.device, dtype=torch.float32)
+    return (2 * where / extent - 1).flip(-1)
+
+
 def random_window(images, labels, centres, size: int, ranges: Augmentation, n_classes: int, generator=None):
     """Cut a randomly turned, flipped, zoomed, sheared and deformed ``size`` x ``size`` window round each centre.
 
@@ -60,28 +100,8 @@ def random_window(images, labels, centres, size: int, ranges: Augmentation, n_cl
     Returns:
         images (B, C, size, size) and labels (B, size, size); zeros and background beyond the image.
     """
-    n, _, height, width = images.shape
-    device = images.device
-    angle = _uniform(n, math.pi, device, generator)
-    zoom = torch.exp(_uniform(n, ranges.scale, device, generator))
-    shear = _uniform(n, ranges.shear, device, generator)
-    flip = torch.where(torch.rand(n, device=device, generator=generator) < 0.5, -1.0, 1.0)
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
-    zero, one = torch.zeros_like(shear), torch.ones_like(shear)
-    skew = torch.stack([torch.stack([flip, shear], -1), torch.stack([zero, one], -1)], -2)
-    matrix = (turn @ skew) / zoom[:, None, None]
-
-    axis = torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2
-    rows, columns = torch.meshgrid(axis, axis, indexing="ij")
-    points = torch.stack([rows, columns], -1).reshape(1, -1, 2)
-    where = (points @ matrix.transpose(1, 2)).reshape(n, size, size, 2) + centres[:, None, None, :].to(torch.float32)
-    field = _smooth_field(n, 2, 5, (size, size), device, generator).permute(0, 2, 3, 1)
-    strength = torch.rand(n, 1, 1, 1, device=device, generator=generator) * ranges.elastic * size
-    where = where + field * strength
-    extent = torch.tensor([height - 1, width - 1], device=device, dtype=torch.float32)
-    grid = (2 * where / extent - 1).flip(-1)
-
+    where = random_maps(centres, size, ranges, generator)
+    grid = sampling_grid(where, images.shape[-2:])
     cut = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
     one_hot = functional.one_hot(labels, n_classes).permute(0, 3, 1, 2).to(images.dtype)[:, 1:]
     soft = functional.grid_sample(one_hot, grid, mode="bilinear", padding_mode="zeros", align_corners=True)

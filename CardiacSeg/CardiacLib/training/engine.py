@@ -114,6 +114,17 @@ class Trainer:
         return state["epoch"]
 
 
+def train(trainer: Trainer, bundle_root: str | Path, progress: Progress = silent) -> Path:
+    """Run the trainer and write the averaged weights, fp16, to ``models/model.pt`` of the bundle."""
+    network = trainer.run(progress)
+    target = Path(bundle_root) / "models" / "model.pt"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = target.with_suffix(".part")
+    torch.save({k: v.detach().half().cpu() for k, v in network.state_dict().items()}, work)
+    os.replace(work, target)
+    return target
+
+
 def append_log(path: Path, row: dict) -> None:
     """Add an epoch to a ``log.csv``: its number, loss and seconds, and all else as its validation."""
     fields = ["epoch", "loss", "seconds", "validation"]

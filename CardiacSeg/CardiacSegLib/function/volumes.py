@@ -12,6 +12,7 @@ import numpy as np
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LV, MYO, RV, LabelMap
+from CardiacLib.segmentation import ValveCut
 
 from .curves import LEAST_FRAMES, Filling, beat_ms, end_frames, filling
 from .papillary import papillary_to_myocardium
@@ -132,6 +133,7 @@ def measure(
     weight_kg: float | None = None,
     papillary: str = "cavity",
     cine: Cine | None = None,
+    cut: ValveCut | None = None,
 ) -> Function:
     """Everything that labels of one heart beat say about the function of the ventricles.
 
@@ -142,12 +144,13 @@ def measure(
         papillary: ``cavity``, or ``myocardium`` to count papillary muscles and trabeculae there in volumes and mass;
             contours, and so wall thickness, strain and sphericity, stay the same.
         cine: the images of the labels; needed for ``papillary="myocardium"``.
+        cut: volumes of the same labels where these end at the valve planes; they replace the counts of whole voxels.
 
     Raises:
         InputError: ``papillary`` is neither, or its cine is missing or on another grid.
     """
     counted = _counted(labels, papillary, cine)
-    lv, myo, rv = (counted.volume_ml(label) for label in (LV, MYO, RV))
+    lv, myo, rv = (_volume(label, labels, counted, cut) for label in (LV, MYO, RV))
     ed, es = end_frames(lv if lv.any() else rv)
     beat = beat_ms(labels.times_ms)
     rate = heart_rate_bpm or (60000.0 / beat if beat else None)
@@ -189,6 +192,14 @@ def _counted(labels: LabelMap, papillary: str, cine: Cine | None) -> LabelMap:
     if cine is None:
         raise InputError("Counting papillary muscles as myocardium needs the images: give the cine of the labels.")
     return papillary_to_myocardium(labels, cine)
+
+
+def _volume(label: int, labels: LabelMap, counted: LabelMap, cut: ValveCut | None) -> np.ndarray:
+    """(T,) ml; papillary muscles change the volumes below the valve planes by as much as the whole ones."""
+    if cut is None:
+        return counted.volume_ml(label)
+    below = {LV: cut.lv_ml, MYO: cut.myo_ml, RV: cut.rv_ml}[label]
+    return below + counted.volume_ml(label) - labels.volume_ml(label)
 
 
 def _ejection(volume_ml: np.ndarray, ed: int, es: int) -> tuple[float | None, ...]:

@@ -9,9 +9,9 @@ from scipy.optimize import least_squares
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
 from CardiacLib.labels import LabelMap
+from CardiacLib.segmentation import STRUCTURES, Segmentation
 
 from ..function import measure
-from ..segmentation import STRUCTURES, Segmentation
 from .accuracy import BAD_DICE, Detection, detection
 from .confidence import FILE, Calibration, expected_dice, expected_slice_dice, logit, sigmoid, weights_sha256
 from .summary import LIGHTS, judge

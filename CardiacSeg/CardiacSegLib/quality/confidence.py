@@ -16,8 +16,7 @@ import numpy as np
 
 from CardiacLib.bundles import bundle_path, weights_path
 from CardiacLib.errors import InputError
-
-from ..segmentation import STRUCTURES, SliceStatistics
+from CardiacLib.segmentation import STRUCTURES, SliceStatistics
 
 FILE = "quality.json"
 """In the bundle's ``configs``."""

@@ -10,8 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from CardiacLib.labels import LV, MYO, RV, LabelMap
+from CardiacLib.segmentation import STRUCTURES
 
-from ..segmentation import STRUCTURES
 from .flags import Flag, flag_at
 
 SECOND_PIECE = 0.05

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from CardiacLib.labels import LabelMap
+from CardiacLib.segmentation import STRUCTURES, SliceStatistics
 
 from ..function import Function
-from ..segmentation import STRUCTURES, SliceStatistics
 from .confidence import Calibration, expected_dice, expected_slice_dice, load_calibration
 from .curve_rules import curve_flags
 from .flags import SEVERITIES, Flag, flag_at

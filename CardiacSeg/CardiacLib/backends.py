@@ -1,16 +1,16 @@
 """What runs a network: torch, or OpenVINO, which is faster on the processor.
 
-A predictor is called with float32 slices (N, C, H, W) on its ``device`` and gives float32 logits (N, classes, H, W)
-there. Its ``batch`` is the N at which it is fastest per slice, its ``name`` the backend's. Measured by
-Testing/Benchmarks/bench_segment.py.
+A predictor is called with float32 slices (N, C, H, W) on its ``device`` and gives the network's float32 answer there,
+logits (N, classes, H, W) for instance. Its ``batch`` is the N at which it is fastest per slice, its ``name`` the
+backend's. Measured by Testing/Benchmarks/bench_segment.py.
 """
 
 import importlib.util
 import sys
 import warnings
 
-from CardiacLib.device import supports_bfloat16
-from CardiacLib.errors import InputError
+from .device import supports_bfloat16
+from .errors import InputError
 
 BACKENDS = ("auto", "torch", "openvino")
 CPU_BATCH = 4
@@ -19,13 +19,14 @@ GPU_BATCH = 16
 TELEMETRY = "openvino_telemetry"
 
 
-def make_predictor(network, device, backend: str = "auto"):
+def make_predictor(network, device, backend: str = "auto", bfloat16: bool = True):
     """The predictor of a network.
 
     Args:
         network: torch module in evaluation mode, on ``device``, that takes slices of any height and width.
         device: torch device.
         backend: one of BACKENDS; ``auto`` is OpenVINO where it is installed and the device is the CPU, else torch.
+        bfloat16: compute so where that is native; False for networks whose answer needs more than its three digits.
 
     Raises:
         InputError: the backend is unknown, not installed, or not for this device.
@@ -34,34 +35,37 @@ def make_predictor(network, device, backend: str = "auto"):
         raise InputError(f"No backend '{backend}'; choose one of {', '.join(BACKENDS)}.")
     installed = importlib.util.find_spec("openvino") is not None
     if backend == "torch" or (backend == "auto" and not (installed and device.type == "cpu")):
-        return TorchPredictor(network, device)
+        return TorchPredictor(network, device, bfloat16)
     if not installed:
         raise InputError("OpenVINO is not installed; get it with 'pip install openvino' or choose the backend torch.")
     if device.type != "cpu":
         raise InputError(
             f"OpenVINO runs networks on the processor, not on '{device}'; choose the device cpu or the backend torch."
         )
-    return OpenVinoPredictor(network, device)
+    return OpenVinoPredictor(network, device, bfloat16)
 
 
 class TorchPredictor:
-    """A network run by torch, in bfloat16 where that is native."""
+    """A network run by torch, in bfloat16 where that is native and allowed."""
 
     name = "torch"
 
-    def __init__(self, network, device):
+    def __init__(self, network, device, bfloat16: bool = True):
         self.network, self.device = network, device
+        self.bfloat16 = bfloat16
         self.batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
 
     def __call__(self, inputs):
         import torch
 
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=supports_bfloat16(self.device)):
+        enabled = self.bfloat16 and supports_bfloat16(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
             return self.network(inputs).float()
 
 
 class OpenVinoPredictor:
-    """A network run by OpenVINO on the processor, in bfloat16 where that is native, with as many threads as torch.
+    """A network run by OpenVINO on the processor, in bfloat16 where that is native and allowed, with as many
+    threads as torch.
 
     The network is traced and compiled at the first call, once for all sizes of slice.
     """
@@ -69,24 +73,26 @@ class OpenVinoPredictor:
     name = "openvino"
     batch = CPU_BATCH
 
-    def __init__(self, network, device):
+    def __init__(self, network, device, bfloat16: bool = True):
         self.network, self.device = network, device
+        self.bfloat16 = bfloat16
         self._compiled = None
 
     def __call__(self, inputs):
         import torch
 
         if self._compiled is None:
-            self._compiled = compile_network(self.network, inputs[:1])
+            self._compiled = compile_network(self.network, inputs[:1], self.bfloat16)
         return torch.from_numpy(self._compiled(inputs.contiguous().numpy(), share_inputs=True)[0])
 
 
-def compile_network(network, example):
+def compile_network(network, example, bfloat16: bool = True):
     """A torch network compiled by OpenVINO for slices of any number and size.
 
     Args:
         network: torch module in evaluation mode on the CPU.
         example: float32 (1, C, H, W) input to trace it with.
+        bfloat16: compute so where that is native.
 
     Raises:
         InputError: OpenVINO cannot be loaded, or cannot run this network.
@@ -102,7 +108,7 @@ def compile_network(network, example):
     try:
         model = openvino.convert_model(traced, example_input=example)
         core = openvino.Core()
-        native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        native = bfloat16 and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if native else "f32",

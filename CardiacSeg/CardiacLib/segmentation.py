@@ -1,13 +1,12 @@
 """What a segmenter gives: labels of every frame and what the network's probabilities say about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from CardiacLib.labels import LV, MYO, RV, LabelMap
-
-from .valve_plane import ValveCut
-from .ventricle_extent import VentricleExtent, ventricle_extent
+from .cine import Cine
+from .labels import LV, MYO, RV, LabelMap
 
 STRUCTURES = {"LV": LV, "MYO": MYO, "RV": RV}
 """Order of the structures in every statistic."""
@@ -31,22 +30,42 @@ class SliceStatistics:
 
 
 @dataclass(frozen=True)
+class ValveCut:
+    """Labels that end at the valve planes.
+
+    Attributes:
+        labels: pixels whose centre lies beyond the plane of their valve are background.
+        lv_ml, myo_ml, rv_ml: (T,) volumes with the slices that a plane crosses counted by fraction.
+        notes: what was done, one sentence each.
+    """
+
+    labels: LabelMap
+    lv_ml: np.ndarray
+    myo_ml: np.ndarray
+    rv_ml: np.ndarray
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Segmentation:
     """Labels of every frame of a cine.
 
     Attributes:
         labels: on the grid of the cine.
-        statistics: of the network's probabilities, slice by slice.
+        statistics: of the network's probabilities, slice by slice; None where they are not finished.
         notes: what was done to the labels beyond the network, one sentence each.
         cut: volumes with the basal slices counted by fraction, where valve points were given.
     """
 
     labels: LabelMap
-    statistics: SliceStatistics
+    statistics: SliceStatistics | None
     notes: tuple[str, ...] = ()
     cut: ValveCut | None = None
 
-    @property
-    def extent(self) -> VentricleExtent:
-        """The slices that carry each structure in every frame."""
-        return ventricle_extent(self.labels)
+
+def labels_of_part(cine: Cine, frames: Sequence[np.ndarray]) -> Segmentation:
+    """The labels, uint8 (K, J, I) each, of the first frames of a cine; the others are empty, as a note says."""
+    labels = np.zeros(cine.frames.shape, np.uint8)
+    labels[: len(frames)] = frames
+    note = f"{len(frames)} of {cine.n_frames} frames were labelled before the run was cancelled; the others are empty."
+    return Segmentation(LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source), None, (note,))

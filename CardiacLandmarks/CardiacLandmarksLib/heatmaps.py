@@ -1,0 +1,134 @@
+"""Find the valve points with the default network ``cineheart_lax_landmarks``: look at the whole image, then closely.
+
+A few frames of the whole image on coarse pixels show where the valves are; a window on the network's own pixels,
+one for the whole cine, then gives the points of every frame.
+"""
+
+import numpy as np
+
+from CardiacLib.backends import make_predictor
+from CardiacLib.bundles import bundle_path, load_network, read_config
+from CardiacLib.device import choose_device
+from CardiacLib.errors import InputError
+from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
+from CardiacLib.progress import Progress, silent
+
+from .detector import DETECTED_VIEWS, Detection
+from .examples import VIEWS
+
+FOUND = 0.3
+"""A point of less confidence is not found."""
+LOOKS = 3
+"""Frames that are looked at to find the valves."""
+PERCENTILES = (1, 99)
+"""Intensities of the whole cine that become 0 and 1."""
+
+
+class HeatmapDetector:
+    """The default network, loaded once; a :class:`~CardiacLandmarksLib.detector.Detector`.
+
+    The confidence of a point is the network's probability that it lies within ``decode.REACH_CELLS`` cells (7.5 mm) of
+    where it is said to be. With no view given, only points of the likeliest view are found.
+
+    Args:
+        bundle: name or folder of the bundle.
+        device: ``auto`` or a torch device name.
+        backend: what runs the network, ``auto`` or one of ``CardiacLib.backends.BACKENDS``.
+
+    Raises:
+        InputError: bundle, weights, device or backend cannot be used.
+    """
+
+    def __init__(self, bundle: str = "cineheart_lax_landmarks", device: str = "auto", backend: str = "auto"):
+        folder = bundle_path(bundle)
+        self.bundle = folder.name
+        config = read_config(folder, "inference")
+        self.pixel_mm, self.window = float(config["pixel_mm"]), int(config["window"])
+        device = choose_device(device)
+        self.predictor = make_predictor(load_network(folder, config, device), device, backend)
+
+    def detect(
+        self,
+        frames: np.ndarray,
+        spacing_mm: tuple[float, float],
+        view: str | None = None,
+        progress: Progress = silent,
+    ) -> Detection:
+        """Points of every frame; see :class:`~CardiacLandmarksLib.detector.Detector`."""
+        if view is not None and view not in DETECTED_VIEWS:
+            raise InputError(f"No view '{view}' has valve points; choose one of {', '.join(DETECTED_VIEWS)}.")
+        images = scaled(frames)
+        spacing = np.asarray(spacing_mm, float)
+        some = images[np.unique(np.linspace(0, len(images) - 1, LOOKS).round().astype(int))]
+        centre = (np.array(images.shape[1:]) - 1) / 2
+        whole = max(float((spacing * images.shape[1:]).max()) / self.window, self.pixel_mm)
+        for pixel_mm in (whole, self.pixel_mm):
+            points, confidence, views = self._look(some, centre, spacing, pixel_mm)
+            centre = _middle(points, confidence, views, view, centre)
+        points, confidence, views = self._look(images, centre, spacing, self.pixel_mm, progress)
+        views = mean_views(views)
+        wanted = view or VIEWS[int(views.argmax())]
+        confidence[:, [own != wanted for own in LANDMARK_VIEWS]] = 0.0
+        points[confidence < FOUND] = np.nan
+        return Detection(points, confidence, views[: len(DETECTED_VIEWS)])
+
+    def _look(self, images, centre, spacing, pixel_mm: float, progress: Progress = silent):
+        """Points (T, 10, 2) in image pixels, confidence (T, 10) and log views (T, 4) in windows round ``centre``."""
+        import torch
+
+        from .decode import decode, log_probabilities
+
+        step = pixel_mm / spacing
+        found: list[list] = [[], [], []]
+        for start in range(0, len(images), self.predictor.batch):
+            progress(start / len(images), f"finding valve points in frame {start + 1} of {len(images)}")
+            with torch.inference_mode():
+                cut = cut_windows(images[start : start + self.predictor.batch], centre, step, self.window)
+                outputs = self.predictor(cut.to(self.predictor.device)).cpu()
+                parts = (*decode(outputs), log_probabilities(outputs)[1])
+            for values, more in zip(found, parts, strict=True):
+                values.append(more.double().numpy())
+        points, confidence, views = (np.concatenate(values) for values in found)
+        points = centre + (points - (self.window - 1) / 2) * step
+        outside = ((points < -0.5) | (points > np.array(images.shape[1:]) - 0.5)).any(-1)
+        return points, np.where(outside, 0.0, confidence), views
+
+
+def scaled(frames: np.ndarray) -> np.ndarray:
+    """Float32 (T, H, W) in 0..1: intensities of the whole cine between PERCENTILES.
+
+    Raises:
+        InputError: not three axes, or no frame.
+    """
+    frames = np.asarray(frames, np.float32)
+    if frames.ndim != 3 or 0 in frames.shape:
+        raise InputError(f"Frames must have shape (T, H, W), got {frames.shape}.")
+    low, high = np.percentile(frames, PERCENTILES)
+    return np.clip((frames - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0.0, 1.0)
+
+
+def cut_windows(images: np.ndarray, centre: np.ndarray, step: np.ndarray, window: int):
+    """Torch float32 (T, 1, window, window) sampled round ``centre`` (row, column), ``step`` image pixels apart."""
+    import torch
+
+    from CardiacLib.training.augment import sampling_grid
+
+    axes = [c + s * (np.arange(window) - (window - 1) / 2) for c, s in zip(centre, step, strict=True)]
+    where = torch.from_numpy(np.stack(np.meshgrid(*axes, indexing="ij"), -1).astype(np.float32))[None]
+    grid = sampling_grid(where, images.shape[1:]).expand(len(images), -1, -1, -1)
+    stack = torch.from_numpy(images)[:, None]
+    return torch.nn.functional.grid_sample(stack, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+
+
+def mean_views(views: np.ndarray) -> np.ndarray:
+    """(4,) probability of each of VIEWS for a cine from its frames' logarithms (T, 4): their geometric mean."""
+    mean = np.exp(views.mean(0))
+    return mean / mean.sum()
+
+
+def _middle(points, confidence, views, view: str | None, otherwise: np.ndarray) -> np.ndarray:
+    """Middle of the sure points of the view, the likeliest if it is None; ``otherwise`` where there are none."""
+    wanted = view or DETECTED_VIEWS[int(mean_views(views)[: len(DETECTED_VIEWS)].argmax())]
+    own = [n for n in range(len(LANDMARK_NAMES)) if LANDMARK_VIEWS[n] == wanted]
+    medians = [np.median(points[sure, n], axis=0) for n in own if (sure := confidence[:, n] >= FOUND).any()]
+    return np.mean(medians, axis=0) if medians else otherwise

@@ -1,0 +1,44 @@
+"""The whole way from long-axis cines to valve points in the patient, as the command line and the panel go it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from CardiacLib.cine import Cine
+from CardiacLib.landmarks import valve_points
+from CardiacLib.progress import Progress, part, silent
+
+from .agreement import align_views, compare_views
+from .detect import StudyLandmarks, detect_landmarks
+from .detector import open_detector
+
+
+def find_landmarks(
+    cines: Mapping[str, Cine],
+    bundle: str = "cineheart_lax_landmarks",
+    device: str = "auto",
+    backend: str = "auto",
+    align: bool = False,
+    progress: Progress = silent,
+) -> StudyLandmarks:
+    """Valve points of the 2CH, 3CH and 4CH cines, with a note where the views disagree.
+
+    Args:
+        cines: view to cine.
+        bundle, device, backend: as of :func:`~CardiacLandmarksLib.detector.open_detector`.
+        align: move views of different breath-hold positions together along the LV axis.
+        progress: called with the fraction done; may raise ``Cancelled``.
+
+    Raises:
+        InputError: no long-axis view, or the network cannot be used.
+    """
+    progress(0.0, "loading the network")
+    found = detect_landmarks(cines, open_detector(bundle, device, backend), part(progress, 0.1, 0.9))
+    mitral = found.at(np.zeros(1))[0, valve_points("mitral")]
+    if len(found.views) < 2 or not np.isfinite(mitral).any():
+        return found
+    agreement = compare_views({view: points.cine for view, points in found.views.items()}, np.nanmean(mitral, 0))
+    if align:
+        return align_views(found, agreement)
+    warning = agreement.warning()
+    return found if warning is None else found.with_note(warning)

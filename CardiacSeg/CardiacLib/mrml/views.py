@@ -1,0 +1,44 @@
+"""Bring a table or a chart into view; without a window only the scene's selection changes."""
+
+from .host import in_slicer, logic
+
+
+def show_table(table) -> None:
+    """Show a table node in a layout that has a table view."""
+    import slicer
+
+    application = _application_logic()
+    application.GetSelectionNode().SetActiveTableID(table.GetID())
+    application.PropagateTableSelection()
+    if _has_window():
+        manager = slicer.app.layoutManager()
+        manager.setLayout(logic("tables").GetLayoutWithTable(manager.layout))
+
+
+def show_chart(chart) -> None:
+    """Show a plot chart node in a layout that has a plot view."""
+    if _has_window():
+        logic("plots").ShowChartInLayout(chart)
+    application = _application_logic()
+    application.GetSelectionNode().SetActivePlotChartID(chart.GetID())
+    application.PropagatePlotChartSelection()
+
+
+def center_3d_views() -> None:
+    """Aim the 3D views at what is visible; nothing happens without a window."""
+    import slicer
+
+    if _has_window():
+        slicer.util.resetThreeDViews()
+
+
+def _has_window() -> bool:
+    import slicer
+
+    return in_slicer() and slicer.util.mainWindow() is not None
+
+
+def _application_logic():
+    import slicer
+
+    return slicer.app.applicationLogic() if in_slicer() else slicer.modules.applicationLogic

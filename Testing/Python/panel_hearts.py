@@ -1,0 +1,68 @@
+"""A small heart for the panels, a worker that answers at once, and what tests of panels look at."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from CardiacLib.cine import Cine
+from CardiacLib.labels import LV, MYO, RV, LabelMap
+
+SAX_TO_LPS = np.array([[0.0, 1.2, 0.0, -36.0], [-1.2, 0.0, 0.0, 36.0], [0.0, 0.0, 5.4, -24.0], [0.0, 0.0, 0.0, 1.0]])
+QUICK_WORKER = """
+import subprocess, sys
+import numpy as np
+from CardiacLib.bivmesh import BiVMesh
+from CardiacLib.jobs import run_worker
+
+def part(cine, progress, on_frame):
+    on_frame(0, np.full(cine.frames.shape[1:], 1, np.uint8))
+    on_frame(1, np.full(cine.frames.shape[1:], 2, np.uint8))
+    progress(0.5, "half")
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
+
+def quick(progress):
+    faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+    nodes = np.vstack([np.zeros(3), np.eye(3)])
+    return BiVMesh(nodes, np.arange(4)[None], np.array([11], np.int32), faces, np.ones(4, np.int32))
+
+sys.exit(run_worker({"quick": quick, "part": part}, sys.argv[1:]))
+"""
+
+
+def heart_labels(n_frames: int) -> LabelMap:
+    """A small heart, quickly meshed: ellipsoidal LV with wall and a crescent RV; the LV is smallest in the middle."""
+    k, j, i = np.meshgrid(np.arange(9), np.arange(60), np.arange(60), indexing="ij")
+    x, y, z = (i - 34) * 2.0, (j - 30) * 2.0, (k - 8) * 9.0
+    frames = []
+    for t in range(n_frames):
+        r = 22.0 - 6.0 * np.sin(np.pi * (t / max(n_frames - 1, 1)) ** 1.2)
+        lv = (x / r) ** 2 + (y / r) ** 2 + (z / 62) ** 2 < 1
+        wall = (x / 32) ** 2 + (y / 32) ** 2 + (z / 72) ** 2 < 1
+        rv = ((x + 26) / 30) ** 2 + (y / 34) ** 2 + (z / 60) ** 2 < 1
+        frame = np.where(lv, LV, np.where(wall, MYO, np.where(rv, RV, 0)))
+        frames.append(frame.astype(np.uint8))
+    return LabelMap(np.stack(frames), SAX_TO_LPS, np.arange(n_frames) * 40.0, "synthetic heart")
+
+
+def heart_cine(n_frames: int = 3) -> Cine:
+    """Bright blood, dark wall, grey surroundings, with noise."""
+    labels = heart_labels(n_frames)
+    frames = np.array([90.0, 300.0, 60.0, 290.0], np.float32)[labels.labels]
+    frames += np.random.default_rng(0).normal(0, 6, frames.shape).astype(np.float32)
+    return Cine(frames, labels.ijk_to_lps, labels.times_ms, "sax", "synthetic heart")
+
+
+def node_names(scene) -> list[str]:
+    return sorted(scene.GetNthNode(n).GetName() or "" for n in range(scene.GetNumberOfNodes()))
+
+
+def living_processes(group: int) -> list[int]:
+    """Process ids of a process group that still run half a second after it was killed (unreaped ones do not)."""
+    for _ in range(25):
+        stats = [path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")]
+        living = [stat for stat in stats if stat[0] != "Z" and int(stat[2]) == group]
+        if not living:
+            return []
+        time.sleep(0.02)
+    return [int(stat[1]) for stat in living]

@@ -1,0 +1,108 @@
+"""The report's section on the valves: points in the images, curves of the annuli, and a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.colors import to_hex
+
+from CardiacLandmarksLib.trajectories import frame_phases
+from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, VALVE_COLOURS
+
+from .curves import motion_curves
+from .facts import number
+from .pictures import Picture, caption, crop_box, dark_figure, grey_range, png, show
+
+if TYPE_CHECKING:
+    from CardiacLandmarksLib.annulus import Annulus
+    from CardiacLandmarksLib.detect import StudyLandmarks, ViewLandmarks
+
+_TILE_INCHES = 3.2
+_MARGIN_MM = 45.0
+_ROWS = (
+    ("MAPSE, septal and lateral", "mapse_mm", "mm", 1),
+    ("MAPSE, septal", "mapse_septal_mm", "mm", 1),
+    ("MAPSE, lateral", "mapse_lateral_mm", "mm", 1),
+    ("MAPSE, mean of all views", "mapse_all_views_mm", "mm", 1),
+    ("TAPSE", "tapse_mm", "mm", 1),
+    ("Mitral s' (septal and lateral)", "mapse_s_cm_s", "cm/s", 1),
+    ("Mitral e' (septal and lateral)", "mapse_e_cm_s", "cm/s", 1),
+    ("Tricuspid s'", "tapse_s_cm_s", "cm/s", 1),
+    ("Mitral diameter 4CH, end-diastole", "mitral_4ch_ed_mm", "mm", 0),
+    ("Mitral diameter 2CH, end-diastole", "mitral_2ch_ed_mm", "mm", 0),
+    ("Mitral diameter 3CH, end-diastole", "mitral_3ch_ed_mm", "mm", 0),
+    ("Aortic diameter 3CH, end-systole", "aortic_3ch_es_mm", "mm", 0),
+    ("Tricuspid diameter 4CH, end-diastole", "tricuspid_4ch_ed_mm", "mm", 0),
+    ("Length of the LV, end-diastole", "lv_length_ed_mm", "mm", 0),
+    ("Length of the LV, end-systole", "lv_length_es_mm", "mm", 0),
+)
+_CURVES = (
+    ("MAPSE septal", "mapse_septal", "#d13b3b"),
+    ("MAPSE lateral", "mapse_lateral", "#7b52be"),
+    ("TAPSE", "tapse", "#c99700"),
+)
+
+
+def valve_content(found: StudyLandmarks, annulus: Annulus | None) -> dict[str, object]:
+    """What the template shows of the valves."""
+    ends = (0, 0) if annulus is None else (annulus.ed, annulus.es)
+    phases = frame_phases(found.times_ms if annulus is None else annulus.times_ms)
+    return {
+        "picture": point_montage(found, phases[list(ends)]),
+        "legend": [(valve.capitalize(), to_hex(colour)) for valve, colour in VALVE_COLOURS.items()],
+        "curves": None if annulus is None else _excursion_curves(annulus),
+        "rows": [] if annulus is None else valve_rows(annulus),
+        "axis": "" if annulus is None else annulus.axis_source,
+        "notes": () if annulus is None else annulus.notes,
+    }
+
+
+def valve_rows(annulus: Annulus) -> list[tuple[str, str]]:
+    """Name and value with unit of what was measured."""
+    values = annulus.values()
+    known = ((name, values.get(key), unit, digits) for name, key, unit, digits in _ROWS)
+    return [(name, f"{number(value, digits)} {unit}") for name, value, unit, digits in known if value is not None]
+
+
+def point_montage(found: StudyLandmarks, phases: np.ndarray) -> Picture:
+    """The views side by side at ED and ES, with their points; crosses are the network's own, dots the smooth paths."""
+    figure = dark_figure(_TILE_INCHES * len(found.views), _TILE_INCHES * len(phases))
+    count = len(found.views), len(phases)
+    for column, points in enumerate(found.views.values()):
+        for line, (name, phase) in enumerate(zip(("end-diastole", "end-systole"), phases, strict=True)):
+            box = (column / count[0], 1 - (line + 1) / count[1], 1 / count[0] - 0.004, 1 / count[1] - 0.004)
+            _draw_points(figure.add_axes(box), points, float(phase))
+            caption(figure.axes[-1], f"{points.cine.view.upper()} {name}")
+    views = ", ".join(view.upper() for view in found.views)
+    return png(figure, f"Valve points in {views} at end-diastole and end-systole", dpi=150)
+
+
+def _draw_points(axes, points: ViewLandmarks, phase: float) -> None:
+    cine = points.cine
+    frame = int(np.argmin(np.abs(frame_phases(cine.times_ms) - phase)))
+    image = cine.frames[:, cine.n_slices // 2]
+    show(axes, image[frame], _box(points), grey_range(image), cine.spacing)
+    smooth, raw = points.pixels[frame], points.detection.points[frame]
+    for n, (name, view) in enumerate(zip(LANDMARK_NAMES, LANDMARK_VIEWS, strict=True)):
+        if view == cine.view:
+            colour = VALVE_COLOURS[name.split()[0]]
+            axes.plot(*raw[n, ::-1], "+", color=colour, markersize=7, markeredgewidth=0.9)
+            axes.plot(*smooth[n, ::-1], "o", color=colour, markersize=4.5, markeredgecolor="black", markeredgewidth=0.5)
+
+
+def _box(points: ViewLandmarks) -> tuple[slice, slice]:
+    """Rows and columns round all points of the beat; the whole image where there are none."""
+    shape = points.cine.frames.shape[2:]
+    inside = np.zeros(shape, bool)
+    known = points.pixels[np.isfinite(points.pixels).all(-1)]
+    rows, columns = (np.clip(np.rint(known[:, axis]).astype(int), 0, shape[axis] - 1) for axis in (0, 1))
+    inside[rows, columns] = True
+    return crop_box(inside, points.cine.spacing, _MARGIN_MM)
+
+
+def _excursion_curves(annulus: Annulus) -> Picture | None:
+    curves = [(name, annulus.excursions[key].curve_mm, c) for name, key, c in _CURVES if key in annulus.excursions]
+    if not curves or len(annulus.times_ms) < 2:
+        return None
+    return motion_curves(annulus.times_ms, curves, (annulus.ed, annulus.es))
