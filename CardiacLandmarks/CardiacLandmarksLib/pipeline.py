@@ -1,9 +1,11 @@
 """The whole way from long-axis cines to valve points in the patient, as the command line and the panel go it."""
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
 
+from CardiacLib.bundles import bundle_path
 from CardiacLib.cine import Cine
 from CardiacLib.landmarks import valve_points
 from CardiacLib.progress import Progress, part, silent
@@ -21,7 +23,7 @@ def find_landmarks(
     align: bool = False,
     progress: Progress = silent,
 ) -> StudyLandmarks:
-    """Valve points of the 2CH, 3CH and 4CH cines, with a note where the views disagree.
+    """Valve points of the 2CH, 3CH and 4CH cines, with a note where the views disagree or the network is unproven.
 
     Args:
         cines: view to cine.
@@ -34,6 +36,12 @@ def find_landmarks(
     """
     progress(0.0, "loading the network")
     found = detect_landmarks(cines, open_detector(bundle, device, backend), part(progress, 0.1, 0.9))
+    unproven = unproven_views(bundle, found.views)
+    if unproven:
+        found = found.with_note(
+            f"{' and '.join(view.upper() for view in unproven)}: the network was never validated on real images of "
+            "this view; check its points by eye."
+        )
     mitral = found.at(np.zeros(1))[0, valve_points("mitral")]
     if len(found.views) < 2 or not np.isfinite(mitral).any():
         return found
@@ -42,3 +50,10 @@ def find_landmarks(
         return align_views(found, agreement)
     warning = agreement.warning()
     return found if warning is None else found.with_note(warning)
+
+
+def unproven_views(bundle: str, views: Mapping[str, object]) -> list[str]:
+    """Those of ``views`` that are not among ``validated_views`` of a bundle's metadata; none if it does not say."""
+    metadata = json.loads((bundle_path(bundle) / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    validated = metadata.get("validated_views")
+    return [] if validated is None else [view for view in views if view not in validated]

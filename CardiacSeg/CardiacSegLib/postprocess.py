@@ -48,7 +48,7 @@ def _clean_box(labels: np.ndarray) -> np.ndarray:
     for ventricle in ((LV, MYO), (RV,)):
         kept = main_component(np.isin(labels, ventricle))
         if LV in ventricle:
-            kept = main_column(kept)
+            kept = main_column(kept, labels == LV)
         cleaned[kept] = labels[kept]
     cleaned[~main_component(cleaned > 0)] = BACKGROUND
     for section in cleaned:
@@ -57,15 +57,21 @@ def _clean_box(labels: np.ndarray) -> np.ndarray:
     return cleaned
 
 
-def main_column(mask: np.ndarray) -> np.ndarray:
-    """A (K, J, I) mask from its largest slice outwards up to where it jumps to another place (to the right atrium)."""
+def main_column(mask: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """A (K, J, I) LV from its largest slice outwards up to where it jumps to another place (to the right atrium).
+
+    Beyond a slice of wall alone, which closes the apex, there is no pool either.
+    """
     kept = np.zeros_like(mask)
+    holds_pool = (mask & pool).any((1, 2))
     areas = mask.sum((1, 2))
     largest = int(areas.argmax())
     kept[largest] = mask[largest]
     for step in (-1, 1):
         k = largest + step
         while 0 <= k < len(mask) and areas[k] and (mask[k] & mask[k - step]).sum() >= OVERLAP * areas[k]:
+            if holds_pool[k] and not holds_pool[k - step]:
+                break
             kept[k] = mask[k]
             k += step
     return kept

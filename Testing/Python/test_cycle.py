@@ -169,6 +169,16 @@ def test_a_pool_without_wall_above_the_base_is_atrium(ring_labels):
     assert not cleaned[8].any() and np.array_equal(cleaned[:8], ring_labels)
 
 
+def test_a_ring_beyond_the_closed_apex_is_not_the_lv(ring_labels):
+    apex_first = np.concatenate([ring_labels[:1], ring_labels])
+    closed = apex_first.copy()
+    closed[1][closed[1] == LV] = MYO
+    closed[1][closed[1] == RV] = 0
+    cleaned = clean_frame(closed)
+    assert not np.isin(cleaned[0], (LV, MYO)).any()
+    assert np.array_equal(cleaned[1:], closed[1:])
+
+
 def test_a_ring_in_another_place_above_the_base_is_atrium(ring_labels):
     """Joined to the ventricle by a corner only, as where the right atrium is taken for the LV."""
     dirty = np.concatenate([ring_labels, np.zeros_like(ring_labels[:2])])

@@ -11,6 +11,7 @@ from CardiacLandmarksLib.annulus import measure_annulus
 from CardiacLandmarksLib.apex import left_ventricle_apex
 from CardiacLandmarksLib.detect import detect_landmarks, from_landmarks
 from CardiacLandmarksLib.detector import DETECTED_VIEWS, Detection
+from CardiacLandmarksLib.pipeline import unproven_views
 from CardiacLandmarksLib.planes import fit_planes
 from CardiacLandmarksLib.trajectories import beat_ms, fit_trajectories, frame_phases
 from CardiacLandmarksLib.world import lps_to_pixels, pixels_to_lps
@@ -437,3 +438,8 @@ def test_wrong_frames_in_rows_do_not_carry_the_path_away(truth):
     found = fit_trajectories(seen, np.where(np.isfinite(seen[..., 0]), 0.6, 0.0), phases)
     assert np.linalg.norm(found.at(phases)[:, 9] - exact[:, 9], axis=1).max() < 5.0
     assert not found.weights[[3, 4, 11, 12, 13, 22], 9].any()
+
+
+def test_views_without_real_labels_are_told():
+    assert unproven_views("cineheart_lax_landmarks", dict.fromkeys(("2ch", "3ch", "4ch"))) == ["2ch", "3ch"]
+    assert unproven_views("valve_landmarks", dict.fromkeys(("2ch", "4ch"))) == []
