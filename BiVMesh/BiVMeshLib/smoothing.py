@@ -78,7 +78,16 @@ def guarded(points: np.ndarray, moved: np.ndarray, tets: np.ndarray, measure=sca
     for n in range(4):
         np.minimum.at(worst, tets[:, n], before)
     worst = np.minimum(worst, GOOD) - 1e-9
-    floor = np.maximum.reduce([worst[tets[:, n]] for n in range(4)])
+    return put_back(points, moved, tets, np.maximum.reduce([worst[tets[:, n]] for n in range(4)]), measure)
+
+
+def put_back(points: np.ndarray, moved: np.ndarray, tets: np.ndarray, floor: np.ndarray, measure) -> np.ndarray:
+    """``moved``, with the nodes put back where they are in ``points`` of tets that would fall below their ``floor``.
+
+    Args:
+        points: (N, 3), where no tet is below its floor.
+        floor: (M,) least value of ``measure``, which takes points and tets.
+    """
     result, check = moved.copy(), np.arange(len(tets))
     while True:
         spoilt = check[measure(result, tets[check]) < floor[check]]

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLib.geometry import fit_plane
 from CardiacLib.landmarks import LANDMARK_VIEWS, VALVE_COLOURS, Landmarks, valve_points
-
-FLAT = 0.15
-"""Second over first spread of points below which they lie on a line and give no plane by themselves."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,15 @@ def _plane(points: np.ndarray, views: list[str], view_normals: Mapping[str, np.n
     known = points[found]
     if len(known) < 2:
         return nothing, nothing, np.nan
-    center = known.mean(0)
-    _, spread, axes = np.linalg.svd(known - center)
-    if len(known) > 2 and spread[1] > FLAT * spread[0]:
-        return center, _away(axes[2], apex_direction), float(np.sqrt(np.mean(((known - center) @ axes[2]) ** 2)))
+    center, plane = known.mean(0), fit_plane(known)
+    if plane is not None:
+        normal = _away(plane[1], apex_direction)
+        return center, normal, float(np.sqrt(np.mean(((known - center) @ normal) ** 2)))
     seen = {view for view, there in zip(views, found, strict=True) if there}
     if len(seen) != 1:
         return center, nothing, np.nan
-    normal = np.cross(axes[0], view_normals[seen.pop()])
+    line = np.linalg.svd(known - center)[2][0]
+    normal = np.cross(line, view_normals[seen.pop()])
     return center, _away(normal / np.linalg.norm(normal), apex_direction), np.nan
 
 

@@ -5,6 +5,9 @@ import numpy as np
 SQUARE_TOLERANCE = 1e-3
 """Entries of D^T D - 1 above this count as axes that are not perpendicular; float32 headers stay below 1e-6."""
 
+FLAT = 0.15
+"""Second over first spread of points below which they lie on a line and give no plane."""
+
 HUMAN_APEX = np.array([0.62, -0.55, -0.56])
 """LPS direction from base to apex of a typical heart: left, anterior, inferior."""
 
@@ -51,6 +54,18 @@ def slice_normal(matrix: np.ndarray) -> np.ndarray:
     d = direction_of(matrix)
     normal = np.cross(d[:, 0], d[:, 1])
     return normal / np.linalg.norm(normal)
+
+
+def fit_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Middle (3,) and unit normal (3,), of either sign, of the least-squares plane of points (N, 3).
+
+    None for fewer than three points, or where they lie nearly on a line.
+    """
+    if len(points) < 3:
+        return None
+    middle = points.mean(axis=0)
+    _, spread, axes = np.linalg.svd(points - middle)
+    return None if spread[1] < FLAT * spread[0] else (middle, axes[2])
 
 
 def has_patient_axes(matrix: np.ndarray) -> bool:

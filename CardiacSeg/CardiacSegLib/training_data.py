@@ -212,6 +212,7 @@ class SliceBatches:
     def _two_phases(self, index: torch.Tensor) -> torch.Tensor:
         n = len(index)
         steps = torch.where(self._chance(n, 0.25), 2, 1) * torch.where(self._chance(n, 0.5), -1, 1)
+        # The slice itself is always there; its draw keeps the sequence that the shipped weights were trained with.
         keep = torch.stack([~self._chance(n, 0.1), self._chance(n, 1.0), ~self._chance(n, 0.1)], 1)
         other = torch.where(self._chance(n, 0.15), index, self.stacks.opposite[index])
         return torch.cat([self.stacks.seen(which, steps, keep) for which in (index, other)], 1)

@@ -10,16 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from CardiacLib.errors import InputError
-from CardiacLib.geometry import apply
+from CardiacLib.geometry import apply, fit_plane
 from CardiacLib.labels import LV, MYO, RV, LabelMap
-from CardiacLib.landmarks import LANDMARK_NAMES, Landmarks
+from CardiacLib.landmarks import Landmarks, valve_points
 from CardiacLib.segmentation import ValveCut
 
-MITRAL = [n for n, name in enumerate(LANDMARK_NAMES) if name.startswith("mitral")]
-TRICUSPID = [n for n, name in enumerate(LANDMARK_NAMES) if name.startswith("tricuspid")]
-FLAT = 0.15
-"""Second over first spread of the mitral points below which they lie on a line and give no plane."""
-
+MITRAL, TRICUSPID = valve_points("mitral"), valve_points("tricuspid")
 ANNULUS = 0.6
 """Radius over which the tricuspid plane counts, over the distance of the two tricuspid points."""
 
@@ -105,14 +101,11 @@ def valve_planes(labels: LabelMap, landmarks: Landmarks) -> ValvePlanes:
         ventricle = positions[np.isin(labels.labels[t], (LV, MYO, RV))]
         if not len(ventricle):
             continue
-        mitral = found[MITRAL][np.isfinite(found[MITRAL]).all(1)]
-        if len(mitral) < 3:
+        mitral = fit_plane(found[MITRAL][np.isfinite(found[MITRAL]).all(1)])
+        if mitral is None:
             continue
-        middle = mitral.mean(0)
-        _, spread, axes = np.linalg.svd(mitral - middle)
-        if spread[1] < FLAT * spread[0]:
-            continue
-        up = axes[2] * np.sign((middle - ventricle.mean(0)) @ axes[2])
+        middle, normal = mitral
+        up = normal * np.sign((middle - ventricle.mean(0)) @ normal)
         points[t, 0], normals[t, 0] = middle, up
         septal, free_wall = found[TRICUSPID]
         line = free_wall - septal

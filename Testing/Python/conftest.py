@@ -28,6 +28,17 @@ def phantom():
     return make_phantom(PhantomOptions.small())
 
 
+@pytest.fixture
+def scene(host):
+    """The scene of a module's panel host, empty; panels of earlier tests are gone."""
+    import slicer
+
+    host.close_panels()
+    host.errors.clear()
+    slicer.mrmlScene.Clear(0)
+    return slicer.mrmlScene
+
+
 @pytest.fixture(scope="session")
 def random_bundle(tmp_path_factory) -> Path:
     """The shipped short-axis bundle with random weights instead of its own."""

@@ -39,15 +39,6 @@ def host():
 
 
 @pytest.fixture
-def scene(host):
-    """The host's scene, empty; panels of earlier tests are gone."""
-    host.close_panels()
-    host.errors.clear()
-    slicer.mrmlScene.Clear(0)
-    return slicer.mrmlScene
-
-
-@pytest.fixture
 def volumes(scene, phantom):
     """The phantom's long-axis cines in one browser, by view."""
     from CardiacLib.mrml.cines import cine_to_scene

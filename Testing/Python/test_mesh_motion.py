@@ -14,7 +14,9 @@ from BiVMeshLib.labels_check import check_labels
 from BiVMeshLib.motion import move_mesh
 from BiVMeshLib.motion.base_plane import base_from_valves
 from BiVMeshLib.motion.cycle import Cycle
-from BiVMeshLib.motion.moving import clean_stacks
+from BiVMeshLib.motion.follow import FLOOR, Follower
+from BiVMeshLib.motion.moving import HARMONICS, Followed, clean_stacks
+from BiVMeshLib.quality import shape_quality
 from CardiacLib import InputError, LabelMap
 from CardiacLib.bivmesh import MovingMesh
 from CardiacLib.geometry import slice_normal
@@ -123,6 +125,20 @@ def test_series_are_periodic_and_zero_in_the_frame_of_the_mesh():
     assert np.array_equal(Cycle(times[:2], 0, np.ones(2, bool)).smooth(two, 6), two)
     with pytest.raises(InputError, match="6 of 20 frames cannot be used"):
         Cycle(times, 7, np.arange(20) > 5)
+
+
+def test_the_fit_over_the_cycle_inverts_nothing():
+    """Places of which the smooth course would turn a tet inside out stay where the labels had them."""
+    follower = object.__new__(Follower)
+    follower.points, follower.tets = np.vstack([np.zeros(3), np.eye(3)]), np.array([[0, 1, 2, 3]])
+    cycle = Cycle(np.arange(25) * 40.0, 0, np.ones(25, bool))
+    local = np.repeat(follower.points[None], 25, axis=0)
+    local[10:14, 3, 2] = 0.05
+    smooth = cycle.smooth(local - follower.points, HARMONICS) + follower.points
+    assert min(shape_quality(places, follower.tets)[0] for places in smooth) < 0.0
+    found = Followed(follower, local, [None] * 25, [None] * 25).smoothed(cycle)
+    assert min(shape_quality(places, follower.tets)[0] for places in found.local) >= FLOOR
+    assert np.allclose(found.local[[0, 5, 20]], smooth[[0, 5, 20]])
 
 
 def test_slices_are_moved_alike_in_all_frames(phantom):

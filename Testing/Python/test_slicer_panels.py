@@ -33,15 +33,6 @@ def host():
         yield running
 
 
-@pytest.fixture
-def scene(host):
-    """The host's scene, empty; panels of earlier tests are gone."""
-    host.close_panels()
-    host.errors.clear()
-    slicer.mrmlScene.Clear(0)
-    return slicer.mrmlScene
-
-
 def add_cine(n_frames: int = 3):
     from CardiacLib.mrml.cines import cine_to_scene
 

@@ -18,6 +18,7 @@ from ..frame import HeartFrame
 from ..laplace import LinearElements
 from ..quality import shape_quality, signed_volumes
 from ..shape import Shape
+from ..smoothing import put_back
 
 SMOOTHING = 2.0
 """mm. Weight of the Dirichlet energy of a step's displacement against the squared distances left on the surface:
@@ -143,17 +144,8 @@ class Follower:
 
     def kept_good(self, points: np.ndarray, moved: np.ndarray) -> np.ndarray:
         """``moved``, with the nodes of tets put back that would fall below FLOOR (and below what they are)."""
-        least = np.minimum(shape_quality(points, self.tets), FLOOR)
-        check = np.arange(len(self.tets))
-        while True:
-            spoilt = check[shape_quality(moved, self.tets[check]) < least[check]]
-            back = np.zeros(len(points), bool)
-            back[self.tets[spoilt]] = True
-            back &= (moved != points).any(1)
-            if not back.any():
-                return moved
-            moved[back] = points[back]
-            check = np.flatnonzero(back[self.tets].any(1))
+        floor = np.minimum(shape_quality(points, self.tets), FLOOR)
+        return put_back(points, moved, self.tets, floor, shape_quality)
 
     def _solve(self, stiffness, pull, load) -> np.ndarray:
         """(N, 3) of (stiffness + pull) u = load, no motion across the base plane."""

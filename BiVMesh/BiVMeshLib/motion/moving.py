@@ -53,7 +53,7 @@ class Moment:
     frame: HeartFrame
 
 
-@dataclass
+@dataclass(frozen=True)
 class Followed:
     """The mesh on the shapes of all frames.
 
@@ -69,13 +69,13 @@ class Followed:
     walls: list[Field | None]
     missed: list[float | None]
 
-    def smoothed(self, cycle: Cycle) -> np.ndarray:
-        """(T, N, 3) places after the fit over the cycle; no tet is worse for it than FLOOR of ``follow``."""
+    def smoothed(self, cycle: Cycle) -> "Followed":
+        """The places after the fit over the cycle; no tet falls below FLOOR of ``follow`` by it."""
         rest = self.follower.points
         smooth = cycle.smooth(self.local - rest, HARMONICS) + rest
         for t in np.flatnonzero(cycle.usable):
             smooth[t] = self.follower.kept_good(self.local[t], smooth[t])
-        return smooth
+        return replace(self, local=smooth)
 
 
 @dataclass
@@ -131,7 +131,7 @@ def move_mesh(
     ]
     found = _followed(mesh, moments, cycle, options, clock, part(progress, 0.0, 0.8))
     with clock.step("smooth"):
-        found.local = found.smoothed(cycle)
+        found = found.smoothed(cycle)
     displacements, curves = _checked(mesh, found, moments, frame, options, clock, part(progress, 0.8, 1.0))
     report = {"frame": frame, "times_ms": [float(t) for t in labels.times_ms]}
     report |= {"base_from": "valve points" if by_valves else "labels", "base_height_mm": [float(h) for h in heights]}
