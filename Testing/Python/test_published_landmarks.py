@@ -303,7 +303,7 @@ def test_monai_trains_the_bundle(tmp_path):
     pytest.importorskip("ignite")
     write_training_data(tmp_path / "valvelandmarks.npz", 64)
     settings = {"epochs": 2, "iterations": 4, "repeats": 2, "batch_size": 4, "workers": 0}
-    settings |= {"network_def#in_shape": "[1, 64, 64]", "learning_rate": 0.01}
+    settings |= {"network_def#in_shape": "[1, 64, 64]", "learning_rate": 0.001}  # 0.01 is chaos: rounding decides
     arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
     said = run_monai("training", tmp_path, tmp_path / "out", *arguments)
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"net_epoch=1.pt", "net_epoch=2.pt", "model.pt"}
