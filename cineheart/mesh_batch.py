@@ -3,14 +3,14 @@
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from BiVMeshLib.exporters import choose_formats
+from BiVMeshLib.meshers import require_mesher
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.files import atomic_directory, write_json
 from CardiacLib.progress import Progress
@@ -19,6 +19,7 @@ from CardiacLib.readers.label_files import find_label_files
 from .commands import mesh_of_file
 from .mesh_table import mesh_row, write_tables
 from .outputs import write_mesh
+from .workers import run_in_workers
 
 CASE_FILE = "case.json"
 """In each case's folder: its row of the table, and what it was made from."""
@@ -63,14 +64,16 @@ def mesh_batch(
         workers: processes at a time.
     """
     choose_formats(choices["formats"])
+    require_mesher(choices["options"].mesher)
     cases = [Case(name, path, output / name, choices) for name, path in named_cases(paths).items()]
     output.mkdir(parents=True, exist_ok=True)
     rows = {case.name: row for case in cases if (row := finished_row(case)) is not None}
     kept, todo = len(rows), [case for case in cases if case.name not in rows]
-    for done, (name, row) in enumerate(_run(todo, workers), kept + 1):
-        rows[name] = row
-        progress(done / len(cases), f"{name}: {row['status']} ({done} of {len(cases)})")
-        write_tables([rows[case.name] for case in cases if case.name in rows], output)
+    with closing(_run(todo, workers)) as results:
+        for done, (name, row) in enumerate(results, kept + 1):
+            rows[name] = row
+            progress(done / len(cases), f"{name}: {row['status']} ({done} of {len(cases)})")
+            write_tables([rows[case.name] for case in cases if case.name in rows], output)
     ordered = [rows[case.name] for case in cases]
     write_tables(ordered, output)
     failed = [row["case"] for row in ordered if row["status"] != "meshed"]
@@ -139,10 +142,4 @@ def _run(cases: list[Case], workers: int) -> Iterator[tuple[str, dict[str, objec
     if workers == 1:
         yield from ((case.name, run_case(case)) for case in cases)
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(run_case, case): case.name for case in cases}
-        try:
-            for future in as_completed(running):
-                yield running[future], future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    yield from run_in_workers(run_case, {case.name: case for case in cases}, workers)

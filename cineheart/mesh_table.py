@@ -5,46 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from BiVMeshLib.limits import COUNTS, LIMITS, PATCH_COLUMNS, limit_text, measures, quality_lines
 from CardiacLib.bivmesh import BiVMesh
-
-PATCH_COLUMNS = {"EPI": "euler_epi", "ENDO_LV": "euler_endo_lv", "ENDO_RV": "euler_endo_rv", "BASE": "euler_base"}
-COUNTS = (
-    "open_edges",
-    "nonmanifold_edges",
-    "nonmanifold_vertices",
-    "self_intersections",
-    "inverted_tets",
-    "zero_gradient_tets",
-    "nodes_on_two_walls",
-    "unused_nodes",
-)
-SHAPE = ("min_dihedral_deg", "max_dihedral_deg", "scaled_jacobian_min", "scaled_jacobian_p1", "scaled_jacobian_mean")
-LIMITS = {
-    "min_dihedral_deg": (18.0, None),
-    "max_dihedral_deg": (None, 150.0),
-    "scaled_jacobian_min": (0.30, None),
-    "scaled_jacobian_p1": (0.40, None),
-    "scaled_jacobian_mean": (0.78, None),
-    "lv_pool_error_percent": (-2.0, 2.0),
-    "lv_myocardium_error_percent": (-2.0, 2.0),
-    "rv_pool_error_percent": (-2.0, 2.0),
-    "distance_mean_mm": (None, 0.6),
-    "distance_p95_mm": (None, 1.5),
-}
-"""Least and greatest value of each measure; the counts must be 0, the topology that of a heart."""
 
 
 def mesh_row(name: str, mesh: BiVMesh, seconds: float) -> dict[str, object]:
     """The row of one mesh: numbers of its quality report, flat, and ``below``, the measures beyond their limits."""
     quality = mesh.quality
     row: dict[str, object] = {"case": name, "status": "meshed", "seconds": seconds, "reason": ""}
-    row |= {key: quality[key] for key in ("edge_length_mm", "nodes", "tets", "components", "euler")}
-    row |= {column: quality["patch_euler"].get(patch) for patch, column in PATCH_COLUMNS.items()}
-    row["patch_components_max"] = max(quality["patch_components"].values())
-    row |= {key: quality[key] for key in (*COUNTS, *SHAPE)}
-    row |= {f"{structure}_error_percent": error for structure, error in quality["volume_error_percent"].items()}
-    distance = quality["contour_distance_mm"]["all"]
-    row |= {"distance_mean_mm": distance["mean"], "distance_p95_mm": distance["p95"]}
+    row |= {key: quality[key] for key in ("edge_length_mm", "nodes", "tets")} | measures(quality)
     row["epi_to_endo_rv_edges"] = quality["epi_to_endo_rv_edges"]
     row["repaired_lattice_points"] = quality["repaired_lattice_points"]
     return row | {"below": "; ".join(beyond_limits(row)), "notes": " ".join(mesh.notes)}
@@ -52,17 +21,8 @@ def mesh_row(name: str, mesh: BiVMesh, seconds: float) -> dict[str, object]:
 
 def beyond_limits(row: dict[str, object]) -> list[str]:
     """Measures of a row that miss their limit, each with its value."""
-    has_rv = row["euler_endo_rv"] is not None
-    wanted = dict.fromkeys(COUNTS, 0) | {"components": 1, "euler": 2, "patch_components_max": 1}
-    wanted |= {"euler_epi": 1, "euler_endo_lv": 1, "euler_base": -1 if has_rv else 0}
-    if has_rv:
-        wanted["euler_endo_rv"] = 1
-    found = [f"{key} {row[key]}" for key, value in wanted.items() if row[key] != value]
-    for key, (low, high) in LIMITS.items():
-        value = row.get(key)
-        if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
-            found.append(f"{key} {value:.3g}")
-    return found
+    lines = {key: line["value"] for key, line in quality_lines(row).items() if not line["met"]}
+    return [f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in lines.items()]
 
 
 def write_tables(rows: list[dict[str, object]], folder: Path) -> None:
@@ -105,9 +65,7 @@ def _measures(rows: list[dict[str, object]]) -> list[list[str]]:
         if low is None and high is None:
             limit = met = ""
         else:
-            limit = (
-                f"{low:g} to {high:g}" if None not in (low, high) else f">= {low:g}" if high is None else f"<= {high:g}"
-            )
+            limit = limit_text(low, high)
             good = (values >= (-np.inf if low is None else low)) & (values <= (np.inf if high is None else high))
             met = f"{int(good.sum())} of {len(values)}"
         if len(values):

@@ -87,9 +87,9 @@ def contour_distances(mesh: BiVMesh, stack: LabelStack, frame: HeartFrame) -> di
 
 
 def contour_points(stack: LabelStack, frame: HeartFrame, labels: tuple[int, ...]) -> np.ndarray:
-    """(P, 3) LPS points on the contours of the given labels in all slices, under the base."""
+    """(P, 3) LPS points on the contours of the given labels under the base, in slices up to that with a closed ring."""
     found = [np.zeros((0, 3))]
-    for k, section in enumerate(stack.given):
+    for k, section in enumerate(stack.given[: stack.base + 1]):
         rows, columns = border(np.isin(section, labels)).T
         found.append(stack.to_lps(columns, rows, np.full(len(rows), k)))
     points = np.concatenate(found)
@@ -141,12 +141,12 @@ def _to_triangle(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def _sections(nodes: np.ndarray, triangles: np.ndarray, stack: LabelStack) -> np.ndarray:
-    """(P, 3) points on the sections of triangles with the planes of all slices."""
+    """(P, 3) points on the sections of triangles with the planes of all slices whose contours count."""
     up = geometry.slice_normal(stack.ijk_to_lps)
     up = up * np.sign(up @ stack.ijk_to_lps[:3, 2])
     share = ((np.arange(PER_SIDE) + 0.5) / PER_SIDE)[:, None]
     found = [np.zeros((0, 3))]
-    for k in range(len(stack.given)):
+    for k in range(stack.base + 1):
         height = (nodes - stack.to_lps(0, 0, k)) @ up + ON_BASE
         above = height[triangles] > 0
         crossing = triangles[above.any(1) & ~above.all(1)]

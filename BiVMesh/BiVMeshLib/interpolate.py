@@ -10,7 +10,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
-from .frame import HeartFrame, slice_maps
+from .frame import HeartFrame, along_slices, is_parallel, slice_maps
 from .labels_check import LabelStack
 
 CAP = (0.3, 0.8)
@@ -44,12 +44,17 @@ class Grid:
 
 def make_grid(stack: LabelStack, frame: HeartFrame, spacing: float, margin: float, above: float) -> Grid:
     """Grid round all labels: ``margin`` on the sides and below the deepest possible tip, ``above`` over the base."""
-    heights, steps, offsets = slice_maps(stack, frame)
     anything = stack.lv_epi | stack.rv | (stack.wall if stack.wall is not None else False)
     k, j, i = np.nonzero(anything)
-    xy = np.stack([i, j], 1) @ steps.T + offsets[k]
-    gap = heights[1] - heights[0]
-    low = np.array([*xy.min(0) - margin, heights[k.min()] - gap * CAP[1] - margin])
+    if is_parallel(stack, frame):
+        heights, steps, offsets = slice_maps(stack, frame)
+        xy = np.stack([i, j], 1) @ steps.T + offsets[k]
+        gap, bottom = heights[1] - heights[0], heights[k.min()]
+    else:
+        places = frame.from_lps(stack.to_lps(i, j, k))
+        xy, bottom = places[:, :2], places[:, 2].min()
+        gap = np.linalg.norm(stack.ijk_to_lps[:3, 2])
+    low = np.array([*xy.min(0) - margin, bottom - gap * CAP[1] - margin])
     high = np.array([*xy.max(0) + margin, above])
     first, last = np.floor(low / spacing), np.ceil(high / spacing)
     nx, ny, nz = (last - first).astype(int) + 1
@@ -66,13 +71,15 @@ def slice_distance(mask: np.ndarray, spacing: tuple[float, float]) -> np.ndarray
 
 def slab_volume(masks: np.ndarray, stack: LabelStack, frame: HeartFrame) -> float:
     """Volume (mm^3) of a structure's sections under the base, each a slab of the slice distance."""
-    heights, steps, _ = slice_maps(stack, frame)
-    gap = heights[1] - heights[0]
-    share = np.clip(0.5 - heights / gap, 0.0, 1.0)
-    return float(masks.sum((1, 2)) @ share * gap * abs(np.linalg.det(steps)))
+    k, j, i = np.nonzero(masks)
+    rise = frame.axes[:, 2] @ stack.ijk_to_lps[:3, 2]
+    share = np.clip(0.5 - frame.from_lps(stack.to_lps(i, j, k))[:, 2] / rise, 0.0, 1.0)
+    return float(share.sum() * abs(np.linalg.det(stack.ijk_to_lps[:3, :3])))
 
 
-def interpolate_structure(masks: np.ndarray, stack: LabelStack, frame: HeartFrame, grid: Grid) -> np.ndarray:
+def interpolate_structure(
+    masks: np.ndarray, stack: LabelStack, frame: HeartFrame, grid: Grid, upright_base: bool = True
+) -> np.ndarray:
     """Implicit function of one structure on the grid, negative inside; not a distance in 3-D.
 
     Below the structure's most apical section it is closed by a paraboloid cap, above the base it goes on
@@ -80,14 +87,18 @@ def interpolate_structure(masks: np.ndarray, stack: LabelStack, frame: HeartFram
 
     Args:
         masks: bool (K, J, I), sections of the structure in the order of ``stack``.
+        upright_base: let the walls meet the base at a right angle, as a mesh needs it; see :func:`upright`.
     """
+    if not is_parallel(stack, frame):
+        return _across_slices(masks, stack, frame, grid, upright_base)
     heights, steps, offsets = slice_maps(stack, frame)
     present = np.flatnonzero(masks.any((1, 2)))
     spacing = tuple(np.linalg.norm(steps, axis=0)[::-1])
     sections = np.stack([_on_grid(slice_distance(masks[k], spacing), steps, offsets[k], grid) for k in present])
     areas = masks[present].sum((1, 2)) * abs(float(np.linalg.det(steps)))
     sections = np.stack([_with_area(*pair, grid.spacing) for pair in zip(sections, areas, strict=True)])
-    z, levels = upright(grid.axis(2)), heights[present]
+    z, levels = grid.axis(2), heights[present]
+    z = upright(z) if upright_base else z
     values = np.empty(grid.shape, np.float32)
     between = np.flatnonzero((z >= levels[0]) & (z <= levels[-1]))
     if len(present) > 1:
@@ -99,6 +110,26 @@ def interpolate_structure(masks: np.ndarray, stack: LabelStack, frame: HeartFram
     lift = _cap_lift(levels[0] - z[below], sections, levels, heights[1] - heights[0])
     values[below] = sections[0] + lift[:, None, None]
     return values
+
+
+def _across_slices(masks, stack: LabelStack, frame: HeartFrame, grid: Grid, upright_base: bool) -> np.ndarray:
+    """:func:`interpolate_structure` for a base that is tilted against the slices: made along these, then resampled."""
+    slices = along_slices(stack, frame)
+    turn = frame.axes.T @ slices.axes
+    z = upright(grid.axis(2)) if upright_base else grid.axis(2)
+    ends = [(a[0], a[-1]) for a in (grid.axis(0), grid.axis(1), z)]
+    corners = np.stack(np.meshgrid(*ends), axis=-1).reshape(-1, 3) @ turn
+    first, last = np.floor(corners.min(0) / grid.spacing), np.ceil(corners.max(0) / grid.spacing)
+    nx, ny, nz = (last - first).astype(int) + 1
+    along = Grid(first * grid.spacing, grid.spacing, (int(nz), int(ny), int(nx)))
+    values = interpolate_structure(masks, stack, slices, along, upright_base=False)
+    found = np.empty(grid.shape, np.float32)
+    x, y = np.meshgrid(grid.axis(0), grid.axis(1))
+    for n, height in enumerate(z):
+        places = np.stack([x.ravel(), y.ravel(), np.full(x.size, height)], axis=1) @ turn
+        index = (places - along.origin) / grid.spacing
+        found[n] = map_coordinates(values, index.T[::-1], order=1, mode="nearest").reshape(x.shape)
+    return found
 
 
 def _with_area(section: np.ndarray, area: float, spacing: float) -> np.ndarray:

@@ -12,14 +12,20 @@ TOUCH = 1e-6
 """mm. Triangles intersect if they overlap by more than this along every direction."""
 
 
-def self_intersections(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def self_intersections(points: np.ndarray, triangles: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
     """(P, 2) numbers of the triangles that cross, fold onto each other or overlap in a plane.
 
     Args:
         points: (N, 3) mm.
         triangles: (F, 3) of about one size: all that lie nearer to each other than the largest is wide are compared.
+        near: numbers of the triangles round which to look, by default all; every pair with one of these is found.
     """
+    if not len(triangles):
+        return np.zeros((0, 2), np.int64)
     corners = np.asarray(points, np.float64)[triangles]
+    if near is not None:
+        around = _around(corners, near)
+        return around[self_intersections(points, triangles[around])]
     sides = np.roll(corners, -1, axis=1) - corners
     normals = np.cross(sides[:, 0], sides[:, 1])
     pairs = _near_pairs(corners)
@@ -33,6 +39,15 @@ def self_intersections(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
             across = np.cross(sides[pairs[:, 0], first], sides[pairs[:, 1], second])
             pairs = pairs[~_separated(corners, pairs, across)]
     return pairs
+
+
+def _around(corners: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Numbers of the triangles that may touch one of ``near``, these included."""
+    if not len(near):
+        return np.zeros(0, np.int64)
+    centre = corners.mean(1)
+    radius = np.linalg.norm(corners - centre[:, None], axis=2).max()
+    return np.flatnonzero(cKDTree(centre[near]).query(centre, distance_upper_bound=2.0 * radius + TOUCH)[0] < np.inf)
 
 
 def _near_pairs(corners: np.ndarray) -> np.ndarray:

@@ -68,6 +68,8 @@ def _mmg(package, mesh: Stuffed, edge_mm: float) -> tuple[np.ndarray, np.ndarray
     return remeshed.get_vertices(), remeshed.get_tetrahedra()
 
 
+STUFFING = "stuffing"
+"""Our own mesher, which needs no package."""
 MESHERS: dict[str, tuple[str, Mesher]] = {"ftetwild": ("pytetwild", _ftetwild), "mmg": ("mmgpy", _mmg)}
 """By name the package and the call."""
 
@@ -79,6 +81,18 @@ def is_installed(name: str) -> bool:
     except ImportError:
         return False
     return True
+
+
+def require_mesher(name: str) -> None:
+    """Raise InputError where ``name`` is neither stuffing nor one of MESHERS whose package is installed."""
+    if name == STUFFING:
+        return
+    if name not in MESHERS:
+        raise InputError(f"Unknown mesher {name!r}: choose from {STUFFING}, {', '.join(MESHERS)}.")
+    if not is_installed(name):
+        raise InputError(
+            f"The mesher {name} needs {MESHERS[name][0]}: install 'cineheart[meshers]' with pip, or use {STUFFING}."
+        )
 
 
 def remesh(name: str, mesh: Stuffed, shape: Shape, edge_mm: float) -> Stuffed:
@@ -93,11 +107,8 @@ def remesh(name: str, mesh: Stuffed, shape: Shape, edge_mm: float) -> Stuffed:
     Raises:
         InputError: there is no such mesher, or its package is not installed.
     """
-    if name not in MESHERS:
-        raise InputError(f"Unknown mesher {name!r}: choose from stuffing, {', '.join(MESHERS)}.")
+    require_mesher(name)
     package, call = MESHERS[name]
-    if not is_installed(name):
-        raise InputError(f"The mesher {name} needs {package}: install 'cineheart[meshers]', or use stuffing.")
     points, tets = call(importlib.import_module(package), mesh, edge_mm)
     return with_sides(np.asarray(points, float), np.asarray(tets, np.int64), shape, edge_mm)
 

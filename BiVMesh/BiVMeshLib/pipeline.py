@@ -16,8 +16,9 @@ from .frame import HeartFrame, heart_frame, slice_maps
 from .hill_climb import climb
 from .labels_check import LabelStack, check_labels
 from .lattice import MEAN_EDGE, make_lattice
+from .limits import line_text, measures, missed_lines, quality_lines
 from .materials import assign_materials
-from .meshers import remesh
+from .meshers import remesh, require_mesher
 from .options import MeshOptions
 from .relax import relax
 from .shape import Shape, make_shape
@@ -25,6 +26,7 @@ from .smoothing import smooth
 from .stuffing import Stuffed, stuff
 from .tags import patch_ids, region_ids
 from .topology import boundary_faces
+from .valve_base import continued, find_valve_base
 
 REFINE = 0.8
 STUCK_EDGES = 4.0
@@ -36,33 +38,36 @@ def build_mesh(
     ijk_to_lps: np.ndarray,
     options: MeshOptions | None = None,
     progress: Progress = silent,
+    valves: np.ndarray | None = None,
 ) -> BiVMesh:
     """Build the tagged tetrahedral mesh of one frame's biventricular myocardium.
 
-    The base is a plane through the most basal slice in which myocardium surrounds the LV pool and the RV pool
-    is present. A mesh that fails the gate is built again on a lattice finer by 0.8, unless the last refinement did
-    not mend the same failure at the same place.
+    The base is the plane of the valve points or, without them, one through the most basal slice in which myocardium
+    surrounds the LV pool and the RV pool is present. A mesh that fails the gate is built again on a lattice finer by
+    0.8, unless the last refinement did not mend the same failure at the same place.
 
     Args:
         labels_kji: uint8 (K, J, I): 0 background, 1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall (optional;
             grown round the RV pool when absent). Any orientation, handedness and slice order.
         ijk_to_lps: (4, 4) voxel index (i, j, k) at the voxel centre to LPS mm.
         options: see :class:`MeshOptions`.
+        valves: (10, 3) valve points of this frame, LPS mm, in the order of ``CardiacLib.landmarks``; NaN if not seen.
 
     Returns:
         The mesh in LPS mm with its quality report and notes, and what ``options`` asks for of fibres and coordinates.
 
     Raises:
-        InputError: the labels cannot be meshed.
+        InputError: the labels cannot be meshed, or the valve points do not belong to them.
         MeshError: no mesh passed the gate.
         Cancelled: from ``progress``.
     """
     options = options or MeshOptions()
+    require_mesher(options.mesher)
     progress(0.0, "Checking labels")
     stack = check_labels(labels_kji, ijk_to_lps)
     if options.align_slices:
         stack = align_slices(stack)
-    frame = heart_frame(stack, base_beyond(stack, options))
+    stack, frame, base = _based(stack, options, valves)
     progress(0.03, "Interpolating the shape between slices")
     shape = make_shape(stack, frame, options)
     notes = list(stack.notes)
@@ -74,6 +79,7 @@ def build_mesh(
         failed = quality.gate(mesh, options)
         if failed is None:
             stage = part(progress, 1 - 0.85 * REFINE ** (2 * attempt + 2), 1.0)
+            mesh.quality.update(base)
             mesh = with_anatomy(mesh, options, stage, towards_anterior(stack.ijk_to_lps))
             progress(1.0, "Mesh done")
             return replace(mesh, notes=(*notes, *mesh.notes))
@@ -82,12 +88,35 @@ def build_mesh(
             break
         notes.append(f"With an edge length of {edge:.2f} mm the mesh failed: {failed}. It was refined.")
         edge, last = edge * REFINE, failed
+    raise _no_mesh(failed, attempt + 1, edge, stuck)
+
+
+def _no_mesh(failed: quality.Failed, attempts: int, edge: float, stuck: bool) -> quality.MeshError:
+    """The error that names the place; ``edge``: of the last attempt, no better than the one before if ``stuck``."""
     x, y, z = failed.place
-    raise quality.MeshError(
-        f"No mesh passed the quality gate in {attempt + 1} attempts (at {edge:.2f} mm: {failed}); "
+    return quality.MeshError(
+        f"No mesh passed the quality gate in {attempts} attempts (at {edge:.2f} mm: {failed}); "
         f"check the labels near LPS ({x:.0f}, {y:.0f}, {z:.0f}) mm, where the worst element lies"
         + (", which a finer lattice did not mend." if stuck else ", or choose a smaller edge length.")
     )
+
+
+def _based(
+    stack: LabelStack, options: MeshOptions, valves: np.ndarray | None
+) -> tuple[LabelStack, HeartFrame, dict[str, object]]:
+    """The stack as far as it is needed, the frame on its base plane, and what the quality report says of the base."""
+    if valves is None:
+        return stack, heart_frame(stack, base_beyond(stack, options)), {"base_from": "labels"}
+    base = find_valve_base(valves, stack)
+    frame = heart_frame(stack, plane=(base.point, base.normal))
+    stack, changed = continued(stack, frame)
+    notes = [
+        f"The base is the plane of {len(base.used)} valve points ({base.rms_mm:.1f} mm from it, root mean square), "
+        f"tilted by {base.tilt_deg:.0f} degrees against the slices."
+    ]
+    if changed:
+        notes.append(f"In {changed} slices the labels end below the base plane: the sections below go on up to it.")
+    return replace(stack, notes=(*stack.notes, *notes)), frame, base.entries()
 
 
 def base_beyond(stack: LabelStack, options: MeshOptions) -> float:
@@ -116,10 +145,12 @@ def _mesh_of(shape: Shape, stack, frame: HeartFrame, edge: float, options: MeshO
         stuffed = remesh(options.mesher, stuffed, shape, edge)
     progress(0.9, "Measuring quality")
     mesh = _tagged(stuffed, shape, frame)
-    notes = _notes(materials.repaired, stuffed, mesh)
     mesh.quality.update(edge_length_mm=float(edge), repaired_lattice_points=materials.repaired, seed=options.seed)
+    mesh.quality.update(mesher=options.mesher)
     mesh.quality.update(measure_fidelity(mesh, stack, frame))
-    return replace(mesh, notes=notes)
+    lines = quality_lines(measures(mesh.quality))
+    mesh.quality.update(lines=lines, missed_lines=missed_lines(lines))
+    return replace(mesh, notes=_notes(materials.repaired, stuffed, mesh))
 
 
 def _tagged(stuffed: Stuffed, shape: Shape, frame: HeartFrame) -> BiVMesh:
@@ -144,4 +175,7 @@ def _notes(repaired: int, stuffed: Stuffed, mesh: BiVMesh) -> tuple[str, ...]:
     through = mesh.quality["epi_to_endo_rv_edges"]
     if through:
         notes.append(f"{through} edges cross the RV wall from EPI to ENDO_RV: it is one element thick there.")
+    lines = mesh.quality["lines"]
+    if missed := mesh.quality["missed_lines"]:
+        notes.append("Beyond a quality line: " + ", ".join(f"{key} {line_text(lines[key])}" for key in missed) + ".")
     return tuple(notes)

@@ -85,7 +85,10 @@ def _rv_pool(stack, frame, grid, lv, lv_body, options) -> np.ndarray:
 
 
 def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
-    """Union of the LV and of the RV pool with its wall, labelled or grown, with its creases rounded."""
+    """Union of the LV and of the RV pool with its wall, labelled or grown, with its creases rounded.
+
+    With a labelled wall it encloses what the labels do: what rounding the creases adds is taken off all over.
+    """
     h = grid.spacing
     outer = lv_body
     if stack.wall is not None:
@@ -98,10 +101,14 @@ def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
         rv_distance = distance(np.minimum(rv, 50.0), h)
         outer = np.minimum(outer, rv_distance - wall)
     outer = _smoothed(_closed(distance(_solid(outer), h), h, CLEFT_RADIUS), h, options.smoothing_mm)
-    outer = np.minimum(outer, lv - options.min_lv_wall_mm)
-    if rv is not None:
-        outer = np.minimum(outer, rv_distance - wall)
-    return _upright(outer, grid)
+
+    def guarded(body):
+        body = np.minimum(body, lv - options.min_lv_wall_mm)
+        return _upright(body if rv is None else np.minimum(body, rv_distance - wall), grid)
+
+    if stack.wall is None:
+        return guarded(outer)
+    return _with_volume(outer, grid, slab_volume(stack.wall, stack, frame), guarded)
 
 
 def distance(values: np.ndarray, spacing: float) -> np.ndarray:

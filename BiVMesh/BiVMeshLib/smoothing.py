@@ -81,14 +81,17 @@ def guarded(points: np.ndarray, moved: np.ndarray, tets: np.ndarray, measure=sca
     return put_back(points, moved, tets, np.maximum.reduce([worst[tets[:, n]] for n in range(4)]), measure)
 
 
-def put_back(points: np.ndarray, moved: np.ndarray, tets: np.ndarray, floor: np.ndarray, measure) -> np.ndarray:
+def put_back(
+    points: np.ndarray, moved: np.ndarray, tets: np.ndarray, floor: np.ndarray, measure, check: np.ndarray | None = None
+) -> np.ndarray:
     """``moved``, with the nodes put back where they are in ``points`` of tets that would fall below their ``floor``.
 
     Args:
         points: (N, 3), where no tet is below its floor.
         floor: (M,) least value of ``measure``, which takes points and tets.
+        check: numbers of the tets that may have fallen below it, by default all.
     """
-    result, check = moved.copy(), np.arange(len(tets))
+    result, check = moved.copy(), np.arange(len(tets)) if check is None else check
     while True:
         spoilt = check[measure(result, tets[check]) < floor[check]]
         back = np.zeros(len(points), bool)

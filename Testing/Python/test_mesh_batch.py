@@ -2,6 +2,12 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,3 +165,69 @@ def test_options_of_the_command(tmp_path, capsys):
     assert "aligned in their planes" in capsys.readouterr().err
     assert main([*arguments, "-o", str(tmp_path / "p"), "--label-order", "theirs"]) == 2
     assert main([*arguments, str(tmp_path / "nothing"), "-o", str(tmp_path / "q")]) == 2
+
+
+def alive(pid) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return (Path("/proc") / pid / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(pid) -> list[str]:
+    """Processes that a process started, with what these started."""
+    try:
+        own = (Path("/proc") / str(pid) / "task" / str(pid) / "children").read_text().split()
+    except OSError:
+        return []
+    return own + [further for child in own for further in children(child)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the worker processes")
+@pytest.mark.parametrize("ended_by", ["SIGTERM", "SIGKILL"])
+def test_a_killed_batch_leaves_no_worker_and_can_be_started_again(tmp_path, ended_by):
+    """Two workers, ended at work: both are gone, nothing unfinished lies about, finished cases stay."""
+    for name in ("a", "b"):
+        write(tmp_path / name / "labels.nii.gz", heart()[0])
+    out = tmp_path / "out"
+    arguments = [*(str(tmp_path / name) for name in ("a", "b")), "-o", str(out), "--workers", "2"]
+    command = [sys.executable, "-m", "cineheart", "mesh", *arguments, "--no-fibres", "--format", "vtp"]
+    (out / "a_labels").mkdir(parents=True)
+    kept = out / "a_labels" / "mine.txt"
+    kept.write_text("kept")
+    batch = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    workers = wait_for(lambda: [p for p in children(batch.pid) if b"spawn_main" in cmdline(p)], 2)
+    wait_for(lambda: [p for p in workers if cpu_seconds(p) > 1.5], 2)
+    batch.send_signal(getattr(signal, ended_by))
+    said = batch.communicate(timeout=120)[1]
+    wait_for(lambda: [p for p in workers if not alive(p)], 2)
+    if ended_by != "SIGKILL":
+        assert batch.returncode == 1 and "run the same command again" in said and "Traceback" not in said
+        assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    assert kept.read_text() == "kept"
+    quick = ["mesh", *arguments, *QUICK]
+    assert main(quick) == 0
+    assert {row["status"] for row in rows(out).values()} == {"meshed"} and len(rows(out)) == 2
+
+
+def cmdline(pid) -> bytes:
+    try:
+        return (Path("/proc") / pid / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def cpu_seconds(pid) -> float:
+    """CPU time of a process: 1.5 s of it are past the imports."""
+    fields = (Path("/proc") / pid / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for(find, count: int, seconds: float = 120.0):
+    """What ``find`` gives, once it has ``count`` entries."""
+    end = time.monotonic() + seconds
+    while len(found := find()) < count:
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+    return found

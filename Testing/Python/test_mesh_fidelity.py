@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
-from test_mesh_build import COARSE, heart, mesh
+from test_mesh_build import COARSE, heart, inside, mesh
 
 from BiVMeshLib import build_mesh, fidelity
 from BiVMeshLib.align import align_slices
 from BiVMeshLib.field import Field
 from BiVMeshLib.frame import heart_frame
+from BiVMeshLib.interpolate import slab_volume
 from BiVMeshLib.intersections import self_intersections
 from BiVMeshLib.labels_check import check_labels
 from BiVMeshLib.lattice import make_lattice
@@ -217,3 +218,31 @@ def test_relaxation_raises_the_mean_and_keeps_the_worst():
     before, after = (shape_quality(m.points, tets) for m in (shaken, relaxed))
     assert (before > 0).all() and after.mean() > before.mean() + 0.01 and after.min() >= before.min() - 1e-6
     assert np.array_equal(relaxed.points[border], points[border])
+
+
+def test_crossings_are_found_round_some_triangles_alone():
+    """All pairs with one of the triangles asked for are among what is found, by the numbers of the whole surface."""
+    rng = np.random.default_rng(7)
+    points, triangles = rng.random((240, 3)) * 3, np.arange(240).reshape(-1, 3)
+    every = {tuple(sorted(pair)) for pair in self_intersections(points, triangles).tolist()}
+    near = np.array([3, 40, 41])
+    found = {tuple(sorted(pair)) for pair in self_intersections(points, triangles, near).tolist()}
+    asked = {pair for pair in every if set(pair) & set(near.tolist())}
+    assert asked and asked <= found <= every
+    assert len(self_intersections(points, triangles, near[:0])) == 0
+
+
+def test_a_labelled_wall_keeps_the_volume_of_its_labels():
+    """Rounding the grooves between the ventricles adds to the outer body; the whole surface gives it back."""
+    labels, matrix = heart((1.5, 1.5, 4.0))
+    k, j, i = np.indices(labels.shape)
+    points = np.stack([i, j, k], -1) * (1.5, 1.5, 4.0) + matrix[:3, 3]
+    wall = inside(points, (24, 0, 3), (38, 38, 60))[:, 2:-2, 2:-2]
+    labels = np.pad(np.where((labels[:, 2:-2, 2:-2] == 0) & wall, 4, labels[:, 2:-2, 2:-2]), ((0, 0), (2, 2), (2, 2)))
+    stack = check_labels(labels.astype(np.uint8), matrix)
+    frame = heart_frame(stack)
+    outer = make_shape(stack, frame, COARSE).outer
+    height = outer.origin[2] + outer.spacing * np.arange(len(outer.values))
+    weight = np.clip(0.5 - height / outer.spacing, 0.0, 1.0)
+    share = np.clip(0.5 - outer.values / outer.spacing, 0.0, 1.0).sum((1, 2))
+    assert share @ weight * outer.spacing**3 == pytest.approx(slab_volume(stack.wall, stack, frame), rel=2e-3)

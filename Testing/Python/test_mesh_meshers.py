@@ -4,6 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from conftest import make_ring_labels
 
 from BiVMeshLib import MeshOptions, meshers
@@ -18,6 +19,8 @@ from BiVMeshLib.stuffing import stuff
 from BiVMeshLib.tags import patch_ids
 from BiVMeshLib.topology import boundary_faces, euler, surface_defects
 from CardiacLib.errors import InputError
+from CardiacLib.geometry import to_sitk
+from cineheart.cli import main
 
 EDGE_MM = 4.0
 
@@ -58,6 +61,19 @@ def test_a_missing_package_is_one_sentence(stuffed, monkeypatch):
 def test_an_unknown_mesher_is_refused(stuffed):
     with pytest.raises(InputError, match="choose from stuffing, ftetwild, mmg"):
         meshers.remesh("netgen", *stuffed, EDGE_MM)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_command_says_what_to_install_before_any_work(tmp_path, monkeypatch, capsys, several):
+    monkeypatch.setattr(meshers, "is_installed", lambda name: False)
+    for name in ("a", "b"):
+        sitk.WriteImage(to_sitk(make_ring_labels(), np.diag([1.5, 1.5, 8.0, 1.0])), str(tmp_path / f"{name}.nii.gz"))
+    given = [str(tmp_path / "a.nii.gz"), *([str(tmp_path / "b.nii.gz")] if several else [])]
+    assert main(["mesh", *given, "-o", str(tmp_path / "out"), "--mesher", "mmg"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "needs mmgpy: install 'cineheart[meshers]'" in said and len(said.splitlines()) == 1
+    assert main(["mesh", *given, "-o", str(tmp_path / "out"), "--mesher", "netgen"]) == 2
+    assert "choose from stuffing, ftetwild, mmg" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", meshers.MESHERS)

@@ -10,13 +10,16 @@ from made_study import make_mesh, make_result
 from BiVMeshLib import MeshOptions, build_mesh
 from BiVMeshLib.exporters import write_motion
 from BiVMeshLib.frame import heart_frame
+from BiVMeshLib.intersections import self_intersections
 from BiVMeshLib.labels_check import check_labels
 from BiVMeshLib.motion import move_mesh
+from BiVMeshLib.motion.apart import kept_apart, parted
 from BiVMeshLib.motion.base_plane import base_from_valves
 from BiVMeshLib.motion.cycle import Cycle
-from BiVMeshLib.motion.follow import FLOOR, Follower
+from BiVMeshLib.motion.follow import FLOOR, GAP, Follower, Wall, facing_walls
 from BiVMeshLib.motion.moving import HARMONICS, Followed, clean_stacks
-from BiVMeshLib.quality import shape_quality
+from BiVMeshLib.quality import shape_quality, signed_volumes
+from BiVMeshLib.topology import boundary_faces
 from CardiacLib import InputError, LabelMap
 from CardiacLib.bivmesh import MovingMesh
 from CardiacLib.geometry import slice_normal
@@ -51,7 +54,7 @@ def test_every_frame_is_a_good_mesh(moving, phantom):
     assert len(moving) == len(FRAMES) and phantom.es == FRAMES[ES]
     assert not moving.displacements[0].any()
     assert np.abs(moving.displacements[1:]).max() > 8.0
-    assert set(moving.report["inverted_tets"]) == {0}
+    assert set(moving.report["inverted_tets"]) == {0} and set(moving.report["self_intersections"]) == {0}
     assert min(moving.report["scaled_jacobian_min"]) >= 0.05
 
 
@@ -131,6 +134,7 @@ def test_the_fit_over_the_cycle_inverts_nothing():
     """Places of which the smooth course would turn a tet inside out stay where the labels had them."""
     follower = object.__new__(Follower)
     follower.points, follower.tets = np.vstack([np.zeros(3), np.eye(3)]), np.array([[0, 1, 2, 3]])
+    follower.triangles = boundary_faces(follower.tets)
     cycle = Cycle(np.arange(25) * 40.0, 0, np.ones(25, bool))
     local = np.repeat(follower.points[None], 25, axis=0)
     local[10:14, 3, 2] = 0.05
@@ -239,3 +243,56 @@ def test_command_writes_the_motion(phantom, tmp_path, read_json):
     assert sorted(p.name for p in folder.iterdir()) == ["mesh.vtu", "motion", "motion.pvd", "quality.json"]
     report = read_json(folder / "quality.json")["motion"]
     assert report["inverted_tets"] == [0, 0] and report["lv_pool_ml"][1] < 0.6 * report["lv_pool_ml"][0]
+
+
+def two_bodies(apart_mm):
+    """A follower of two bricks of tets that face each other across a gap, and of a third one elsewhere."""
+    brick = BRICK
+    follower = object.__new__(Follower)
+    follower.points = np.concatenate([brick, brick * (-1, 1, -1) + (2.0 + apart_mm, 0, 1.0), brick + (0, 0, 9.0)])
+    follower.tets = np.concatenate([BRICK_TETS + n * len(brick) for n in range(3)])
+    follower.triangles = boundary_faces(follower.tets)
+    follower.on_base, follower.free = np.zeros(len(follower.points), bool), np.ones_like(follower.points)
+    nodes, local = np.unique(follower.triangles, return_inverse=True)
+    follower.walls = [Wall("ENDO_RV", nodes, local.reshape(-1, 3), -1.0)]
+    return follower
+
+
+BRICK = np.array([(x, y, z) for x in (0, 1.0) for y in (0, 1.0, 2.0) for z in (0, 1.0)])
+CUBE = np.array([(0, 6, 8, 9), (0, 8, 2, 9), (0, 2, 3, 9), (0, 3, 1, 9), (0, 1, 7, 9), (0, 7, 6, 9)])
+BRICK_TETS = np.concatenate([CUBE, CUBE + 2])
+
+
+def test_walls_that_passed_through_each_other_are_drawn_back():
+    """Two bodies 0.3 mm deep in each other: they part by half each, a third one stays where it is."""
+    follower = two_bodies(-0.3)
+    assert (signed_volumes(follower.points, follower.tets) > 0).all()
+    assert len(self_intersections(follower.points, follower.triangles))
+    found = parted(follower, follower.points)
+    assert len(self_intersections(found, follower.triangles)) == 0
+    assert shape_quality(found, follower.tets).min() >= FLOOR
+    assert np.array_equal(found[24:], follower.points[24:]) and np.abs(found - follower.points).max() < 0.8
+    apart = two_bodies(0.2)
+    assert parted(apart, apart.points) is apart.points
+
+
+def test_a_repair_lets_no_walls_pass_through_each_other():
+    follower = two_bodies(0.2)
+    moved = follower.points.copy()
+    moved[:12, 0] += 0.4
+    moved[24:, 2] += 1.0
+    kept = kept_apart(follower, follower.points, moved)
+    assert len(self_intersections(moved, follower.triangles))
+    assert len(self_intersections(kept, follower.triangles)) == 0
+    assert shape_quality(kept, follower.tets).min() >= FLOOR and np.array_equal(kept[24:], moved[24:])
+
+
+def test_walls_of_a_closing_cavity_draw_back_by_half_each():
+    """Two flat walls, as far apart as GAP or less, and one through the other; those farther apart are left alone."""
+    y, z = (part.ravel() for part in np.meshgrid(np.arange(6.0), np.arange(6.0)))
+    for gap in (0.2, -1.5, 3.0):
+        one, other = np.stack([0 * y, y, z], 1), np.stack([0 * y + gap, y, z], 1)
+        normals = np.repeat([(1.0, 0, 0), (-1.0, 0, 0)], len(y), axis=0)
+        close, retreat = facing_walls(np.concatenate([one, other]), normals)
+        assert len(close) == (0 if gap > GAP else 2 * len(y))
+        assert retreat == pytest.approx((GAP - gap) / 2)

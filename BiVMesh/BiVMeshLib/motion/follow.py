@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import LinearOperator, cg
+from scipy.spatial import cKDTree
 
 from CardiacLib.bivmesh import PATCHES, BiVMesh
 
@@ -33,6 +34,10 @@ FLOOR = 0.01
 be followed so, as into a tip that closes, it is not reached. A higher floor locks whole regions."""
 TOLERANCE, MAX_ITERATIONS = 1e-3, 400
 """Of the conjugate gradients; what a step leaves over the next one takes up."""
+GAP, REACH = 0.5, 5.0
+"""mm. Least distance of walls that face each other across a cavity; how far the other one is looked for."""
+FACING, NEIGHBOURS = -0.5, 48
+"""Cosine of the normals' angle below which walls face each other; nodes among which the other wall is looked for."""
 OUTWARDS = {"EPI": 1.0, "ENDO_LV": -1.0, "ENDO_RV": -1.0}
 """Sign of the wall's outward normal against the gradient of its surface's distance field."""
 
@@ -68,6 +73,21 @@ def walls_of(mesh: BiVMesh) -> list[Wall]:
     return found
 
 
+def facing_walls(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes of a wall (S, 3) that face another part of it nearer than GAP or behind them, as in a cavity that closes.
+
+    ``normals`` (S, 3) point out of the muscle. Returns their numbers (C,), and how far each is to draw back, mm.
+    """
+    distance, near = cKDTree(points).query(points, NEIGHBOURS, distance_upper_bound=REACH)
+    there = np.minimum(near, len(points) - 1)
+    facing = np.isfinite(distance) & (np.einsum("snk,sk->sn", normals[there], normals) < FACING)
+    nearest = np.where(facing, distance, np.inf).argmin(1)
+    other = points[there[np.arange(len(points)), nearest]]
+    gap = np.einsum("sk,sk->s", other - points, normals)
+    close = np.flatnonzero(facing.any(1) & (gap < GAP))
+    return close, 0.5 * (GAP - gap[close])
+
+
 def surface_of(shape: Shape, name: str) -> Field:
     """The distance field whose zero level a patch follows."""
     return {"EPI": shape.outer, "ENDO_LV": shape.lv, "ENDO_RV": shape.rv}[name]
@@ -86,7 +106,7 @@ class Follower:
 
     def __init__(self, mesh: BiVMesh, frame: HeartFrame, shape: Shape):
         """``frame`` and ``shape``: of the moment that the mesh was made of."""
-        self.points, self.tets = frame.from_lps(mesh.nodes), mesh.tets
+        self.points, self.tets, self.triangles = frame.from_lps(mesh.nodes), mesh.tets, mesh.triangles
         self.volumes = signed_volumes(self.points, self.tets)
         self.on_base = np.isin(np.arange(len(mesh.nodes)), mesh.patch("BASE"))
         self.walls = walls_of(mesh)
@@ -125,6 +145,7 @@ class Follower:
         """One Gauss-Newton step (N, 3) towards the blend.
 
         A node only heeds a surface that faces its own way: across a thin cavity the other wall may be the nearer one.
+        Walls that come too near to each other there draw back by half each.
         """
         count = len(points)
         pull, load = np.zeros((count, 3, 3)), np.zeros((count, 3))
@@ -135,6 +156,10 @@ class Follower:
             weight = area * agreement**2
             pull[wall.nodes] += weight[:, None, None] * direction[:, :, None] * direction[:, None, :]
             load[wall.nodes] -= (weight * np.clip(miss, -STRIDE, STRIDE))[:, None] * direction
+            close, retreat = facing_walls(points[wall.nodes], normal)
+            nodes, inwards = wall.nodes[close], normal[close]
+            pull[nodes] += area[close, None, None] * inwards[:, :, None] * inwards[:, None, :]
+            load[nodes] -= (area[close] * np.minimum(retreat, STRIDE))[:, None] * inwards
         return self._solve(self._stiffness(points), pull, load)
 
     def _stiffness(self, points: np.ndarray) -> csr_matrix:

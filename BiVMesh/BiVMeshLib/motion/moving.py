@@ -18,12 +18,15 @@ from ..fidelity import label_volumes
 from ..field import Field
 from ..frame import HeartFrame, heart_frame
 from ..hill_climb import climb
+from ..intersections import self_intersections
 from ..labels_check import LabelStack, check_labels
 from ..options import MeshOptions
 from ..pipeline import base_beyond
 from ..quality import MeshError, measure_shape, measure_volumes, shape_quality
 from ..shape import make_shape
 from ..stuffing import Stuffed
+from ..valve_base import continued
+from .apart import kept_apart, parted
 from .base_plane import base_from_labels, base_from_valves
 from .cycle import Cycle
 from .follow import Follower
@@ -34,9 +37,20 @@ GOAL, ENOUGH = 0.10, 0.12
 """Quality (lesser of scaled Jacobian and sine of dihedral angle): tets below ENOUGH are repaired till all have GOAL."""
 ROUNDS = 200
 """Of the hill climb at most."""
+LEAST = 0.05
+"""Quality below which the repair cares for the elements alone, and lets walls cross."""
+TURNS = 4
+"""Of the repair at most, where it would let walls pass through each other."""
 OFF_WALL = 0.5
 """mm. A surface node that is farther from its surface could not follow it, and may be moved freely in the repair."""
-CURVES = ("inverted_tets", "scaled_jacobian_min", "scaled_jacobian_p1", "scaled_jacobian_mean", "min_dihedral_deg")
+CURVES = (
+    "inverted_tets",
+    "self_intersections",
+    "scaled_jacobian_min",
+    "scaled_jacobian_p1",
+    "scaled_jacobian_mean",
+    "min_dihedral_deg",
+)
 VOLUMES = ("myocardium_ml", "lv_pool_ml", "lv_myocardium_ml", "rv_pool_ml")
 
 
@@ -74,7 +88,7 @@ class Followed:
         rest = self.follower.points
         smooth = cycle.smooth(self.local - rest, HARMONICS) + rest
         for t in np.flatnonzero(cycle.usable):
-            smooth[t] = self.follower.kept_good(self.local[t], smooth[t])
+            smooth[t] = parted(self.follower, self.follower.kept_good(self.local[t], smooth[t]))
         return replace(self, local=smooth)
 
 
@@ -108,7 +122,8 @@ def move_mesh(
     Args:
         mesh: as made by :func:`build_mesh` from ``labels.labels[frame]`` with the same ``options``.
         labels: of one cycle, two frames or more.
-        valves: valve points of the same frames; the base then moves with the mitral and tricuspid points.
+        valves: valve points of the same frames; the base then moves with the mitral and tricuspid points. A mesh whose
+            base they gave needs them.
 
     Raises:
         InputError: the labels of too many frames cannot be used.
@@ -121,14 +136,16 @@ def move_mesh(
     with clock.step("labels"):
         stacks, notes = clean_stacks(labels, frame, options.align_slices)
         cycle = Cycle(labels.times_ms, frame, np.array([s is not None for s in stacks]))
-        rest = heart_frame(stacks[frame], base_beyond(stacks[frame], options))
+        at_valves = mesh.quality.get("base_from") == "valve points"
+        rest = _at_rest(mesh, stacks[frame], options, at_valves)
         heights = None if valves is None else base_from_valves(valves, rest, cycle)
         by_valves = heights is not None
+        if at_valves and not by_valves:
+            raise InputError(
+                "The mesh ends at valve points: its motion needs mitral or tricuspid points of all frames."
+            )
         heights = heights if by_valves else base_from_labels(stacks, rest, cycle)
-    moments = [
-        Moment(stack, HeartFrame(rest.axes, rest.origin + height * rest.axes[:, 2]))
-        for stack, height in zip(stacks, heights, strict=True)
-    ]
+        moments = _moments(stacks, rest, heights, at_valves)
     found = _followed(mesh, moments, cycle, options, clock, part(progress, 0.0, 0.8))
     with clock.step("smooth"):
         found = found.smoothed(cycle)
@@ -141,7 +158,29 @@ def move_mesh(
     } | curves
     report |= {f"label_{n}_whole_ml": labels.volume_ml(v).tolist() for n, v in (("lv_pool", LV), ("rv_pool", RV))}
     report["seconds"] = {name: round(s, 2) for name, s in clock.seconds.items()}
+    if crossing := [t for t, count in enumerate(curves["self_intersections"]) if count]:
+        notes = (*notes, f"The surface of the moving mesh crosses itself in {len(crossing)} of {len(stacks)} frames.")
     return MovingMesh(mesh, frame, displacements, np.asarray(labels.times_ms, float), report, notes)
+
+
+def _at_rest(mesh: BiVMesh, stack: LabelStack, options: MeshOptions, at_valves: bool) -> HeartFrame:
+    """The frame in which the mesh was made; the plane of a base at the valves is told from the mesh."""
+    if not at_valves:
+        return heart_frame(stack, base_beyond(stack, options))
+    a, b, c = (mesh.nodes[mesh.patch("BASE")[:, n]] for n in range(3))
+    normal = np.cross(b - a, c - a).sum(0)
+    return heart_frame(stack, plane=(a.mean(0), normal / np.linalg.norm(normal)))
+
+
+def _moments(stacks: list[LabelStack | None], rest: HeartFrame, heights: np.ndarray, at_valves: bool) -> list[Moment]:
+    """Each frame's labels, up to a base at the valves, on the base plane as high as it then is."""
+    moments = []
+    for stack, height in zip(stacks, heights, strict=True):
+        frame = HeartFrame(rest.axes, rest.origin + height * rest.axes[:, 2])
+        if at_valves and stack is not None:
+            stack = continued(stack, frame)[0]
+        moments.append(Moment(stack, frame))
+    return moments
 
 
 def clean_stacks(labels: LabelMap, frame: int, align: bool = False) -> tuple[list[LabelStack | None], tuple[str, ...]]:
@@ -217,6 +256,7 @@ def _checked(mesh, found: Followed, moments, frame, options, clock: _Clock, prog
         with clock.step("measure"):
             now = replace(mesh, nodes=mesh.nodes + displacements[t])
             measured = measure_shape(now) | measure_volumes(now)
+            measured["self_intersections"] = len(self_intersections(now.nodes, now.triangles))
             rows.append({name: measured[name] for name in (*CURVES, *VOLUMES) if name in measured})
             if moment.stack is not None:
                 under = label_volumes(moment.stack, moment.frame)
@@ -235,7 +275,10 @@ NOWHERE = Field(np.full((2, 2, 2), 1e3), np.zeros(3), 1.0)
 
 
 def _repaired(points: np.ndarray, mesh: BiVMesh, follower: Follower, myocardium: Field | None, seed: int) -> np.ndarray:
-    """Local nodes (N, 3) moved round elements below ENOUGH; those of the surface slide on it, if it is known."""
+    """Local nodes (N, 3) moved round elements below ENOUGH; those of the surface slide on it, if it is known.
+
+    No more triangles cross by it than do at ``points``, unless elements would stay below LEAST for that.
+    """
     if shape_quality(points, mesh.tets).min() >= GOAL:
         return points
     side = np.zeros(len(points), np.int8)
@@ -247,4 +290,17 @@ def _repaired(points: np.ndarray, mesh: BiVMesh, follower: Follower, myocardium:
     else:
         loose = (side > 0) & (np.abs(myocardium(points)) > OFF_WALL)
     held = Stuffed(points, mesh.tets, side, follower.on_base, loose)
-    return climb(held, myocardium, seed, ROUNDS, done=GOAL, enough=ENOUGH).points
+    still, free = np.zeros(len(points), bool), None
+    for turn in range(TURNS):
+        climbed = climb(
+            replace(held, points=points), myocardium, seed + turn, ROUNDS, done=GOAL, enough=ENOUGH, still=still
+        )
+        free = climbed.points if free is None else free
+        points = kept_apart(follower, points, climbed.points)
+        back = (points != climbed.points).any(1)
+        if not back.any():
+            break
+        # Where the climb let walls pass through each other only the muscle behind them is moved from now on.
+        still[mesh.triangles[back[mesh.triangles].any(1)]] = True
+    least, unheld = (shape_quality(places, mesh.tets).min() for places in (points, free))
+    return free if least < min(LEAST, unheld) else points
