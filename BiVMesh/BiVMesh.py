@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import slicer
-from slicer import vtkMRMLModelNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLModelNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
@@ -40,9 +40,7 @@ class BiVMesh(ScriptedLoadableModule):
             "Makes a watertight tetrahedral mesh of both ventricles, with named surfaces, regions and fibres, from a "
             "segmentation of the left ventricle, its myocardium and the right ventricle. For research use only."
         )
-        self.parent.acknowledgementText = _(
-            "The mesher follows isosurface stuffing (Labelle, Shewchuk, SIGGRAPH 2007)."
-        )
+        self.parent.acknowledgementText = _("The mesher follows isosurface stuffing (Labelle and Shewchuk 2007).")
 
 
 class MeshFrame(enum.Enum):
@@ -61,21 +59,23 @@ class MeshFrame(enum.Enum):
 
 @parameterNodeWrapper
 class BiVMeshParameterNode:
-    """The panel's choices and results, saved with the scene."""
+    """The panel's choices, saved with the scene; results stay with the tetrahedra (CardiacLib.mrml.results)."""
 
     inputSegmentation: vtkMRMLSegmentationNode
+    valvePoints: vtkMRMLMarkupsFiducialNode
     frame: MeshFrame = MeshFrame.END_DIASTOLE
     motion: bool = False
+    propagationVolume: vtkMRMLScalarVolumeNode
+    startSlice: Annotated[int, WithinRange(-1, 199)] = -1
+    baseSlice: Annotated[int, WithinRange(-1, 199)] = -1
     alignSlices: bool = False
     edgeLength: Annotated[float, WithinRange(1.0, 6.0)] = DEFAULT_EDGE_LENGTH_MM
     rvWallThickness: Annotated[float, WithinRange(1.0, 8.0)] = DEFAULT_RV_WALL_MM
     fibres: bool = True
     helixEndo: Annotated[float, WithinRange(-90.0, 90.0)] = DEFAULT_HELIX_DEG[0]
     helixEpi: Annotated[float, WithinRange(-90.0, 90.0)] = DEFAULT_HELIX_DEG[1]
-    outputName: str = ""
     mesh: vtkMRMLModelNode
-    qualityTable: vtkMRMLTableNode
-    summary: str = ""
+    outputName: str = ""
     view: Annotated[str, Choice(list(VIEWS))] = VIEWS[0]
     exportFormats: str = "vtu,vtp"
     exportFolder: Path = Path.home() / "CineHeart mesh"
@@ -89,26 +89,38 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
         from BiVMeshLib.exporters import FORMATS
-        from CardiacLib.mrml.panels import CheckList, ModulePanel, ResultButtons
+        from CardiacLib.mrml.controls import CheckList, ResultButtons
+        from CardiacLib.mrml.markups import VALVE_ATTRIBUTE
+        from CardiacLib.mrml.models import QUALITY_ATTRIBUTE, show_mesh
+        from CardiacLib.mrml.panels import ModulePanel, load_ui
+        from CardiacLib.mrml.propagation import PropagationSection
+        from CardiacLib.mrml.sequences import show_frame
         from CardiacLib.mrml.views import show_table
 
         ScriptedLoadableModuleWidget.setup(self)
-        panelWidget = slicer.util.loadUI(self.resourcePath("UI/BiVMesh.ui"))
-        self.layout.addWidget(panelWidget)
-        self.ui = slicer.util.childWidgetVariables(panelWidget)
-        panelWidget.setMRMLScene(slicer.mrmlScene)
+        load_ui(self)
+        self.ui.outputSelector.addAttribute("vtkMRMLModelNode", QUALITY_ATTRIBUTE, None)
+        self.ui.valvesSelector.addAttribute("vtkMRMLMarkupsFiducialNode", VALVE_ATTRIBUTE, None)
         self.logic = BiVMeshLogic()
+
+        def showFrame(number):
+            show_frame(self.panel.parameters.inputSegmentation, number)
+
         shown = {
-            "showButton": ("mesh", self._showMesh, _("Show the mesh as chosen.")),
-            "qualityButton": ("qualityTable", show_table, _("Show every measure of the mesh's quality.")),
+            "showButton": ("VOLUME", lambda n: show_mesh(n, self.panel.parameters.view), _("Show the mesh as chosen.")),
+            "qualityButton": ("QUALITY", show_table, _("Show every measure of the mesh's quality.")),
         }
         self._buttons = ResultButtons(self.ui, shown, _("There is no mesh yet: press Apply."))
+        frames = {
+            "endDiastoleButton": ("ed", showFrame, _("Show the frame of the largest LV volume.")),
+            "endSystoleButton": ("es", showFrame, _("Show the frame of the smallest LV volume.")),
+        }
+        self._frames = ResultButtons(self.ui, frames, _("Cardiac Segmentation has not measured this segmentation."))
         self._formats = CheckList(self.ui.formatsList, FORMATS, self._onFormatsChanged)
-        self.panel = ModulePanel(
-            self, _, {"inputSegmentation": "vtkMRMLSegmentationNode"}, self._reason, self._onParametersChanged
-        )
+        self._propagation = PropagationSection(self, _)
+        inputs, outputs = {"inputSegmentation": "vtkMRMLSegmentationNode"}, {"inputSegmentation": "mesh"}
+        self.panel = ModulePanel(self, _, inputs, self._reason, self._onParametersChanged, outputs)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.ui.cancelButton.connect("clicked(bool)", lambda checked=False: self.panel.cancel())
         self.ui.exportButton.connect("clicked(bool)", self.onExportButton)
 
     def cleanup(self):
@@ -125,18 +137,17 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
 
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen frame; the models enter the scene when they are complete."""
-        from CardiacLib.mrml.summaries import mesh_text
         from CardiacLib.mrml.views import center_3d_views
 
         chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
-        segmentationNode, name = chosen.inputSegmentation, chosen.outputName
+        segmentationNode, name, output = chosen.inputSegmentation, chosen.outputName, chosen.mesh
         helix = (chosen.helixEndo, chosen.helixEpi) if chosen.fibres else None
-        run = (chosen.frame, chosen.edgeLength, chosen.rvWallThickness, helix, chosen.motion, chosen.alignSlices)
+        run = (chosen.frame, chosen.edgeLength, chosen.rvWallThickness, helix)
+        run = (*run, chosen.motion, chosen.alignSlices, chosen.valvePoints)
 
         def addResult(found):
-            models = self.logic.addResult(segmentationNode, found, name)
-            chosen.mesh, chosen.qualityTable = models["VOLUME"], models["QUALITY"]
-            chosen.summary = mesh_text(found, _)
+            models = self.logic.addResult(segmentationNode, found, name, output)
+            chosen.mesh = models["VOLUME"]
             center_3d_views()
             return _("Done: {count} models.").format(count=len(models) - 1)
 
@@ -150,11 +161,6 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
         with errors_shown():
             self.logic.exportMesh(chosen.mesh, chosen.exportFolder, chosen.exportFormats)
             self.ui.statusLabel.text = _("Written to {folder}").format(folder=chosen.exportFolder)
-
-    def _showMesh(self, model):
-        from CardiacLib.mrml.models import show_mesh
-
-        show_mesh(model, self.panel.parameters.view)
 
     def _reason(self, parameters):
         from CardiacLib.mrml.sequences import sequence_of
@@ -170,15 +176,18 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
             self.panel.parameters.exportFormats = ",".join(names)
 
     def _onParametersChanged(self, parameters):
-        from CardiacLib.mrml.panels import set_enabled
+        from CardiacLib.mrml.controls import set_enabled, show_output
+        from CardiacLib.mrml.results import result_of
 
-        self.ui.resultLabel.text = parameters.summary if parameters else ""
-        self._buttons.update(parameters)
+        output = parameters.mesh if parameters else None
+        show_output(self.ui, output, {"resultLabel": "summary"}, self._buttons, _)
+        self._frames.update(result_of(parameters.inputSegmentation if parameters else None))
+        self._propagation.update(parameters)
         if parameters:
             self._formats.check(parameters.exportFormats.split(","))
             missing = "" if parameters.exportFormats else _("Tick at least one format.")
-            reason = missing if parameters.mesh else _("There is no mesh yet: press Apply.")
-            set_enabled(self.ui.exportButton, _("Write the last mesh in the chosen formats."), reason)
+            reason = missing if output else _("There is no mesh yet: press Apply.")
+            set_enabled(self.ui.exportButton, _("Write the mesh in the chosen formats."), reason)
 
 
 class BiVMeshLogic(ScriptedLoadableModuleLogic):
@@ -199,6 +208,8 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         helixDegrees: tuple[float, float] | None = DEFAULT_HELIX_DEG,
         motion: bool = False,
         alignSlices: bool = False,
+        meshNode=None,
+        valvePoints=None,
     ) -> dict[str, object]:
         """Mesh one frame in a worker process, wait, and add the mesh to the scene.
 
@@ -207,11 +218,13 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
             frame: which frame of a sequence.
             edgeLength: of the tetrahedra, mm.
             rvWallThickness: thickness given to the right ventricular wall, mm.
-            name: start of the models' names; made from the segmentation's name if empty.
+            name: start of the names of new models; made from the segmentation's name if empty.
             progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.
             helixDegrees: angle of the fibres at the endocardium and the epicardium; None for a mesh without fibres.
             motion: carry the mesh over all frames; its surfaces then move in the segmentation's sequence browser.
             alignSlices: move slices that breath-holds displaced back into line first.
+            meshNode: tetrahedra of an earlier result to update in place, with its models; None makes new nodes.
+            valvePoints: a point list of Cardiac Landmarks: the base is then the plane of the valves.
 
         Returns:
             nodes by name: models of the patches EPI, ENDO_LV, ENDO_RV, BASE, VOLUME, FIBRES, and the table QUALITY.
@@ -222,69 +235,48 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         from CardiacLib.mrml.panels import whole_scene_change
         from CardiacLib.mrml.processes import run_blocking
 
-        request = self.makeRequest(
-            segmentationNode, frame, edgeLength, rvWallThickness, helixDegrees, motion, alignSlices
-        )
-        found = run_blocking(request, progress)
+        options = (edgeLength, rvWallThickness, helixDegrees, motion, alignSlices, valvePoints)
+        found = run_blocking(self.makeRequest(segmentationNode, frame, *options), progress)
         with whole_scene_change():
-            return self.addResult(segmentationNode, found, name)
+            return self.addResult(segmentationNode, found, name, meshNode)
 
-    def makeRequest(
-        self, segmentationNode, frame, edge, rvWall, helix=DEFAULT_HELIX_DEG, motion=False, alignSlices=False
-    ):
+    def makeRequest(self, node, frame, edge, rvWall, helix=DEFAULT_HELIX_DEG, motion=False, align=False, valves=None):
         """The worker's job for one frame of a segmentation in the scene, or for its motion from that frame on."""
-        from CardiacLib.mrml.motion import mesh_request
+        from CardiacLib.mrml.motion import mesh_options, mesh_request, valve_points_of
         from CardiacLib.mrml.segmentations import labels_from_node
+        from CardiacSegLib.scene import frame_number
 
-        labels = labels_from_node(segmentationNode)
-        options = {"edge_length_mm": edge, "rv_wall_mm": rvWall, "align_slices": alignSlices}
-        options["fibres"] = helix is not None
-        if helix is not None:
-            options["fibre_angles"] = {"alpha_endo": helix[0], "alpha_epi": helix[1]}
-        return mesh_request(labels, self._frameNumber(segmentationNode, labels, frame), options, motion)
+        labels = labels_from_node(node)
+        points = None if valves is None else valve_points_of(valves)
+        number = frame_number(node, labels, frame.value)
+        return mesh_request(labels, number, mesh_options(edge, rvWall, helix, align), motion, points)
 
-    def addResult(self, segmentationNode, found, name: str = "") -> dict[str, object]:
-        """Add a CardiacLib.bivmesh BiVMesh or MovingMesh; the latter's surfaces in the segmentation's browser."""
+    def propagate(self, node, volume=None, frame=MeshFrame.END_DIASTOLE, start=-1, base=-1, progress=lambda *_: None):
+        """Carry a slice's labels through its images, wait: CardiacLib.mrml.propagation; returns a segmentation node."""
+        from CardiacLib.mrml.processes import run_blocking
+        from CardiacLib.mrml.propagation import propagation_to_scene
+
+        found = run_blocking(self.makePropagationRequest(node, volume, frame, start, base), progress)
+        return propagation_to_scene(found, node, _)
+
+    def makePropagationRequest(self, node, volume, frame, start, base):
+        """The worker's job: CardiacLib.mrml.propagation.propagation_request."""
+        from CardiacLib.mrml.propagation import propagation_request
+        from CardiacSegLib.scene import frame_number
+
+        return propagation_request(node, volume, lambda labels: frame_number(node, labels, frame.value), start, base)
+
+    def addResult(self, segmentationNode, found, name: str = "", meshNode=None) -> dict[str, object]:
+        """Add a CardiacLib.bivmesh BiVMesh or MovingMesh: CardiacLib.mrml.motion.mesh_result_to_scene."""
         from CardiacLib.mrml.motion import mesh_result_to_scene
-        from CardiacLib.mrml.panels import require_in_scene
-        from CardiacLib.mrml.sequences import sequence_of
 
-        require_in_scene(segmentationNode, _("The segmentation"))
-        name = name or _("{name} mesh").format(name=segmentationNode.GetName())
-        return mesh_result_to_scene(found, name, sequence_of(segmentationNode)[0])
+        return mesh_result_to_scene(found, segmentationNode, name, meshNode, _)
 
     def exportMesh(self, modelNode, folder: str | Path, formats: str) -> None:
-        """Write a mesh of the scene.
+        """Write a mesh of the scene in formats separated by commas: BiVMeshLib.scene.export_model."""
+        from BiVMeshLib.scene import export_model
 
-        Args:
-            modelNode: its tetrahedra, VOLUME of addResult.
-            folder: made if it is not there; files of the same names are replaced.
-            formats: names of BiVMeshLib.exporters.FORMATS, separated by commas.
-
-        Raises:
-            CardiacLib.errors.InputError: the model is no such mesh, or a format is unknown.
-        """
-        from BiVMeshLib.exporters import choose_formats, export, write_quality
-        from CardiacLib.files import atomic_directory
-        from CardiacLib.mrml.models import mesh_from_node
-
-        mesh = mesh_from_node(modelNode)
-        with atomic_directory(folder) as part:
-            export(mesh, part, choose_formats(formats))
-            write_quality(mesh, part / "quality.json")
-
-    @staticmethod
-    def _frameNumber(segmentationNode, labels, frame: MeshFrame) -> int:
-        if len(labels.labels) == 1:
-            return 0
-        if frame is MeshFrame.SHOWN:
-            from CardiacLib.mrml.sequences import sequence_of
-
-            return sequence_of(segmentationNode)[0].GetSelectedItemNumber()
-        from CardiacLib.labels import LV
-        from CardiacSegLib.function import end_frames
-
-        return end_frames(labels.volume_ml(LV))[0 if frame is MeshFrame.END_DIASTOLE else 1]
+        export_model(modelNode, folder, formats)
 
 
 class BiVMeshTest(ScriptedLoadableModuleTest):

@@ -6,10 +6,10 @@ runs as well without Slicer. CardiacLib comes with the CardiacSeg module of the 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import slicer
-from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode, vtkMRMLTableNode
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
@@ -25,7 +25,6 @@ BUNDLES = (DEFAULT_BUNDLE, "valve_landmarks")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 BACKENDS = ("auto", "torch", "openvino")
 VIEWS = {"2ch": "cine2ch", "3ch": "cine3ch", "4ch": "cine4ch"}
-VALVES = ("mitral", "aortic", "tricuspid")
 
 
 class CardiacLandmarks(ScriptedLoadableModule):
@@ -48,7 +47,7 @@ class CardiacLandmarks(ScriptedLoadableModule):
 
 @parameterNodeWrapper
 class CardiacLandmarksParameterNode:
-    """The panel's choices and results, saved with the scene."""
+    """The panel's choices, saved with the scene; results stay with the point lists (CardiacLib.mrml.results)."""
 
     cine2ch: vtkMRMLScalarVolumeNode
     cine3ch: vtkMRMLScalarVolumeNode
@@ -57,56 +56,37 @@ class CardiacLandmarksParameterNode:
     device: Annotated[str, Choice(list(DEVICES))] = DEVICES[0]
     backend: Annotated[str, Choice(list(BACKENDS))] = BACKENDS[0]
     align: bool = False
+    points: vtkMRMLMarkupsFiducialNode
     outputName: str = ""
-    mitral: vtkMRMLMarkupsFiducialNode
-    aortic: vtkMRMLMarkupsFiducialNode
-    tricuspid: vtkMRMLMarkupsFiducialNode
-    measuresTable: vtkMRMLTableNode
-    curvesChart: vtkMRMLPlotChartNode
-    summary: str = ""
-    notes: str = ""
-
-
-class LandmarkResult(NamedTuple):
-    """The point list of each valve that has points, the nodes of tables and chart by name, and what they show."""
-
-    points: dict[str, object]
-    tables: dict[str, object]
-    annulus: object | None
-    notes: tuple[str, ...] = ()
 
 
 class CardiacLandmarksWidget(ScriptedLoadableModuleWidget):
     """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panels.ModulePanel."""
 
-    def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic = None
-        self.panel = None
-        self._results = None
+    logic = panel = None
 
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
-        from CardiacLib.mrml import views
-        from CardiacLib.mrml.panels import ModulePanel, ResultButtons
+        from CardiacLib.mrml.controls import ResultButtons
+        from CardiacLib.mrml.markups import VALVE_ATTRIBUTE
+        from CardiacLib.mrml.networks import NetworkSection
+        from CardiacLib.mrml.panels import ModulePanel, load_ui
+        from CardiacLib.mrml.views import show_chart, show_table
 
         ScriptedLoadableModuleWidget.setup(self)
-        panelWidget = slicer.util.loadUI(self.resourcePath("UI/CardiacLandmarks.ui"))
-        self.layout.addWidget(panelWidget)
-        self.ui = slicer.util.childWidgetVariables(panelWidget)
-        panelWidget.setMRMLScene(slicer.mrmlScene)
+        load_ui(self)
+        self.ui.outputSelector.addAttribute("vtkMRMLMarkupsFiducialNode", VALVE_ATTRIBUTE, None)
         self.logic = CardiacLandmarksLogic()
-        self._results = ResultButtons(
-            self.ui,
-            {
-                "measuresButton": ("measuresTable", views.show_table, _("Show MAPSE, TAPSE, velocities, diameters.")),
-                "curvesButton": ("curvesChart", views.show_chart, _("Plot the motion of the annuli over the cycle.")),
-            },
-            _("There is no such result: find the points first."),
-        )
+        shown = {
+            "endDiastoleButton": ("ed", self._showFrame, _("Show the frame in which the annulus is highest.")),
+            "endSystoleButton": ("es", self._showFrame, _("Show the frame in which the annulus is nearest the apex.")),
+            "measuresButton": ("annulus measures", show_table, _("Show MAPSE, TAPSE, velocities, diameters.")),
+            "curvesButton": ("annulus chart", show_chart, _("Plot the motion of the annuli over the cycle.")),
+        }
+        self._buttons = ResultButtons(self.ui, shown, _("There is no such result: find the points first."))
+        self._network = NetworkSection(self, _)
         self.panel = ModulePanel(self, _, {}, self._reason, self._onParametersChanged)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.ui.cancelButton.connect("clicked(bool)", self.onCancelButton)
         self.ui.measureButton.connect("clicked(bool)", self.onMeasureButton)
         self.logic.takeViews(self.panel.parameters)
 
@@ -125,44 +105,55 @@ class CardiacLandmarksWidget(ScriptedLoadableModuleWidget):
 
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen cines; the points enter the scene when they are complete."""
+        from CardiacLib.mrml.dependencies import ensure_dependencies
+
         chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
-        volumes, name = self.logic.volumesOf(chosen), chosen.outputName
+        volumes, name, output = self.logic.volumesOf(chosen), chosen.outputName, chosen.points
         run = (chosen.bundle, chosen.device, chosen.backend, chosen.align)
 
         def makeRequest():
-            from CardiacLib.mrml.dependencies import ensure_dependencies
-
             ensure_dependencies(self.moduleName)
             return self.logic.makeRequest(volumes, *run)
 
         def addResult(landmarks):
-            result = self.logic.addResult(volumes, landmarks, name)
-            self.logic.keepResult(chosen, result)
+            result = self.logic.addResult(volumes, landmarks, name, output)
+            chosen.points = next(iter(result.points.values()))
             return _("Done: points of {count} valves.").format(count=len(result.points))
 
         self.panel.start(makeRequest, addResult)
 
-    def onCancelButton(self, checked=False):
-        """Stop the worker."""
-        self.panel.cancel()
-
     def onMeasureButton(self, checked=False):
         """Measure the points as they are now, after they were edited."""
-        with slicer.util.tryWithErrorDisplay(_("The points cannot be measured.")):
-            self.logic.measureAgain(self.panel.parameters)
+        from CardiacLib.mrml.panels import errors_shown
+
+        with errors_shown():
+            self.logic.measureAgain(self.panel.parameters.points, self.logic.volumesOf(self.panel.parameters))
+            self.panel.update()
+            self.ui.statusLabel.text = _("Measured the points as they are now.")
+
+    def _showFrame(self, frame):
+        from CardiacLib.mrml.sequences import show_frame
+
+        show_frame(self.panel.parameters.points, frame)
 
     def _reason(self, parameters):
-        return "" if self.logic.volumesOf(parameters) else _("Choose a 2CH, 3CH or 4CH cine first.")
+        from CardiacLib.mrml.results import misfit
+        from CardiacLib.mrml.sequences import sequence_of
+
+        volumes = self.logic.volumesOf(parameters).values()
+        if not volumes:
+            return _("Choose a 2CH, 3CH or 4CH cine first; Cardiac Segmentation loads a study.")
+        oneFrame = all(sequence_of(volume)[1] is None for volume in volumes)
+        return misfit(parameters.points, volumes, oneFrame, _) or self._network.reason(parameters.bundle)
 
     def _onParametersChanged(self, parameters):
-        from CardiacLib.mrml.panels import set_enabled
+        from CardiacLib.mrml.controls import set_enabled, show_output
 
-        self.ui.resultLabel.text = parameters.summary if parameters else ""
-        self.ui.notesLabel.text = parameters.notes if parameters else ""
-        self._results.update(parameters)
-        there = parameters is not None and bool(self.logic.pointsOf(parameters))
+        output = parameters.points if parameters else None
+        show_output(self.ui, output, {"resultLabel": "summary", "notesLabel": "notes"}, self._buttons, _)
+        self._network.update(parameters)
         tip = _("Measure the points as they are now, after you have moved some.")
-        set_enabled(self.ui.measureButton, tip, "" if there else _("There are no points: find them first."))
+        set_enabled(self.ui.measureButton, tip, "" if output else _("There are no points: find them first."))
 
 
 class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
@@ -181,7 +172,8 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
         align: bool = False,
         name: str = "",
         progress: Callable[[float, str], None] = lambda fraction, message: None,
-    ) -> LandmarkResult:
+        pointsNode=None,
+    ):
         """Find the valve points in a worker process, wait, and add them to the scene.
 
         Args:
@@ -190,8 +182,12 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
             device: one of DEVICES.
             backend: what runs the network, one of BACKENDS.
             align: move views of different breath-hold positions together along the LV axis.
-            name: start of the nodes' names; made from the first volume's name if empty.
+            name: start of the names of new nodes; made from the first volume's name if empty.
             progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.
+            pointsNode: a point list of an earlier result to update in place; None makes new nodes.
+
+        Returns:
+            CardiacLandmarksLib.scene.LandmarkResult.
 
         Raises:
             CardiacLib.errors.InputError: the volumes or the network cannot be used; the scene is unchanged.
@@ -201,64 +197,38 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
 
         found = run_blocking(self.makeRequest(volumes, bundle, device, backend, align), progress)
         with whole_scene_change():
-            return self.addResult(volumes, found, name)
+            return self.addResult(volumes, found, name, pointsNode)
 
     def makeRequest(self, volumes, bundle, device, backend=BACKENDS[0], align=False):
         """The worker's job for volumes in the scene."""
+        from CardiacLib.mrml.cines import cine_from_node, require_all_frames
         from CardiacLib.mrml.processes import JobRequest
 
-        inputs = {f"cine_{view}": cine for view, cine in self._cines(volumes).items()}
+        inputs = {}
+        for view, volume in volumes.items():
+            require_all_frames(volume)
+            inputs[f"cine_{view}"] = cine_from_node(volume).with_changes(view=view)
         options = {"bundle": bundle, "device": device, "backend": backend, "align": align}
         return JobRequest("CardiacLandmarksLib", "detect", inputs, options)
 
-    def addResult(self, volumes, landmarks, name: str = "") -> LandmarkResult:
-        """Add CardiacLib.landmarks.Landmarks as point lists, in the browser of the cines, and their measures."""
-        from CardiacLib.mrml.markups import landmarks_to_scene
-        from CardiacLib.mrml.panels import require_in_scene
-        from CardiacLib.mrml.sequences import sequence_of
+    def addResult(self, volumes, landmarks, name: str = "", pointsNode=None):
+        """Add CardiacLib.landmarks.Landmarks and their measures: CardiacLandmarksLib.scene.points_to_scene."""
+        from CardiacLandmarksLib.scene import points_to_scene
 
-        for volume in volumes.values():
-            require_in_scene(volume, _("The cine"))
-        first = next(iter(volumes.values()))
-        name = name or _("{name} valves").format(name=first.GetName())
-        browsers = (sequence_of(volume)[0] for volume in volumes.values())
-        browser = next((found for found in browsers if found is not None), None)
-        points = landmarks_to_scene(landmarks, name, browser)
-        tables, annulus = self._measure(landmarks, volumes, name)
-        notes = annulus.notes if annulus else ()
-        return LandmarkResult(points, tables, annulus, (*landmarks.notes, *notes))
+        return points_to_scene(landmarks, volumes, name, pointsNode, _)
 
-    def measurePoints(self, points, volumes, name: str) -> LandmarkResult:
-        """Measure point lists as they are in the scene, edits included, and add the tables.
+    def measureAgain(self, pointsNode, volumes):
+        """Measure point lists as they are in the scene, edits included, and update their tables.
 
         Args:
-            points: valve to point list.
+            pointsNode: one of the point lists of a result.
             volumes: view to volume, as of findLandmarks.
-            name: start of the tables' names.
         """
-        from CardiacLib.mrml.markups import landmarks_from_nodes
-
-        tables, annulus = self._measure(landmarks_from_nodes(points.values()), volumes, name)
-        return LandmarkResult(dict(points), tables, annulus, annulus.notes if annulus else ())
-
-    def measureAgain(self, parameters) -> None:
-        """Measure the points that a parameter node remembers, in place of its earlier tables."""
+        from CardiacLandmarksLib.scene import measure_again
         from CardiacLib.mrml.panels import whole_scene_change
 
-        points = self.pointsOf(parameters)
-        name = next(iter(points.values())).GetName().rsplit(" ", 2)[0]
         with whole_scene_change():
-            result = self.measurePoints(points, self.volumesOf(parameters), name)
-        self.keepResult(parameters, result)
-
-    def keepResult(self, parameters, result: LandmarkResult) -> None:
-        """Let the parameter node remember a result, so that the panel shows it, also after the scene was reloaded."""
-        for valve in VALVES:
-            setattr(parameters, valve, result.points.get(valve))
-        parameters.measuresTable = result.tables.get("annulus measures")
-        parameters.curvesChart = result.tables.get("annulus chart")
-        parameters.summary = self.describe(result)
-        parameters.notes = "\n".join(result.notes)
+            return measure_again(pointsNode, volumes, _)
 
     @staticmethod
     def takeViews(parameters) -> None:
@@ -278,45 +248,6 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
         """The chosen volume of each view that has one."""
         chosen = {view: getattr(parameters, parameter) for view, parameter in VIEWS.items()}
         return {view: volume for view, volume in chosen.items() if volume is not None}
-
-    @staticmethod
-    def pointsOf(parameters) -> dict[str, object]:
-        """The point list of each valve that has one."""
-        return {valve: getattr(parameters, valve) for valve in VALVES if getattr(parameters, valve) is not None}
-
-    @staticmethod
-    def describe(result: LandmarkResult) -> str:
-        """The measurements of a result in one line, as the panel shows them."""
-        if result.annulus is None:
-            return _("Nothing could be measured of these points.")
-        values = result.annulus.values()
-
-        def shown(key, digits=0):
-            return f"{values[key]:.{digits}f} mm" if values.get(key) is not None else "-"
-
-        return _("MAPSE septal {septal}, lateral {lateral}; TAPSE {tapse}; mitral diameter (4CH) {diameter}.").format(
-            septal=shown("mapse_septal_mm", 1),
-            lateral=shown("mapse_lateral_mm", 1),
-            tapse=shown("tapse_mm", 1),
-            diameter=shown("mitral_4ch_ed_mm"),
-        )
-
-    @staticmethod
-    def _cines(volumes) -> dict[str, object]:
-        from CardiacLib.mrml.cines import cine_from_node
-
-        return {view: cine_from_node(volume).with_changes(view=view) for view, volume in volumes.items()}
-
-    def _measure(self, landmarks, volumes, name):
-        """Nodes of tables and chart, and the Annulus; none where there is only one frame or nothing to measure."""
-        from CardiacLandmarksLib.annulus import measure_annulus
-        from CardiacLandmarksLib.detect import from_landmarks
-        from CardiacLib.mrml.annulus import annulus_to_scene
-
-        if len(landmarks.points) < 2 or not volumes:
-            return {}, None
-        annulus = measure_annulus(from_landmarks(landmarks, self._cines(volumes)))
-        return ({}, None) if annulus is None else (annulus_to_scene(annulus.to_dict(), name), annulus)
 
 
 class CardiacLandmarksTest(ScriptedLoadableModuleTest):
@@ -341,6 +272,6 @@ class CardiacLandmarksTest(ScriptedLoadableModuleTest):
         for view in VIEWS:
             browser, volumes[view] = cine_to_scene(phantom.cines[view], view, browser)
         result = CardiacLandmarksLogic().addResult(volumes, phantom.landmarks)
-        self.assertEqual(set(result.points), set(VALVES))
+        self.assertEqual(set(result.points), {"mitral", "aortic", "tricuspid"})
         self.assertEqual(browser.GetNumberOfSynchronizedSequenceNodes(True), 6)
         self.assertAlmostEqual(result.annulus.values()["mapse_mm"], 12.0, delta=1.0)

@@ -6,10 +6,10 @@ runs as well without Slicer.
 
 import enum
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import slicer
-from slicer import vtkMRMLPlotChartNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
@@ -45,6 +45,14 @@ class CardiacSeg(ScriptedLoadableModule):
             "The default network was trained on the ACDC data set (Bernard et al., IEEE TMI 2018); its weights carry "
             "that data set's licence, CC BY-NC-SA 4.0: not for commercial use."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Called when Slicer has started: the synthetic heart becomes a sample of the Sample Data module."""
+    from CardiacLib.mrml.sample_data import register_sample_data
+
+    register_sample_data(_)
 
 
 class FrameChoice(enum.Enum):
@@ -61,7 +69,10 @@ class FrameChoice(enum.Enum):
 
 @parameterNodeWrapper
 class CardiacSegParameterNode:
-    """The panel's choices and results, saved with the scene. A height, weight or heart rate of 0 is unknown."""
+    """The panel's choices, saved with the scene; results stay with the segmentation (CardiacLib.mrml.results).
+
+    A height, weight or heart rate of 0 is unknown.
+    """
 
     inputVolume: vtkMRMLScalarVolumeNode
     frames: FrameChoice = FrameChoice.ALL
@@ -74,62 +85,40 @@ class CardiacSegParameterNode:
     weightKg: Annotated[float, WithinRange(0.0, 300.0)] = 0.0
     heartRate: Annotated[float, WithinRange(0.0, 250.0)] = 0.0
     patientOf: vtkMRMLScalarVolumeNode
-    outputName: str = ""
     segmentation: vtkMRMLSegmentationNode
-    volumesChart: vtkMRMLPlotChartNode
-    ratesChart: vtkMRMLPlotChartNode
-    measurementsTable: vtkMRMLTableNode
-    segmentsTable: vtkMRMLTableNode
-    qualityTable: vtkMRMLTableNode
-    endDiastole: int = -1
-    endSystole: int = -1
-    summary: str = ""
-    light: str = ""
-    notes: str = ""
-
-
-class SegmentationResult(NamedTuple):
-    """The segmentation node; for a whole cine also the nodes of tables and charts by name, and what they show."""
-
-    segmentation: object
-    tables: dict[str, object]
-    function: object | None
-    quality: object | None = None
-    notes: tuple[str, ...] = ()
+    outputName: str = ""
 
 
 class CardiacSegWidget(ScriptedLoadableModuleWidget):
     """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panels.ModulePanel."""
 
-    logic = None
-    panel = None
+    logic = panel = None
 
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
-        from CardiacLib.mrml.panels import ModulePanel, ResultButtons
+        from CardiacLib.mrml.controls import ResultButtons
+        from CardiacLib.mrml.networks import NetworkSection
+        from CardiacLib.mrml.panels import ModulePanel, load_ui
         from CardiacLib.mrml.views import show_chart, show_table
 
         ScriptedLoadableModuleWidget.setup(self)
-        panelWidget = slicer.util.loadUI(self.resourcePath("UI/CardiacSeg.ui"))
-        self.layout.addWidget(panelWidget)
-        self.ui = slicer.util.childWidgetVariables(panelWidget)
-        panelWidget.setMRMLScene(slicer.mrmlScene)
+        load_ui(self)
         self.logic = CardiacSegLogic()
         shown = {
-            "endDiastoleButton": ("endDiastole", self._showFrame, _("Show the frame of the largest LV volume.")),
-            "endSystoleButton": ("endSystole", self._showFrame, _("Show the frame of the smallest LV volume.")),
-            "volumesButton": ("volumesChart", show_chart, _("Plot the LV and RV volumes over the cycle.")),
-            "ratesButton": ("ratesChart", show_chart, _("Plot how fast the ventricles empty and fill.")),
-            "measurementsButton": ("measurementsTable", show_table, _("Show volumes, EF, mass and indices.")),
-            "segmentsButton": ("segmentsTable", show_table, _("Show the values of the 17 AHA segments (bull's eye).")),
-            "qualityButton": ("qualityTable", show_table, _("Show every finding of quality control.")),
+            "endDiastoleButton": ("ed", self._showFrame, _("Show the frame of the largest LV volume.")),
+            "endSystoleButton": ("es", self._showFrame, _("Show the frame of the smallest LV volume.")),
+            "volumesButton": ("chart", show_chart, _("Plot the LV and RV volumes over the cycle.")),
+            "ratesButton": ("rates", show_chart, _("Plot how fast the ventricles empty and fill.")),
+            "measurementsButton": ("measurements", show_table, _("Show volumes, EF, mass and indices.")),
+            "segmentsButton": ("segments", show_table, _("Show the values of the 17 AHA segments (bull's eye).")),
+            "qualityButton": ("quality", show_table, _("Show every finding of quality control.")),
         }
         self._buttons = ResultButtons(self.ui, shown, _("There is none: segment all frames, and see the notes."))
-        self.panel = ModulePanel(
-            self, _, {"inputVolume": "vtkMRMLScalarVolumeNode"}, self._reason, self._onParametersChanged
-        )
+        self._network = NetworkSection(self, _)
+        inputs, outputs = {"inputVolume": "vtkMRMLScalarVolumeNode"}, {"inputVolume": "segmentation"}
+        self.panel = ModulePanel(self, _, inputs, self._reason, self._onParametersChanged, outputs)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.ui.cancelButton.connect("clicked(bool)", lambda checked=False: self.panel.cancel())
+        self.ui.loadButton.connect("clicked(bool)", self.onLoadButton)
 
     def cleanup(self):
         """The module is unloaded or reloaded, or Slicer closes."""
@@ -143,6 +132,12 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
         """The user leaves the module."""
         self.panel.disconnect()
 
+    def onLoadButton(self, checked=False):
+        """Ask for a folder and load the cines in it."""
+        from CardiacLib.mrml.studies import ask_and_load
+
+        ask_and_load(self, "inputVolume", _)
+
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen cine; the result enters the scene when it is complete."""
         from CardiacLib.mrml.dependencies import ensure_dependencies
@@ -150,47 +145,51 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
         from CardiacLib.segmentation import labels_of_part
 
         chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
-        volumeNode, name = chosen.inputVolume, chosen.outputName
+        volumeNode, output = chosen.inputVolume, chosen.segmentation
         run = (chosen.frames, chosen.bundle, chosen.device, chosen.backend, chosen.quality)
-        measuring = (chosen.papillary, body_of(chosen), chosen.bundle)
+        result = (chosen.outputName, chosen.papillary, body_of(chosen), chosen.bundle)
 
         def makeRequest():
             ensure_dependencies(self.moduleName)
             return self.logic.makeRequest(volumeNode, *run)
 
         def addResult(found):
-            return _("Done: {name}").format(name=self._addResult(chosen, volumeNode, found, name, *measuring))
+            chosen.segmentation = self.logic.addResult(volumeNode, found, *result, output).segmentation
+            return _("Done: {name}").format(name=chosen.segmentation.GetName())
 
         def addPart(request, frames):
-            self._addResult(chosen, volumeNode, labels_of_part(request.inputs["cine"], frames), name, *measuring)
-            return _("Cancelled; the frames that were finished are kept.")
+            part = self.logic.addResult(volumeNode, labels_of_part(request.inputs["cine"], frames), *result)
+            chosen.segmentation = output or part.segmentation  # a complete result is not overwritten by a part
+            text = _("Cancelled; the frames that were finished are kept in {name}.")
+            return text.format(name=part.segmentation.GetName())
 
         self.panel.start(makeRequest, addResult, addPart)
 
-    def _addResult(self, parameters, *arguments):
-        from CardiacLib.mrml.summaries import keep_segmentation
-
-        result = self.logic.addResult(*arguments)
-        keep_segmentation(parameters, result, _)
-        return result.segmentation.GetName()
-
     def _showFrame(self, frame):
-        from CardiacLib.mrml.sequences import select_frame, sequence_of
+        from CardiacLib.mrml.sequences import show_frame
 
-        select_frame(sequence_of(self.panel.parameters.segmentation)[0], frame)
+        show_frame(self.panel.parameters.segmentation, frame)
 
     def _reason(self, parameters):
-        return "" if parameters.inputVolume else _("Choose a short-axis cine first.")
+        from CardiacLib.mrml.results import misfit
+        from CardiacLib.mrml.sequences import sequence_of
+
+        volumeNode = parameters.inputVolume
+        if not volumeNode:
+            return _("Choose a short-axis cine first, or load a study.")
+        oneFrame = parameters.frames is FrameChoice.SHOWN or sequence_of(volumeNode)[1] is None
+        return misfit(parameters.segmentation, [volumeNode], oneFrame, _) or self._network.reason(parameters.bundle)
 
     def _onParametersChanged(self, parameters):
+        from CardiacLib.mrml.controls import show_output
         from CardiacLib.mrml.patients import take_patient
 
         if parameters:
             take_patient(parameters)
-        self.ui.resultLabel.text = parameters.summary if parameters else ""
-        self.ui.lightLabel.text = parameters.light if parameters else ""
-        self.ui.notesLabel.text = parameters.notes if parameters else ""
-        self._buttons.update(parameters)
+        output = parameters.segmentation if parameters else None
+        labels = {"resultLabel": "summary", "lightLabel": "light", "notesLabel": "notes"}
+        show_output(self.ui, output, labels, self._buttons, _)
+        self._network.update(parameters)
 
 
 class CardiacSegLogic(ScriptedLoadableModuleLogic):
@@ -199,6 +198,23 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self):
         """The scene's parameter node of this module, with typed access."""
         return CardiacSegParameterNode(super().getParameterNode())
+
+    def loadStudy(self, path, progress: Callable[[float, str], None] = lambda fraction, message: None):
+        """Load a cine study into one sequence browser.
+
+        Args:
+            path: folder (any nesting) or file: DICOM, also with one series per slice, NIfTI or NRRD.
+            progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.
+
+        Returns:
+            the volume of each view: ``sax`` and, where they were found, ``2ch``, ``3ch``, ``4ch``.
+
+        Raises:
+            CardiacLib.errors.InputError: nothing there can be read as a study; the scene is unchanged.
+        """
+        from CardiacLib.mrml.studies import load_study
+
+        return load_study(path, progress)
 
     def segmentSequence(
         self,
@@ -211,19 +227,21 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         backend: str = BACKENDS[0],
         quality: str = QUALITIES[0],
         papillary: str = PAPILLARY[0],
-    ) -> SegmentationResult:
-        """Segment a cine in a worker process, wait, and add the result to the scene.
+        segmentationNode=None,
+    ):
+        """Segment a cine in a worker process, wait, and add the result: a CardiacSegLib.scene.SegmentationResult.
 
         Args:
             volumeNode: the proxy volume of a cine's sequence browser (all frames are used), or a single volume.
             frames: all frames, or only the one that is shown.
             bundle: the network.
             device: one of DEVICES.
-            name: name of the segmentation; made from the volume's name if empty.
+            name: name of a new segmentation; made from the volume's name if empty.
             progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.
             backend: what runs the network, one of BACKENDS.
             quality: one of QUALITIES; best takes four times as long.
             papillary: one of PAPILLARY, where volumes and mass count the papillary muscles.
+            segmentationNode: an earlier result to update in place, tables included; None makes new nodes.
 
         Raises:
             CardiacLib.errors.InputError: the volume cannot be used; the scene is unchanged.
@@ -233,43 +251,28 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         from CardiacLib.mrml.processes import run_blocking
 
         found = run_blocking(self.makeRequest(volumeNode, frames, bundle, device, backend, quality), progress)
+        chosen = (name, papillary, body_facts(volumeNode), bundle, segmentationNode)
         with whole_scene_change():
-            return self.addResult(volumeNode, found, name, papillary, body_facts(volumeNode), bundle)
+            return self.addResult(volumeNode, found, *chosen)
 
     def makeRequest(self, volumeNode, frames, bundle, device, backend=BACKENDS[0], quality=QUALITIES[0]):
         """The worker's job for a volume in the scene."""
-        from CardiacLib.mrml.cines import cine_from_node, shown_frame
+        from CardiacLib.mrml.cines import cine_from_node, require_all_frames, shown_frame
         from CardiacLib.mrml.processes import JobRequest
 
+        if frames is FrameChoice.ALL:
+            require_all_frames(volumeNode)
         cine = shown_frame(volumeNode) if frames is FrameChoice.SHOWN else cine_from_node(volumeNode)
         options = {"bundle": bundle, "device": device, "backend": backend, "quality": quality}
         return JobRequest("CardiacSegLib", "segment", {"cine": cine}, options)
 
     def addResult(
-        self, volumeNode, found, name: str = "", papillary: str = PAPILLARY[0], body=None, bundle: str = DEFAULT_BUNDLE
-    ) -> SegmentationResult:
-        """Add a CardiacLib.segmentation.Segmentation (a sequence in the cine's own browser).
+        self, volumeNode, found, name="", papillary=PAPILLARY[0], body=None, bundle=DEFAULT_BUNDLE, output=None
+    ):
+        """Add a CardiacLib.segmentation.Segmentation and its measures: CardiacSegLib.scene.segmentation_to_scene."""
+        from CardiacSegLib.scene import segmentation_to_scene
 
-        Of a whole cine also what is measured, with ``body`` as of CardiacLib.mrml.cines.body_facts, and how good it is.
-        """
-        from CardiacLib.mrml.cines import cine_from_node
-        from CardiacLib.mrml.panels import require_in_scene
-        from CardiacLib.mrml.segmentations import labels_to_scene
-        from CardiacLib.mrml.sequences import sequence_of
-        from CardiacLib.mrml.tables import function_to_scene, quality_to_scene
-        from CardiacSegLib.function import measure
-        from CardiacSegLib.quality import assess
-
-        require_in_scene(volumeNode, _("The cine"))
-        name = name or _("{name} segmentation").format(name=volumeNode.GetName())
-        segmentation = labels_to_scene(found.labels, name, browser=sequence_of(volumeNode)[0], volume=volumeNode)
-        if len(found.labels.labels) == 1 or found.statistics is None:
-            return SegmentationResult(segmentation, {}, None, notes=found.notes)
-        cine = cine_from_node(volumeNode) if papillary == "myocardium" else None
-        function = measure(found.labels, **(body or {}), papillary=papillary, cine=cine, cut=found.cut)
-        quality = assess(found.labels, function, found.statistics, bundle)
-        tables = function_to_scene(function.to_dict(), name) | {"quality": quality_to_scene(quality.to_dict(), name)}
-        return SegmentationResult(segmentation, tables, function, quality, (*found.notes, *function.notes))
+        return segmentation_to_scene(volumeNode, found, name, papillary, body, bundle, output, _)
 
 
 class CardiacSegTest(ScriptedLoadableModuleTest):
@@ -288,8 +291,7 @@ class CardiacSegTest(ScriptedLoadableModuleTest):
 
         if missing_requirements():
             self.skipTest("Python packages of the worker are not installed.")
-        cine = make_phantom(PhantomOptions.small()).cines["sax"]
-        browser, volumeNode = cine_to_scene(cine, "cine")
+        browser, volumeNode = cine_to_scene(make_phantom(PhantomOptions.small()).cines["sax"], "cine")
         result = CardiacSegLogic().segmentSequence(volumeNode, device="cpu")
         self.assertEqual(result.segmentation.GetSegmentation().GetNumberOfSegments(), 3)
         self.assertEqual(browser.GetNumberOfSynchronizedSequenceNodes(True), 2)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-__version__ = "0.1.0"
-
 _LIBRARIES = ("CardiacSeg", "BiVMesh")
 
 
@@ -18,3 +16,5 @@ def _use_source_tree() -> None:
 
 
 _use_source_tree()
+
+from CardiacLib import __version__ as __version__  # noqa: E402

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from CardiacLib.bundles import bundle_path
 from CardiacLib.progress import Progress
+from CardiacLib.readers.acdc import patient_folders
 from CardiacSegLib.evaluation import acdc_patients
 from CardiacSegLib.quality.calibration import fit, write_calibration
-from CardiacSegLib.training_data import patient_folders
 
 from .network import NetworkOptions
 

@@ -13,7 +13,9 @@ import typer
 
 from CardiacLib.errors import Cancelled, InputError
 
-from .console import Console
+from .bundle_cli import bundles
+from .console import Console, Json
+from .workers import terminated_as_interrupted
 
 app = typer.Typer(
     name="cineheart",
@@ -22,7 +24,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-bundles = typer.Typer(help="Networks as MONAI bundles.", no_args_is_help=True)
 app.add_typer(bundles, name="bundles")
 
 
@@ -40,13 +41,13 @@ class Quality(str, Enum):
     best = "best"
 
 
+INTERRUPTED = 130
+"""What typer makes of an interrupt (Ctrl+C or SIGTERM) as an exit code."""
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
 Bundle = Annotated[str, typer.Option(help="Network: name of a shipped bundle or folder of a MONAI bundle.")]
-BundleName = Annotated[str, typer.Argument(metavar="NAME", help="As 'cineheart bundles list' shows it.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Backend = Annotated[str, typer.Option(help="auto, torch or openvino: what runs the network.")]
 QualityOption = Annotated[Quality, typer.Option(help="best: mean over four flips of the images, four times slower.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text and progress.")]
 EdgeLength = Annotated[float | None, typer.Option(help="Mean edge of the tetrahedra in mm.")]
 Formats = Annotated[
     str,
@@ -76,6 +77,14 @@ LabelOrder = Annotated[
     typer.Option(help="auto, cineheart (1 LV, 2 myocardium, 3 RV), or acdc (1 RV, 2 myocardium, 3 LV)."),
 ]
 PapillaryOption = Annotated[Papillary, typer.Option(help="Where volumes and mass count the papillary muscles.")]
+MesherOption = Annotated[
+    str, typer.Option(help="stuffing, or with 'cineheart[meshers]' ftetwild or mmg, which keep to the same gate.")
+]
+DicomSeg = Annotated[
+    bool, typer.Option("--dicom-seg", help="Also DICOM segmentations of the DICOM images (needs highdicom).")
+]
+StartSlice = Annotated[int | None, typer.Option(help="Slice (k) to propagate from, by default the middle of the LV.")]
+BaseSlice = Annotated[int | None, typer.Option(help="Slice (k) at the base, by default told from the labels.")]
 Scene = Annotated[bool, typer.Option(help="Write Slicer scenes (needs slicer-core outside Slicer).")]
 
 
@@ -83,17 +92,20 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code; ``argv`` without the program's name, by default that of the process."""
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=argv, prog_name="cineheart", standalone_mode=False)
+        with terminated_as_interrupted():
+            code = command.main(args=argv, prog_name="cineheart", standalone_mode=False)
     except InputError as error:
         return _fail(str(error), 2)
     except Cancelled:
         return _fail("Cancelled before the results were complete.", 1)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("Interrupted before the results were complete; run the same command again.", 1)
+        code = INTERRUPTED
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
         return _fail(error.format_message(), 2)
+    if code == INTERRUPTED:
+        return _fail("Interrupted before the results were complete; run the same command again.", 1)
     return code if isinstance(code, int) else 0
 
 
@@ -119,6 +131,7 @@ def run(
     align: AlignViews = False,
     cut_at_valves: CutAtValves = False,
     motion: Motion = False,
+    dicom_seg: DicomSeg = False,
     scene: Scene = True,
     as_json: Json = False,
 ) -> int:
@@ -130,7 +143,7 @@ def run(
     mesh = _mesh_options(edge_length)
     network = NetworkOptions(bundle, device, backend, quality.value)
     valves = LandmarkOptions(landmark_bundle, device, backend, align)
-    options = RunOptions(network, _views(view), mesh, scene, papillary.value, valves, cut_at_valves, motion)
+    options = RunOptions(network, _views(view), mesh, scene, papillary.value, valves, cut_at_valves, motion, dicom_seg)
     with Console("cineheart run", as_json) as console:
         result = run_study(study, output, options, console.progress)
         notes = (*result.study.notes, *result.notes, *(result.quality.reasons if result.quality else ()))
@@ -152,6 +165,7 @@ def segment(
         typer.Option(help="landmarks.json of the same frames: end the ventricles at the planes of their valves."),
     ] = None,
     papillary: PapillaryOption = Papillary.cavity,
+    dicom_seg: DicomSeg = False,
     scene: Scene = True,
     as_json: Json = False,
 ) -> int:
@@ -161,7 +175,8 @@ def segment(
 
     with Console("cineheart segment", as_json) as console:
         network = NetworkOptions(bundle, device, backend, quality.value)
-        facts = segment_image(image, output, network, frames, papillary.value, scene, console.progress, landmarks)
+        choices = (network, frames, papillary.value, scene, console.progress, landmarks, dicom_seg)
+        facts = segment_image(image, output, *choices)
         reasons = facts.pop("quality_reasons")
         console.finish(facts | {"output": str(output)}, tuple(reasons))
     return 0
@@ -208,23 +223,73 @@ def mesh(
     align_slices: Annotated[
         bool, typer.Option("--align-slices", help="Move slices that breath-holds displaced back into line.")
     ] = False,
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(help="landmarks.json of the same frames: the base is the plane of their valve points."),
+    ] = None,
+    propagate: Annotated[
+        Path | None,
+        typer.Option(help="The labels' image: carry one slice through it by the propagation networks, and mesh that."),
+    ] = None,
+    start_slice: StartSlice = None,
+    base_slice: BaseSlice = None,
+    mesher: MesherOption = "stuffing",
+    min_dihedral: Annotated[float | None, typer.Option(help="Least dihedral angle that passes, by default 18.")] = None,
+    min_jacobian: Annotated[
+        float | None, typer.Option(help="Least scaled Jacobian that passes, by default 0.30.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes, for several label maps.")] = 1,
     as_json: Json = False,
 ) -> int:
     """Tagged tetrahedral mesh of both ventricles from labels; from several label maps one folder each and a table."""
-    options = replace(_mesh_options(edge_length), fibres=fibres, coordinates=coordinates)
+    given = {"min_dihedral_deg": min_dihedral, "min_scaled_jacobian": min_jacobian}
+    given = {name: value for name, value in given.items() if value is not None} | {"mesher": mesher}
+    options = replace(_mesh_options(edge_length), fibres=fibres, coordinates=coordinates, **given)
     options = replace(options, fibre_angles=_fibre_angles(fibre_angles), align_slices=align_slices)
     choices = {"frame": frame, "order": label_order, "options": options, "formats": formats}
     with Console("cineheart mesh", as_json) as console:
         if len(labels) > 1 or labels[0].is_dir():
             from .mesh_batch import mesh_batch
 
+            for name, path in (("landmarks", landmarks), ("propagate", propagate)):
+                if path is not None:
+                    raise InputError(f"--{name} {path}: belongs to one label map; give that map alone.")
             facts = mesh_batch(labels, output, choices, workers, console.progress)
             console.finish(facts | {"output": str(output)})
             return 1 if facts["failed"] else 0
         from .commands import mesh_labels
 
+        choices |= {"landmarks": landmarks, "propagate": _propagation(propagate, start_slice, base_slice)}
         facts, notes = mesh_labels(labels[0], output, choices, console.progress)
+        console.finish(facts | {"output": str(output)}, notes)
+    return 0
+
+
+@app.command()
+def propagate(
+    image: Annotated[Path, typer.Argument(help="Short-axis NIfTI, NRRD or .seq.nrrd.")],
+    output: Output,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Label map on the image's grid that the start slice is taken from; else the network's."),
+    ] = None,
+    frame: Annotated[str, typer.Option(help="ed or es, as the labels tell, or a number from 0.")] = "0",
+    start_slice: StartSlice = None,
+    base_slice: BaseSlice = None,
+    evidence: Annotated[
+        str, typer.Option(help="What is asked in the other slices: labels, network, none (as published), or auto.")
+    ] = "auto",
+    label_order: LabelOrder = "auto",
+    device: Device = "auto",
+    backend: Backend = "auto",
+    as_json: Json = False,
+) -> int:
+    """3-D consistent labels at 1.25 mm: one labelled slice carried to base and apex by the propagation networks."""
+    from .propagation import propagate_image
+
+    with Console("cineheart propagate", as_json) as console:
+        choices = _propagation(image, start_slice, base_slice, evidence, device, backend)
+        facts, notes = propagate_image(choices, labels, label_order, frame, output, console.progress)
         console.finish(facts | {"output": str(output)}, notes)
     return 0
 
@@ -295,6 +360,9 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also after turns, changes of contrast, resolution, field.")
     ] = False,
+    meshes: Annotated[
+        bool, typer.Option("--meshes", help="Of slice propagation: also mesh the labels and count what passes.")
+    ] = False,
     device: Device = "auto",
     backend: Backend = "auto",
     as_json: Json = False,
@@ -302,6 +370,7 @@ def evaluate(
     """Accuracy on held-out patients, per structure, phase and disease; the numbers go into the bundle's model card."""
     from .evaluate import evaluate_bundle
     from .evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
+    from .evaluate.propagation import evaluate_propagation, propagates
     from .evaluate.quality import quality_section
     from .network import NetworkOptions
 
@@ -309,8 +378,30 @@ def evaluate(
         if finds_landmarks(bundle):
             console.finish(evaluate_landmark_bundle(bundle, data, output, device, backend, console.progress))
             return 0
+        if propagates(bundle):
+            console.finish(evaluate_propagation(bundle, data, output, device, backend, console.progress, meshes))
+            return 0
         network = NetworkOptions(bundle, device, backend)
         console.finish(evaluate_bundle(network, data, output, console.progress, robustness, (quality_section,)))
+    return 0
+
+
+@app.command()
+def crossvalidate(
+    bundle: Annotated[str, typer.Argument(help="biv_propagation or biv_initialization: both networks are trained.")],
+    data: Annotated[Path, typer.Option(help="Folder with the ACDC patients, all of which are used.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Networks and tables of every fold.")] = Path(
+        "runs/folds"
+    ),
+    epochs: Annotated[int | None, typer.Option(help="Instead of the bundles' own numbers.")] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> int:
+    """Five-fold cross-validation of slice propagation over all patients; an interrupted run goes on."""
+    from .crossvalidate import crossvalidate_propagation
+
+    with Console("cineheart crossvalidate", as_json) as console:
+        console.finish(crossvalidate_propagation(bundle, data, output, epochs, device, console.progress))
     return 0
 
 
@@ -330,48 +421,15 @@ def calibrate(
     return 0
 
 
-@bundles.command("list")
-def list_bundles(as_json: Json = False) -> int:
-    """The networks, whether their weights are here, and the licence of the weights."""
-    from .bundle_commands import describe_bundles
+def _propagation(image: Path | None, start: int | None, base: int | None, evidence: str = "auto", *runs_on: str):
+    """The choices of a propagation; None without an image, which no slice may then be given for."""
+    from .propagation import PropagateChoices, PropagationOptions
 
-    with Console("cineheart bundles", as_json) as console:
-        console.finish(describe_bundles())
-    return 0
-
-
-@bundles.command("fetch")
-def fetch_bundle(name: BundleName, as_json: Json = False) -> int:
-    """Download the published weights of a network; a broken download goes on where it stopped."""
-    from .bundle_commands import fetch_bundle
-
-    with Console("cineheart bundles fetch", as_json) as console:
-        console.finish(fetch_bundle(name, console.progress))
-    return 0
-
-
-@bundles.command("import")
-def import_bundle(
-    name: BundleName,
-    file: Annotated[Path, typer.Argument(help="Weights: .pt, TorchScript .ts, or the zip of a MONAI bundle.")],
-    as_json: Json = False,
-) -> int:
-    """Take the weights of a network from a file, once they fit it."""
-    from .bundle_commands import import_bundle
-
-    with Console("cineheart bundles import", as_json) as console:
-        console.finish(import_bundle(name, file))
-    return 0
-
-
-@bundles.command("clear")
-def clear_bundle(name: BundleName, as_json: Json = False) -> int:
-    """Remove the fetched or imported weights of a network."""
-    from .bundle_commands import clear_bundle
-
-    with Console("cineheart bundles clear", as_json) as console:
-        console.finish(clear_bundle(name))
-    return 0
+    if image is None:
+        if start is not None or base is not None:
+            raise InputError("--start-slice and --base-slice are of --propagate IMAGE, which is missing.")
+        return None
+    return PropagateChoices(image, PropagationOptions(start, base, evidence), *runs_on)
 
 
 def _mesh_options(edge_length: float | None):

@@ -8,13 +8,15 @@ import numpy as np
 
 from BiVMeshLib import build_mesh
 from BiVMeshLib.exporters import choose_formats
+from BiVMeshLib.limits import line_text
 from BiVMeshLib.motion import move_mesh
 from CardiacLib.bivmesh import BiVMesh, MovingMesh
 from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.cine import Cine
+from CardiacLib.dicom_seg import DICOM_SEG_NAMES, require_dicom_seg, write_dicom_seg
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
-from CardiacLib.labels import LV
+from CardiacLib.labels import LV, LabelMap
 from CardiacLib.landmarks import Landmarks, read_landmarks
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import read_image, read_labels
@@ -26,6 +28,8 @@ from .network import NetworkOptions
 from .outputs import require_scene_support, write_mesh, write_segmentation
 
 PHASES = ("ed", "es")
+SOMETIMES_WRITTEN = ("segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv", *DICOM_SEG_NAMES)
+"""What ``cineheart segment`` writes in some cases only: an earlier one must not stay beside new labels."""
 
 
 def segment_image(
@@ -37,12 +41,15 @@ def segment_image(
     scene: bool,
     progress: Progress,
     landmarks: Path | None = None,
+    dicom_seg: bool = False,
 ) -> dict[str, object]:
     """``cineheart segment``. ED and ES are known once all frames are labelled, a numbered frame is labelled alone.
 
     ``landmarks`` is a ``landmarks.json`` of the same frames, at whose valve planes the ventricles then end.
     """
     cine = read_image(image)
+    if dicom_seg:
+        require_dicom_seg(cine)
     points = None if landmarks is None else read_landmarks(landmarks)
     phases = [phase for phase in frames.split(",") if phase in PHASES]
     if len(phases) != len(frames.split(",")) and frames != "all":
@@ -57,11 +64,12 @@ def segment_image(
     known = [cine.patient.get(fact) for fact in ("heart_rate_bpm", "height_m", "weight_kg")]
     function = measure(labels, *known, papillary, cine, found.cut)
     quality = assess(labels, function, found.statistics, network.bundle)
-    if phases:
-        chosen = sorted({getattr(function, phase) for phase in phases})
-        labels = replace(labels, labels=labels.labels[chosen], times_ms=labels.times_ms[chosen])
-    with atomic_directory(output, replace=("segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv")) as folder:
+    chosen = sorted({getattr(function, phase) for phase in phases}) or list(range(cine.n_frames))
+    labels = replace(labels, labels=labels.labels[chosen], times_ms=labels.times_ms[chosen])
+    with atomic_directory(output, replace=SOMETIMES_WRITTEN) as folder:
         write_segmentation(labels, function, folder, scene, quality)
+        if dicom_seg:
+            write_dicom_seg(folder, labels, cine, chosen, network.bundle)
     return {
         "frames": len(labels.labels),
         "slices": cine.n_slices,
@@ -76,7 +84,8 @@ def segment_image(
 
 def one_frame(cine: Cine, number: int) -> Cine:
     """The cine of one frame alone."""
-    return cine.with_changes(frames=cine.frames[number : number + 1], times_ms=cine.times_ms[number : number + 1])
+    one = slice(number, number + 1)
+    return cine.with_changes(frames=cine.frames[one], times_ms=cine.times_ms[one], files=cine.files[one])
 
 
 def mesh_labels(
@@ -87,7 +96,11 @@ def mesh_labels(
     mesh, number, moving = mesh_of_file(path, choices, part(progress, 0.0, 0.95))
     with atomic_directory(output, replace=("motion", "motion.pvd")) as folder:
         write_mesh(mesh, folder, chosen, moving)
-    return {"frame": number, "nodes": len(mesh.nodes), "tetrahedra": len(mesh.tets)} | mesh.quality, mesh.notes
+    facts = {"frame": number, "nodes": len(mesh.nodes), "tetrahedra": len(mesh.tets)} | mesh.quality
+    lines = {
+        key: f"{line_text(line)} {'met' if line['met'] else 'MISSED'}" for key, line in mesh.quality["lines"].items()
+    }
+    return facts | {"lines": lines}, mesh.notes
 
 
 def mesh_of_file(
@@ -97,7 +110,9 @@ def mesh_of_file(
 
     Args:
         choices: ``frame`` (ed, es, a number, or all: ED carried over the cycle), ``order`` of the label values,
-            ``options`` (MeshOptions).
+            ``options`` (MeshOptions); perhaps ``landmarks``, a ``landmarks.json`` of the same frames, whose valve
+            points then carry the base, and ``propagate`` (PropagateChoices), to mesh what slice propagation makes of
+            the labels and their image.
 
     Raises:
         InputError: names the file.
@@ -106,14 +121,40 @@ def mesh_of_file(
     ed, es = end_frames(labels.volume_ml(LV))
     known = {"ed": ed, "es": es, "all": ed}
     number = known[frame] if frame in known else frame_number(frame, len(labels.labels))
+    valves = _valves_of(choices.get("landmarks"), labels)
+    points = None if valves is None else valves.points[number]
     share = 0.3 if frame == "all" else 1.0
     try:
-        mesh = build_mesh(labels.labels[number], labels.ijk_to_lps, options, part(progress, 0.0, share))
+        if choices.get("propagate") is not None:
+            return _mesh_of_propagation(labels, number, choices, points, progress), number, None
+        mesh = build_mesh(labels.labels[number], labels.ijk_to_lps, options, part(progress, 0.0, share), points)
         if frame != "all":
             return mesh, number, None
-        return mesh, number, move_mesh(mesh, labels, number, options, progress=part(progress, share, 1.0))
+        return mesh, number, move_mesh(mesh, labels, number, options, valves, part(progress, share, 1.0))
     except InputError as error:
         raise type(error)(f"{path}: {error}") from error
+
+
+def _mesh_of_propagation(labels: LabelMap, number: int, choices: dict, points, progress: Progress) -> BiVMesh:
+    if choices["frame"] == "all":
+        raise InputError("--propagate works on one frame; choose --frame ed, es or a number.")
+    found = choices["propagate"].run(labels, number, part(progress, 0.0, 0.3))
+    made = found.labels
+    mesh = build_mesh(made.labels[0], made.ijk_to_lps, choices["options"], part(progress, 0.3, 1.0), points)
+    return replace(mesh, notes=(*found.notes, *mesh.notes))
+
+
+def _valves_of(path: Path | None, labels: LabelMap) -> Landmarks | None:
+    """The valve points of the labels' frames, if a file of them is given."""
+    if path is None:
+        return None
+    valves = read_landmarks(path)
+    if len(valves.points) != len(labels.labels):
+        raise InputError(
+            f"{path}: has the valve points of {len(valves.points)} frames, {labels.source or 'the label map'} has "
+            f"{len(labels.labels)}; give those of the same frames."
+        )
+    return valves
 
 
 def frame_number(text: str, count: int) -> int:
@@ -145,7 +186,9 @@ def make_phantom_study(
     }
 
 
-def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, device: str, progress: Progress) -> Path:
+def train_bundle(
+    bundle: str, data: Path, output: Path, epochs: int | None, device: str, progress: Progress, fold: int | None = None
+) -> Path:
     """``cineheart train``: train a copy of the bundle in ``output`` and return the copy's folder.
 
     Does what ``python -m monai.bundle run`` on the bundle's train.json does, with progress. The shipped bundle stays
@@ -166,8 +209,7 @@ def train_bundle(bundle: str, data: Path, output: Path, epochs: int | None, devi
         "output_dir": str(folder / "training"),
         "device": choose_device(device),
     }
-    if epochs is not None:
-        overrides["epochs"] = epochs
+    overrides |= {name: value for name, value in (("epochs", epochs), ("fold", fold)) if value is not None}
     parser = read_config(source, "train", **overrides)
     monai.utils.set_determinism(parser.get_parsed_content("seed"))
     try:

@@ -2,10 +2,14 @@
 
 import json
 import sys
+from typing import Annotated
 
+import typer
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text and progress.")]
 
 
 class Console:

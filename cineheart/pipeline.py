@@ -11,6 +11,7 @@ from BiVMeshLib.motion import move_mesh
 from CardiacLandmarksLib.detect import StudyLandmarks
 from CardiacLandmarksLib.detector import DETECTED_VIEWS
 from CardiacLib.bivmesh import BiVMesh, MovingMesh
+from CardiacLib.dicom_seg import require_dicom_seg, write_dicom_seg
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
 from CardiacLib.labels import LabelMap
@@ -39,8 +40,9 @@ class RunOptions:
         scene: write ``scene.mrb`` and ``segmentation.seq.mrb`` (needs slicer-core outside Slicer).
         papillary: ``cavity`` or ``myocardium``, where volumes and mass count the papillary muscles.
         landmarks: the network for the valve points of the long-axis views.
-        cut_at_valves: end the ventricles' labels at the planes of these points.
+        cut_at_valves: end the ventricles' labels at the planes of these points, and the mesh at one plane through them.
         motion: carry the mesh over the cycle.
+        dicom_seg: write the labels as DICOM segmentations too.
     """
 
     network: NetworkOptions = field(default_factory=NetworkOptions)
@@ -51,6 +53,7 @@ class RunOptions:
     landmarks: LandmarkOptions = field(default_factory=LandmarkOptions)
     cut_at_valves: bool = False
     motion: bool = False
+    dicom_seg: bool = False
 
 
 class _Clock:
@@ -83,9 +86,11 @@ def run_study(
     with clock.step("read"):
         study = read_study(source, options.views or None, part(progress, 0.0, 0.1))
         require_cine_stack(study.cines["sax"])
+        if options.dicom_seg:
+            require_dicom_seg(study.cines["sax"])
     result = _analyse(study, options, clock, progress)
     with atomic_directory(output, replace=("landmarks", "mesh", "scene.mrb")) as folder:
-        write_all(result, folder, options.scene, clock, part(progress, 0.75, 1.0))
+        write_all(result, folder, options.scene, clock, part(progress, 0.75, 1.0), options.dicom_seg)
     return result
 
 
@@ -119,16 +124,16 @@ def _mesh(
 ) -> tuple[BiVMesh | None, MovingMesh | None, tuple[str, ...]]:
     """The mesh of end-diastole, its motion if asked for, and why one of them is missing."""
     alone = not options.motion or len(labels.labels) < 2
+    points = None if valves is None else valves.landmarks(labels.times_ms)
+    base = points.points[ed] if options.cut_at_valves and points is not None else None
     with clock.step("mesh"):
         try:
-            mesh = build_mesh(
-                labels.labels[ed], labels.ijk_to_lps, options.mesh, part(progress, 0.0, 1.0 if alone else 0.3)
-            )
+            stage = part(progress, 0.0, 1.0 if alone else 0.3)
+            mesh = build_mesh(labels.labels[ed], labels.ijk_to_lps, options.mesh, stage, base)
         except InputError as error:
             return None, None, (f"No mesh: {error}",)
     if alone:
         return mesh, None, ("No motion of the mesh: the study has one frame.",) if options.motion else ()
-    points = None if valves is None else valves.landmarks(labels.times_ms)
     with clock.step("motion"):
         try:
             moving = move_mesh(mesh, labels, ed, options.mesh, points, part(progress, 0.3, 1.0))
@@ -159,11 +164,15 @@ def _landmarks(
     return found, found.notes
 
 
-def write_all(result: StudyResult, folder: Path, scene: bool, clock: _Clock, progress: Progress) -> None:
+def write_all(
+    result: StudyResult, folder: Path, scene: bool, clock: _Clock, progress: Progress, dicom_seg: bool = False
+) -> None:
     """Write every file of the contract into ``folder``."""
     with clock.step("write labels and measurements"):
         progress(0.0, "writing labels and measurements")
         write_segmentation(result.labels, result.function, folder / "segmentation", scene, result.quality)
+        if dicom_seg:
+            write_dicom_seg(folder / "segmentation", result.labels, result.study.cines["sax"], bundle=result.bundle)
     if result.landmarks is not None:
         write_landmarks(result.landmarks, result.annulus, folder / "landmarks", result.labels.times_ms)
     if result.mesh is not None:

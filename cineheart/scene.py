@@ -7,14 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CardiacLib.mrml import annulus, cines, hierarchy, markups, models, motion, segmentations, sequences, tables
+from CardiacLib.mrml import annulus, hierarchy, markups, models, motion, segmentations, sequences, tables
+from CardiacLib.mrml import studies as study_nodes
 from CardiacLib.mrml.host import private_scene
 from CardiacLib.mrml.scenes import save_scene
 
 if TYPE_CHECKING:
     from .results import StudyResult
-
-_VIEW_NAMES = {"sax": "short axis", "2ch": "2CH", "3ch": "3CH", "4ch": "4CH", "other": "other view"}
 
 
 def write_scene(result: StudyResult, path: str | Path) -> None:
@@ -38,11 +37,8 @@ def write_scene(result: StudyResult, path: str | Path) -> None:
 def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
     """Put a result into ``slicer.mrmlScene``; the nodes by what they are (view names, segmentation, mesh patches)."""
     study_item = hierarchy.add_study(str(result.study.patient.get("name") or name), name)
-    nodes: dict[str, object] = {}
-    browser, nodes["sax"] = cines.cine_to_scene(result.study.cines["sax"], f"{name} short axis")
-    for view, cine in result.study.cines.items():
-        if view != "sax":
-            browser, nodes[view] = cines.cine_to_scene(cine, f"{name} {_VIEW_NAMES[view]}", browser)
+    browser, volumes = study_nodes.study_to_scene(result.study, name)
+    nodes: dict[str, object] = dict(volumes)
     nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
     nodes.update(tables.function_to_scene(result.function.to_dict(), name))
     if result.landmarks is not None:
@@ -54,7 +50,6 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
     if result.quality is not None:
         nodes["quality"] = tables.quality_to_scene(result.quality.to_dict(), name)
     if len(result.labels.labels) > 1:
-        browser.SetName(f"{name} browser")
         sequences.select_frame(browser, result.function.ed)
     for node in list(nodes.values()):
         hierarchy.place(node, study_item)
@@ -72,4 +67,4 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
 
 def study_name(result: StudyResult) -> str:
     """Short name of a study for nodes and titles: the patient's id, else the name of the file or folder read."""
-    return str(result.study.patient.get("id") or Path(result.study.source).name or "study")
+    return study_nodes.study_name(result.study)

@@ -8,4 +8,6 @@ from .errors import Cancelled, InputError
 from .labels import LabelMap
 from .landmarks import LANDMARK_NAMES, Landmarks
 
+__version__ = "0.1.0"
+
 __all__ = ["LANDMARK_NAMES", "VIEWS", "Cancelled", "Cine", "InputError", "LabelMap", "Landmarks"]

@@ -23,6 +23,8 @@ class Cine:
         notes: what the reader repaired, filled in or left out, one sentence each.
         patient: facts the files gave, where present: ``name``, ``id``, ``sex``, ``height_m``, ``weight_kg``,
             ``heart_rate_bpm``.
+        files: of a cine read from DICOM, T tuples of K entries: (path, number of the frame in a multi-frame file or
+            None), or None for a slice that was interpolated. Empty for any other cine.
     """
 
     frames: np.ndarray
@@ -32,6 +34,7 @@ class Cine:
     source: str = ""
     notes: tuple[str, ...] = ()
     patient: dict[str, object] = field(default_factory=dict)
+    files: tuple[tuple[tuple[str, int | None] | None, ...], ...] = ()
 
     def __post_init__(self):
         frames = np.asarray(self.frames, np.float32)
@@ -48,6 +51,8 @@ class Cine:
             raise InputError(f"{where}: {len(frames)} frames but {times.size} frame times.")
         if self.view not in VIEWS:
             raise InputError(f"{where}: unknown view '{self.view}', use one of {', '.join(VIEWS)}.")
+        if self.files and [len(row) for row in self.files] != [frames.shape[1]] * len(frames):
+            raise InputError(f"{where}: files must name one file for every frame and slice.")
         for name, value in (("frames", frames), ("ijk_to_lps", matrix), ("times_ms", times)):
             object.__setattr__(self, name, value)
 
@@ -70,5 +75,5 @@ class Cine:
         return float(abs(np.linalg.det(self.ijk_to_lps[:3, :3])) / 1000.0)
 
     def with_changes(self, **changes) -> "Cine":
-        """A copy with some fields replaced."""
-        return replace(self, **changes)
+        """A copy with some fields replaced; new frames come from no file unless ``files`` are given with them."""
+        return replace(self, **({"files": ()} if "frames" in changes else {}) | changes)

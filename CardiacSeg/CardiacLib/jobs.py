@@ -11,7 +11,7 @@ Every event is one JSON object on one line of standard output; whatever a librar
 
 - ``{"event": "progress", "fraction": 0..1, "message": text}``
 - ``{"event": "message", "message": text}`` (a warning that a library logged)
-- ``{"event": "done", "output": file}``
+- ``{"event": "done", "output": file}`` (null of a task that gives no value)
 - ``{"event": "error", "kind": "input" or "unexpected", "message": text, "traceback": text}``
 
 Exit code: 0 done, 2 input that cannot be used (its one sentence is the message), 1 anything unexpected.
@@ -38,8 +38,9 @@ from .files import write_json
 from .labels import LabelMap
 from .landmarks import Landmarks
 from .segmentation import Segmentation, SliceStatistics, ValveCut
+from .study import Study
 
-VALUE_TYPES = {kind.__name__: kind for kind in (Cine, LabelMap, Landmarks, Segmentation, BiVMesh, MovingMesh)}
+VALUE_TYPES = {kind.__name__: kind for kind in (Cine, Study, LabelMap, Landmarks, Segmentation, BiVMesh, MovingMesh)}
 _PARTS = VALUE_TYPES | {kind.__name__: kind for kind in (SliceStatistics, ValveCut)}
 """Types of values and of what they hold."""
 JOB_FILE = "job.json"
@@ -142,8 +143,8 @@ def write_job(directory: str | Path, task: str, inputs: Mapping[str, object], op
 def run_worker(tasks: Mapping[str, Task], arguments: list[str]) -> int:
     """Run the job that ``arguments`` (one path to a ``job.json``) names; returns the exit code.
 
-    A task is called as ``task(**inputs, **options, progress=...)`` and returns a value of VALUE_TYPES. One that takes
-    ``on_frame`` also gets a function to which it may give the number and the labels of every frame it has finished.
+    A task is called as ``task(**inputs, **options, progress=...)`` and returns a value of VALUE_TYPES or None. One that
+    takes ``on_frame`` also gets a function to which it may give number and labels of every frame it has finished.
     """
     with _event_stream() as stream:
 
@@ -164,7 +165,7 @@ def run_worker(tasks: Mapping[str, Task], arguments: list[str]) -> int:
     return 0
 
 
-def _run_job(tasks: Mapping[str, Task], arguments: list[str], send: Callable) -> str:
+def _run_job(tasks: Mapping[str, Task], arguments: list[str], send: Callable) -> str | None:
     if len(arguments) != 1:
         raise InputError(f"Give one job file as the only argument, got {len(arguments)} arguments.")
     job_path = Path(arguments[0])
@@ -180,6 +181,8 @@ def _run_job(tasks: Mapping[str, Task], arguments: list[str], send: Callable) ->
     if "on_frame" in inspect.signature(task).parameters:
         task = partial(task, on_frame=partial(_keep_frame, job_path.parent))
     value = task(**inputs, **job["options"], progress=progress)
+    if value is None:
+        return None
     write_value(job_path.parent / job["output"], value)
     return job["output"]
 

@@ -130,6 +130,14 @@ def clear(name: str, cache: str | Path | None = None) -> int:
     return freed
 
 
+def discard_unfinished(name: str, cache: str | Path | None = None) -> None:
+    """Remove what a stopped fetch or import left in the cache; weights that are complete stay."""
+    folder = cache_folder(cache)
+    _part_file(folder, name).unlink(missing_ok=True)
+    for unfinished in folder.glob(f".{name}-*"):  # of files.atomic_directory
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def _is_shipped(name: str) -> bool:
     return (bundle_path(name) / "models" / "model.pt").is_file()
 

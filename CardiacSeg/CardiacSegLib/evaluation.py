@@ -9,11 +9,10 @@ from CardiacLib.cine import Cine
 from CardiacLib.labels import LabelMap
 from CardiacLib.metrics import overlap, surface_distance
 from CardiacLib.progress import Progress, silent
-from CardiacLib.readers.acdc import read_acdc_patient
+from CardiacLib.readers.acdc import patient_folders, read_acdc_patient
 from CardiacLib.segmentation import STRUCTURES, Segmentation
 
 from .infer import Segmenter
-from .training_data import patient_folders
 
 PHASES = ("ED", "ES")
 

@@ -6,12 +6,13 @@ import numpy as np
 
 from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.cine import Cine
+from CardiacLib.intensity import normalise
 from CardiacLib.labels import LabelMap
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.segmentation import Segmentation, SliceStatistics
 
 from .postprocess import clean_frame
-from .preprocess import NetworkGrid, Window, normalise, opposite_frames, pad_to_multiple, with_neighbours
+from .preprocess import NetworkGrid, Window, opposite_frames, pad_to_multiple, with_neighbours
 from .slice_network import FLIPS, OnFrame, SliceNetwork, flipped_mean
 from .statistics import likeliest, slice_statistics
 from .temporal import settle

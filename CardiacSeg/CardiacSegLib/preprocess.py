@@ -10,19 +10,8 @@ import numpy as np
 
 from .statistics import likeliest
 
-PERCENTILES = (1.0, 99.0)
 Window = tuple[slice, slice]
 """Rows and columns."""
-
-
-def normalise(volume: np.ndarray) -> np.ndarray:
-    """Map the 1st..99th percentile of a whole volume or cine to 0..1 and clip; a flat image becomes zeros."""
-    low, high = np.percentile(volume, PERCENTILES)
-    if high <= low:
-        return np.zeros(volume.shape, np.float32)
-    # In single precision throughout: a cine has tens of millions of voxels.
-    scaled = (volume - np.float32(low)) / np.float32(high - low)
-    return np.clip(scaled, 0.0, 1.0, out=scaled).astype(np.float32, copy=False)
 
 
 def resampled_shape(shape: tuple[int, int], spacing: tuple[float, float], pixel_mm: float) -> tuple[int, int]:

@@ -2,28 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from CardiacLib.errors import InputError
+from CardiacLib.intensity import normalise
 from CardiacLib.progress import Progress, silent
-from CardiacLib.readers.acdc import read_acdc_patient
+from CardiacLib.readers.acdc import patient_folders, read_acdc_patient
 from CardiacLib.training.augment import Augmentation, random_intensity, random_window
 
-from .preprocess import normalise, resampled_shape, sample_slices
-
-VALIDATION_EVERY = 5
-"""ACDC patients 005, 010, ..., 100 are for validation and never trained on."""
-
-
-def patient_folders(root: str | Path, validation: bool) -> list[Path]:
-    """ACDC patient folders of the training or of the validation split, in the order of their numbers."""
-    folders = sorted(folder for folder in Path(root).glob("patient*") if folder.is_dir())
-    if not folders:
-        raise InputError(f"{root}: no ACDC patient folders (patient001, ...); give the folder that holds them.")
-    return [f for f in folders if (int(f.name.removeprefix("patient")) % VALIDATION_EVERY == 0) == validation]
+from .preprocess import resampled_shape, sample_slices
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,19 @@
 """A small heart for the panels, a worker that answers at once, and what tests of panels look at."""
 
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+from CardiacLib.bivmesh import BiVMesh
 from CardiacLib.cine import Cine
 from CardiacLib.labels import LV, MYO, RV, LabelMap
+from CardiacLib.segmentation import Segmentation, SliceStatistics
+from CardiacLib.study import Study
 
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = tuple(ROOT / name / f"{name}.py" for name in ("CardiacSeg", "CardiacLandmarks", "BiVMesh"))
 SAX_TO_LPS = np.array([[0.0, 1.2, 0.0, -36.0], [-1.2, 0.0, 0.0, 36.0], [0.0, 0.0, 5.4, -24.0], [0.0, 0.0, 0.0, 1.0]])
 QUICK_WORKER = """
 import subprocess, sys
@@ -26,8 +32,29 @@ def quick(progress):
     nodes = np.vstack([np.zeros(3), np.eye(3)])
     return BiVMesh(nodes, np.arange(4)[None], np.array([11], np.int32), faces, np.ones(4, np.int32))
 
-sys.exit(run_worker({"quick": quick, "part": part}, sys.argv[1:]))
+def fetch(name, cache, progress):
+    from pathlib import Path
+    Path(cache).mkdir(parents=True, exist_ok=True)
+    Path(cache, f".{name}.part").write_bytes(b"half of it")
+    progress(0.5, "fetched 1.0 MB")
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
+
+def busy(progress):
+    progress(0.5, "half")
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
+
+TASKS = {"quick": quick, "part": part, "fetch": fetch, "busy": busy}
+sys.exit(run_worker(TASKS, sys.argv[1:]))
 """
+
+
+def install_quick_worker(monkeypatch, folder: Path) -> str:
+    """Make QUICK_WORKER the library ``QuickWorkerLib`` of worker processes; returns its name."""
+    package = folder / "QuickWorkerLib"
+    package.mkdir()
+    (package / "__main__.py").write_text(QUICK_WORKER)
+    monkeypatch.setattr("CardiacLib.mrml.processes.library_folders", lambda: [str(folder), *sys.path])
+    return package.name
 
 
 def heart_labels(n_frames: int) -> LabelMap:
@@ -51,6 +78,37 @@ def heart_cine(n_frames: int = 3) -> Cine:
     frames = np.array([90.0, 300.0, 60.0, 290.0], np.float32)[labels.labels]
     frames += np.random.default_rng(0).normal(0, 6, frames.shape).astype(np.float32)
     return Cine(frames, labels.ijk_to_lps, labels.times_ms, "sax", "synthetic heart")
+
+
+def tetrahedron(size: float = 1.0) -> BiVMesh:
+    """The smallest mesh: one tetrahedron whose surface is all epicardium."""
+    faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+    nodes = size * np.vstack([np.zeros(3), np.eye(3)])
+    return BiVMesh(nodes, np.arange(4)[None], np.array([11], np.int32), faces, np.ones(4, np.int32))
+
+
+def logic_of(module: str):
+    """The logic of a module that a panel host has loaded."""
+    return getattr(sys.modules[module], f"{module}Logic")()
+
+
+def with_statistics(labels: LabelMap, *notes: str) -> Segmentation:
+    """Labels as a network gives them that is sure of every pixel."""
+    hard = np.stack([(labels.labels == label).sum((2, 3)) for label in (LV, MYO, RV)], -1).astype(np.float32)
+    return Segmentation(labels, SliceStatistics(hard, hard, hard, hard.sum(-1)), notes)
+
+
+def add_true_results(phantom, mesh) -> dict[str, object]:
+    """A phantom's study in the scene, with results of all three modules from its truth; their chief nodes by module."""
+    from CardiacLib.mrml.studies import add_study
+
+    volumes = add_study(Study(phantom.cines, source="phantom"))
+    views = {view: volume for view, volume in volumes.items() if view != "sax"}
+    found = with_statistics(phantom.labels, "A note.")
+    segmentation = logic_of("CardiacSeg").addResult(volumes["sax"], found, "heart").segmentation
+    points = logic_of("CardiacLandmarks").addResult(views, phantom.landmarks, "valves").points
+    models = logic_of("BiVMesh").addResult(segmentation, mesh, "mesh")
+    return {"CardiacSeg": segmentation, "CardiacLandmarks": points["mitral"], "BiVMesh": models["VOLUME"]}
 
 
 def node_names(scene) -> list[str]:

@@ -132,8 +132,7 @@ def test_clean_up_keeps_every_slice_of_the_phantom(phantom, seed):
 
 
 def test_clean_up_keeps_every_slice_of_the_experts(data):
-    from CardiacLib.readers.acdc import read_acdc_patient
-    from CardiacSegLib.training_data import patient_folders
+    from CardiacLib.readers.acdc import patient_folders, read_acdc_patient
 
     for folder in patient_folders(data / "acdc_train", validation=False)[::10]:
         patient = read_acdc_patient(folder)

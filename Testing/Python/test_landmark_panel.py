@@ -120,6 +120,7 @@ def test_the_panel_takes_the_views_and_says_why_apply_is_off(host, scene, phanto
 
 
 def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tmp_path):
+    from CardiacLib.mrml.results import result_of
     from CardiacLib.mrml.sequences import select_frame, sequence_of
 
     panel = host.open_panel("CardiacLandmarks")
@@ -128,16 +129,16 @@ def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tm
     host.wait_until(lambda: not panel.panel.running)
     assert not host.errors and "3 valves" in panel.ui.statusLabel.text
     assert "MAPSE septal" in panel.ui.resultLabel.text and "A note of the worker" in panel.ui.notesLabel.text
-    parameters = panel.panel.parameters
-    assert parameters.mitral.GetName() == "valves mitral valve" and parameters.measuresTable is not None
-    browser, sequence = sequence_of(parameters.mitral)
+    points = result_of(panel.panel.parameters.points).nodes
+    assert points["mitral"].GetName() == "valves mitral valve" and "annulus measures" in points
+    browser, sequence = sequence_of(points["mitral"])
     assert browser is sequence_of(volumes["2ch"])[0] and sequence.GetNumberOfDataNodes() == len(quick_worker)
-    aortic = parameters.aortic
+    aortic = points["aortic"]
     assert status_of(aortic) == [aortic.PositionDefined, aortic.PositionMissing]
     before = panel.ui.resultLabel.text
     select_frame(browser, 3)
-    place = np.array(parameters.tricuspid.GetNthControlPointPosition(1))
-    parameters.tricuspid.SetNthControlPointPosition(1, *(place + (-6.0, 6.0, -6.0)))
+    place = np.array(points["tricuspid"].GetNthControlPointPosition(1))
+    points["tricuspid"].SetNthControlPointPosition(1, *(place + (-6.0, 6.0, -6.0)))
     select_frame(browser, 0)
     panel.ui.measureButton.click()
     assert not host.errors and panel.ui.resultLabel.text != before

@@ -287,7 +287,8 @@ def labels(tmp_path, ring_labels):
 
 
 def test_command_writes_the_formats_asked_for(tmp_path, labels, block, monkeypatch, capsys):
-    monkeypatch.setattr("cineheart.commands.build_mesh", lambda *given: block)
+    made = replace(block, quality=block.quality | {"lines": {}})
+    monkeypatch.setattr("cineheart.commands.build_mesh", lambda *given: made)
     assert main(["mesh", str(labels), "-o", str(tmp_path / "out"), "--format", "msh,carp", "--json"]) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"mesh.msh", "fields.msh", "carp", "quality.json"}
 

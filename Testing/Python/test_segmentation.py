@@ -7,12 +7,12 @@ import torch
 from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
+from CardiacLib.intensity import normalise
 from CardiacSegLib import Segmenter, segment
 from CardiacSegLib.infer import heart_window, predict
 from CardiacSegLib.postprocess import clean_frame, main_component
 from CardiacSegLib.preprocess import (
     NetworkGrid,
-    normalise,
     opposite_frames,
     resampled_shape,
     sample_slices,

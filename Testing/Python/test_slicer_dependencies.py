@@ -1,7 +1,10 @@
 """Installing Python packages in Slicer: asked once, never without consent, never in place of Slicer's own."""
 
 import importlib.metadata
+import os
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -31,6 +34,7 @@ def packages(monkeypatch) -> dict[str, str]:
 def application(monkeypatch) -> SimpleNamespace:
     """Slicer's application with a main window; ``answers`` to questions, ``asked`` and ``installed`` so far."""
     state = SimpleNamespace(window=object(), testing=False, answer=True, asked=[], installed=[], constraints=[])
+    state.arguments = []
 
     def confirm(text, title=None):
         state.asked.append(text)
@@ -38,7 +42,8 @@ def application(monkeypatch) -> SimpleNamespace:
 
     def pip_install(arguments):
         state.constraints.append(Path(arguments[1]).read_text(encoding="utf-8"))
-        state.installed += arguments[2:]
+        state.arguments.append(arguments)
+        state.installed += [word for word in arguments[2:] if not word.startswith("-")]
 
     monkeypatch.setattr(slicer, "app", SimpleNamespace(testingEnabled=lambda: state.testing), raising=False)
     monkeypatch.setattr(slicer.util, "mainWindow", lambda: state.window)
@@ -175,3 +180,69 @@ def test_headless_flag_installs_without_questions(packages, application, torch_e
 def test_outside_slicer_the_sentence_names_pip(packages):
     with pytest.raises(InputError, match="install them with pip"):
         dependencies.ensure_dependencies("CardiacSeg")
+
+
+WHEELS = {"torch": "2.9.0", "monai": "1.6.1", "scikit-image": "0.26.0", "nibabel": "5.4", "pynrrd": "1.1.3"}
+WHEELS |= {"matplotlib": "3.11", "jinja2": "3.1.6", "typer": "0.29", "rich": "15.0"}
+
+
+def write_wheel(folder: Path, name: str, version: str) -> None:
+    """A wheel that holds nothing but its name and version."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
+        texts = {
+            "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        for file, text in texts.items():
+            wheel.writestr(f"{stem}.dist-info/{file}", text)
+        wheel.writestr(f"{stem}.dist-info/RECORD", "")
+
+
+@pytest.fixture
+def wheels(tmp_path) -> Path:
+    """A folder of wheels of all that the requirements name."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    for name, version in WHEELS.items():
+        write_wheel(folder, name, version)
+    return folder
+
+
+@pytest.mark.parametrize("given", ["argument", "environment"])
+def test_a_folder_of_wheels_serves_without_a_network(
+    wheels, tmp_path, packages, application, torch_extension, packaging, monkeypatch, given
+):
+    site = tmp_path / "site"
+
+    def pip_install(arguments):
+        """What Slicer runs, into a folder of its own and with a proxy that leads nowhere."""
+        dead = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(site), *arguments]
+        subprocess.run(command, check=True, env=dead)
+        packages.update((found.name, found.version) for found in importlib.metadata.distributions(path=[str(site)]))
+
+    monkeypatch.setattr(slicer.util, "pip_install", pip_install)
+    if given == "environment":
+        monkeypatch.setenv(dependencies.WHEELS_VARIABLE, str(wheels))
+    dependencies.ensure_dependencies("CardiacSeg", wheels=wheels if given == "argument" else None)
+    assert len(application.asked) == 1
+    assert not torch_extension and not packaging  # both would need a network
+    assert not dependencies.missing_requirements()
+    assert {name: packages[name] for name in WHEELS} == WHEELS
+
+
+def test_offline_install_asks_and_takes_no_for_an_answer(wheels, packages, application):
+    application.answer = False
+    with pytest.raises(Cancelled):
+        dependencies.ensure_dependencies("CardiacSeg", wheels=wheels)
+    application.window = None
+    dependencies.ensure_dependencies("CardiacSeg", install=True, wheels=wheels)
+    assert application.arguments[0][2:5] == ["--no-index", "--find-links", str(wheels)]
+    assert len(application.asked) == 1
+
+
+def test_a_folder_of_wheels_that_is_not_there_is_one_sentence(packages, application, tmp_path):
+    with pytest.raises(InputError, match="no such folder of wheels"):
+        dependencies.ensure_dependencies("CardiacSeg", install=True, wheels=tmp_path / "none")
+    assert not application.installed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from panel_hearts import QUICK_WORKER, heart_cine, heart_labels, living_processes, node_names
+from panel_hearts import heart_cine, heart_labels, install_quick_worker, living_processes, node_names
 
 slicer = pytest.importorskip("slicer")
 try:
@@ -154,7 +154,7 @@ def test_motion_needs_a_sequence_and_plays_in_its_browser(host, scene):
     panel.ui.inputSelector.setCurrentNode(cycle)
     assert panel.ui.applyButton.enabled
     frame = sys.modules["BiVMesh"].MeshFrame.END_SYSTOLE
-    request = panel.logic.makeRequest(cycle, frame, 3.0, 3.0, None, motion=True, alignSlices=True)
+    request = panel.logic.makeRequest(cycle, frame, 3.0, 3.0, None, motion=True, align=True)
     expected = {"edge_length_mm": 3.0, "rv_wall_mm": 3.0, "align_slices": True, "fibres": False}
     assert request.options["mesh_options"] == expected
     assert request.task == "motion" and len(request.inputs["labels"].labels) == 3
@@ -215,10 +215,7 @@ def quick_worker(monkeypatch, tmp_path):
     """Lets the mesh panel run a worker that gives one tetrahedron at once."""
     from CardiacLib.mrml.processes import JobRequest
 
-    package = tmp_path / "QuickWorkerLib"
-    package.mkdir()
-    (package / "__main__.py").write_text(QUICK_WORKER)
-    monkeypatch.setattr("CardiacLib.mrml.processes.library_folders", lambda: [str(tmp_path), *sys.path])
+    install_quick_worker(monkeypatch, tmp_path)
     logic = sys.modules["BiVMesh"].BiVMeshLogic
     monkeypatch.setattr(logic, "makeRequest", lambda *choices: JobRequest("QuickWorkerLib", "quick", {}, {}))
 
@@ -298,6 +295,7 @@ def segmentation_panel(host, scene, untrained, monkeypatch):
 
 
 def test_segmentation_panel_from_apply_to_results(host, segmentation_panel):
+    from CardiacLib.mrml.results import result_of
     from CardiacLib.mrml.sequences import sequence_of
 
     panel = segmentation_panel
@@ -320,23 +318,21 @@ def test_segmentation_panel_from_apply_to_results(host, segmentation_panel):
         assert active_node("GetActiveTableID").GetName() == f"ventricles {table}"
     panel.ui.volumesButton.click()
     assert active_node("GetActivePlotChartID").GetName() == "ventricles volume-time curves"
-    for button, parameter in (("endSystole", "endSystole"), ("endDiastole", "endDiastole")):
+    for button, fact in (("endSystole", "es"), ("endDiastole", "ed")):
         getattr(panel.ui, f"{button}Button").click()
-        assert browser.GetSelectedItemNumber() == getattr(panel.panel.parameters, parameter)
+        assert browser.GetSelectedItemNumber() == result_of(segmentation).facts[fact]
 
 
 def test_results_stay_with_the_scene(host, scene, tmp_path):
     """A saved scene shows its results again, and the buttons find them."""
     from CardiacLib.mrml.scenes import load_scene, save_scene
-    from CardiacLib.mrml.summaries import keep_segmentation
 
     _, volume = add_cine(3)
     panel = host.open_panel("CardiacSeg")
     labels = heart_labels(3)
     hard = np.stack([(labels.labels == label).sum((2, 3)) for label in (LV, MYO, RV)], -1).astype(np.float32)
     found = Segmentation(labels, SliceStatistics(hard, hard, hard, hard.sum(-1)), ("A note.",))
-    result = panel.logic.addResult(volume, found)
-    keep_segmentation(panel.panel.parameters, result, str)
+    panel.panel.parameters.segmentation = panel.logic.addResult(volume, found).segmentation
     said = panel.ui.resultLabel.text
     assert "EDV" in said and panel.ui.segmentsButton.enabled and "A note." in panel.ui.notesLabel.text
     save_scene(tmp_path / "scene.mrb")

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from CardiacLib.errors import InputError
+from CardiacLib.readers.acdc import patient_folders
 from CardiacLib.training.augment import Augmentation, random_intensity, random_window
 from CardiacLib.training.engine import Trainer
 from CardiacSegLib.training import widened
-from CardiacSegLib.training_data import SliceBatches, SliceStacks, patient_folders
+from CardiacSegLib.training_data import SliceBatches, SliceStacks
 from CardiacSegLib.training_phantoms import random_phantoms
 
 STILL = Augmentation(scale=0, shear=0, elastic=0, gamma=0, bias=0, noise=0, blur=0, contrast=0)

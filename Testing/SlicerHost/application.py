@@ -17,8 +17,11 @@ from . import pythonqt, widgets
 
 _QT_STYLE_MODULES = (
     *(f"{__package__}.{name}" for name in ("application", "parameters", "pythonqt", "scripted", "widgets")),
+    "CardiacLib.mrml.controls",
+    "CardiacLib.mrml.networks",
     "CardiacLib.mrml.panels",
     "CardiacLib.mrml.processes",
+    "CardiacLib.mrml.studies",
     "slicer.util",
 )
 
@@ -29,6 +32,7 @@ class SlicerHost:
     def __init__(self, *modules: str | Path, style_modules: tuple[str, ...] = ()):
         self._paths = [Path(path).resolve() for path in modules]
         self._style = (*_QT_STYLE_MODULES, *(path.stem for path in self._paths), *style_modules)
+        self._at_startup: list = []
         self._panels: list[tuple[object, QtWidgets.QWidget]] = []
         self.errors: list[str] = []
         """Texts that ``slicer.util.errorDisplay`` was asked to show."""
@@ -49,6 +53,8 @@ class SlicerHost:
         self._install_python_layer(slicer)
         for path in self._paths:
             self._load(slicer, path)
+        for slot in self._at_startup:
+            slot()
         return self
 
     def __exit__(self, *_) -> None:
@@ -58,7 +64,7 @@ class SlicerHost:
         slicer.util.errorDisplay = self._error_display
         modules, path, names, environment = self._before
         for name in set(sys.modules) - set(modules):
-            if name.split(".")[0] in ("qt", "ctk", "slicer") or name in self._style:
+            if name.split(".")[0] in ("qt", "ctk", "slicer", "SampleData") or name in self._style:
                 del sys.modules[name]
         sys.path[:] = path
         for name in set(vars(slicer)) - set(names):
@@ -144,6 +150,9 @@ class SlicerHost:
             topLevelWidgets=lambda: [],
             processEvents=self.process_events,
             startupEnvironment=lambda: environment,
+            connect=self._connect_startup,
+            setOverrideCursor=QtWidgets.QApplication.setOverrideCursor,
+            restoreOverrideCursor=QtWidgets.QApplication.restoreOverrideCursor,
         )
         slicer.selfTests = {}
 
@@ -153,6 +162,12 @@ class SlicerHost:
 
         slicer.util.errorDisplay = error_display
 
+    def _connect_startup(self, signal: str, slot) -> None:
+        """``slicer.app.connect``; of its signals the host has one, sent once all modules are loaded."""
+        if signal != "startupCompleted()":
+            raise ValueError(f"The host's application has no signal '{signal}'.")
+        self._at_startup.append(slot)
+
     def _python_slicer_folder(self) -> str:
         """A folder with ``PythonSlicer``: a launcher that runs Python as its child, as Slicer's does."""
         launcher = Path(self._folder.name) / "PythonSlicer"
@@ -161,7 +176,7 @@ class SlicerHost:
         return self._folder.name
 
     def _install_python_layer(self, slicer) -> None:
-        from . import parameters, scripted
+        from . import parameters, sample_data, scripted
 
         i18n = types.ModuleType("slicer.i18n")
         i18n.tr = lambda text: text
@@ -170,6 +185,7 @@ class SlicerHost:
         for name, module in layer.items():
             sys.modules[f"slicer.{name}"] = module
             setattr(slicer, name, module)
+        sys.modules["SampleData"] = sample_data
 
     def _load(self, slicer, path: Path) -> None:
         spec = importlib.util.spec_from_file_location(path.stem, path)

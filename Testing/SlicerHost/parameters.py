@@ -171,7 +171,8 @@ def _bind(widget, parameter: _Parameter) -> _Binding:
             lambda: Path(widget.currentPath),
             lambda value: setattr(widget, "currentPath", str(value)),
         )
-    if kind in ("ctkSliderWidget", "QDoubleSpinBox") and parameter.kind is float:
+    number = {"ctkSliderWidget": float, "QDoubleSpinBox": float, "QSpinBox": int}.get(kind)
+    if number is not None and parameter.kind is number:
         limits = next(found for found in parameter.annotations if isinstance(found, WithinRange))
         widget.minimum, widget.maximum = limits.minimum, limits.maximum
         return _attribute(widget, "value", widget.valueChanged)

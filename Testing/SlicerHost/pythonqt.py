@@ -51,7 +51,13 @@ def make_qt() -> types.ModuleType:
     for name, kind in list(vars(qt).items()):
         if isinstance(kind, type) and issubclass(kind, QtCore.QObject) and name not in _EXCLUDED:
             setattr(qt, name, pythonqt_class(type(name, (kind,), {})))
+    for name in ("getOpenFileName", "getSaveFileName"):  # PythonQt gives the path alone, without the filter
+        setattr(qt.QFileDialog, name, staticmethod(_path_only(getattr(QtWidgets.QFileDialog, name))))
     return qt
+
+
+def _path_only(dialog):
+    return lambda *arguments: dialog(*arguments)[0]
 
 
 def pythonqt_class(kind: type) -> type:

@@ -112,6 +112,7 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         self._ids: list[str] = []
         self._node = None
         self._types: list[str] = []
+        self._attributes: dict[str, tuple[str, str | None]] = {}
         self._options = {"noneEnabled": False, "noneDisplay": "None"}
         self.currentIndexChanged.connect(self._picked)
 
@@ -142,12 +143,28 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         self._observers = [scene.AddObserver(event, lambda *_: self._refresh()) for event in events]
         self._refresh()
 
+    def addAttribute(self, node_type, name, value):
+        """List nodes of a type only if they have an attribute, of this value unless it is None."""
+        if node_type in self._types:  # as qMRMLSortFilterProxyModel does
+            self._attributes[node_type] = (name, value)
+            self._refresh()
+
+    def _lists(self, node) -> bool:
+        for kind in self._types:
+            if node.IsA(kind) and not node.GetHideFromEditors():
+                name, value = self._attributes.get(kind, (None, None))
+                stated = node.GetAttribute(name) if name else ""
+                return stated is not None and value in (None, stated)
+        return False
+
     def currentNode(self):
         """The chosen node or None."""
         return self._node
 
     def setCurrentNode(self, node):
         """Choose a node; one that is not listed counts as None."""
+        if node is not None and node.GetID() not in self._ids:  # it may have the attribute by now
+            self._list()
         index = self._ids.index(node.GetID()) if node is not None and node.GetID() in self._ids else self._none_index()
         self._show(index)
         self._change(node if index >= 0 and self._ids[index] else None)
@@ -156,17 +173,19 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         return 0 if self._options["noneEnabled"] else -1
 
     def _refresh(self):
-        if self._scene is None:
-            return
+        if self._scene is not None:
+            self._list()
+            self.setCurrentNode(self._node)
+
+    def _list(self):
         nodes = [self._scene.GetNthNode(number) for number in range(self._scene.GetNumberOfNodes())]
-        listed = [n for n in nodes if not n.GetHideFromEditors() and any(n.IsA(kind) for kind in self._types)]
+        listed = [node for node in nodes if self._lists(node)]
         self.blockSignals(True)
         self.clear()
         self._ids = [""] if self._options["noneEnabled"] else []
         self.addItems([self._options["noneDisplay"]] * len(self._ids) + [node.GetName() for node in listed])
         self._ids += [node.GetID() for node in listed]
         self.blockSignals(False)
-        self.setCurrentNode(self._node)
 
     def _show(self, index: int):
         self.blockSignals(True)

@@ -147,7 +147,9 @@ def number(value: float | None, digits: int = 0) -> str:
 
 def mesh_rows(quality: dict[str, object]) -> list[tuple[str, str]]:
     """Name and value of what the page shows of a mesh's quality report."""
-    return [(name, form.format(quality[key])) for key, name, form in _MESH_ROWS if quality.get(key) is not None]
+    rows = [(name, form.format(quality[key])) for key, name, form in _MESH_ROWS if quality.get(key) is not None]
+    missed = [key.replace("_", " ") for key in quality.get("missed_lines", ())]
+    return [*rows, ("Beyond a quality line", ", ".join(missed) or "nothing")] if "lines" in quality else rows
 
 
 def second_rows(seconds: dict[str, float]) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Cines as volumes and volume sequences of the MRML scene, and back."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,11 @@ VIEW_ATTRIBUTE = "CineHeart.view"
 BODY_ATTRIBUTE = "CineHeart.body"
 """JSON of what a measurement needs to know of the patient; nothing that identifies him."""
 BODY_FACTS = ("heart_rate_bpm", "height_m", "weight_kg")
+COLOUR_COMPONENTS = 4
+"""A volume with more components than a colour with opacity holds the frames of a cine in them."""
+MULTI_VOLUME_ATTRIBUTE = "MultiVolume.FrameLabels"
+"""What Slicer's MultiVolumeImporter leaves on its nodes."""
+LOAD_AS_CINE = "Load it as a cine: press 'Load cine study' in Cardiac Segmentation and choose its folder."
 
 
 def cine_to_scene(cine: Cine, name: str, browser=None):
@@ -73,6 +79,30 @@ def cine_from_node(volume) -> Cine:
         source=name,
         patient=body_facts(volume),
     )
+
+
+def require_all_frames(volume) -> None:
+    """Raise InputError where a volume shows one frame of a file that holds several.
+
+    Slicer reads a 4-D NIfTI as a plain volume, of which only the first frame arrives.
+    """
+    import SimpleITK as sitk
+
+    storage = volume.GetStorageNode()
+    path = storage.GetFileName() if storage is not None and sequence_of(volume)[1] is None else None
+    if not path or not Path(path).is_file():
+        return
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(path)
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:  # another kind of file, which holds what is shown
+        return
+    if reader.GetDimension() == 4 and reader.GetSize()[3] > 1:
+        raise InputError(
+            f"Volume '{volume.GetName()}' shows only the first of the {reader.GetSize()[3]} frames of its file. "
+            f"{LOAD_AS_CINE} To label this frame alone choose the frame that is shown."
+        )
 
 
 def shown_frame(volume) -> Cine:
@@ -141,6 +171,9 @@ def _array(volume, name: str) -> np.ndarray:
     image = volume.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         raise InputError(f"Volume '{name}' has no image data; load or select another volume.")
-    if image.GetNumberOfScalarComponents() != 1:
-        raise InputError(f"Volume '{name}' has {image.GetNumberOfScalarComponents()} components; a cine has one.")
+    count = image.GetNumberOfScalarComponents()
+    if count > COLOUR_COMPONENTS or volume.GetAttribute(MULTI_VOLUME_ATTRIBUTE):
+        raise InputError(f"Volume '{name}' holds {count} frames in one volume. {LOAD_AS_CINE}")
+    if count != 1:
+        raise InputError(f"Volume '{name}' has {count} components, as a colour image; a cine has one.")
     return from_vtk_image(image)

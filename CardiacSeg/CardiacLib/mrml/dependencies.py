@@ -3,12 +3,13 @@
 One requirements file and one constraints file serve all modules. PyTorch comes through the PyTorch extension, which
 picks the build for the machine; everything else through ``slicer.packaging`` (Slicer 5.12) or ``slicer.util``
 (Slicer 5.10). Packages that Slicer or the PyTorch extension has installed are held at their version by constraints.
-Nothing here runs at import.
+Without a network everything, PyTorch too, comes from a folder of wheels. Nothing here runs at import.
 """
 
 import importlib.metadata
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from .host import in_slicer
 
 REQUIREMENTS_FILE = "CineHeartRequirements.txt"
 CONSTRAINTS_FILE = "CineHeartConstraints.txt"
+WHEELS_VARIABLE = "CINEHEART_WHEELS"
+"""Environment variable that names a folder of wheels to install from, without a network."""
 TORCH_REQUIREMENT = "torch>=2.4.1"
 HELD_PACKAGES = ("torch", "torchvision", "numpy", "scipy", "SimpleITK", "pydicom", "vtk", "requests")
 
@@ -48,16 +51,18 @@ def missing_requirements() -> list[str]:
     return missing
 
 
-def ensure_dependencies(requester: str, install: bool | None = None) -> None:
+def ensure_dependencies(requester: str, install: bool | None = None, wheels: str | Path | None = None) -> None:
     """Make sure that a worker that uses a network can run; asks the user before anything is installed.
 
     Args:
         requester: name of the module, shown in the question.
         install: True installs without a question (headless use), False never installs, None asks in the main
             window and does not install where there is none (a question without a window would wait for ever).
+        wheels: folder of wheels to install from instead of the network; None takes CINEHEART_WHEELS, if it is set.
 
     Raises:
-        InputError: packages are missing and may not be installed, or the PyTorch extension is not there.
+        InputError: packages are missing and may not be installed, there is no such folder, or the PyTorch extension
+            is not there.
         Cancelled: the user said no.
         subprocess.CalledProcessError: pip failed; it has shown its log.
     """
@@ -75,6 +80,10 @@ def ensure_dependencies(requester: str, install: bool | None = None) -> None:
             "window to install them, or call ensure_dependencies(install=True)."
         )
     ask = install is None
+    wheels = wheels or os.environ.get(WHEELS_VARIABLE)
+    if wheels:
+        _install_by_util(missing, requester, ask, _offline(Path(wheels)))
+        return
     if TORCH_REQUIREMENT in missing:
         _install_torch(ask)
     _install_packages([line for line in missing_requirements() if line != TORCH_REQUIREMENT], requester, ask)
@@ -114,14 +123,20 @@ def _install_packages(missing: list[str], requester: str, ask: bool) -> None:
             raise Cancelled(str(error)) from error
 
 
-def _install_by_util(missing: list[str], requester: str, ask: bool) -> None:
+def _offline(wheels: Path) -> list[str]:
+    if not wheels.is_dir():
+        raise InputError(f"{wheels}: there is no such folder of wheels.")
+    return ["--no-index", "--find-links", str(wheels)]
+
+
+def _install_by_util(missing: list[str], requester: str, ask: bool, options: Sequence[str] = ()) -> None:
     import slicer
 
     question = f"{requester} needs these Python packages in Slicer: {', '.join(missing)}. Install them now?"
     if ask and not slicer.util.confirmOkCancelDisplay(question, f"{requester}: install Python packages"):
         raise Cancelled("Python packages were not installed.")
     with _constraints() as path:
-        slicer.util.pip_install(["-c", str(path), *missing])
+        slicer.util.pip_install(["-c", str(path), *options, *missing])
 
 
 @contextmanager

@@ -42,6 +42,20 @@ def place(node, parent: int) -> None:
     tree.SetItemParent(item, parent)
 
 
+def place_beside(nodes, node) -> None:
+    """Put nodes that stand nowhere in particular into the folder or study of another node, if it is in one."""
+    tree = _tree()
+    top = (tree.GetInvalidItemID(), tree.GetSceneItemID())
+    own = tree.GetItemByDataNode(node)
+    parent = tree.GetInvalidItemID() if own == tree.GetInvalidItemID() else tree.GetItemParent(own)
+    if parent in top:
+        return
+    for other in nodes:
+        item = tree.GetItemByDataNode(other)
+        if item == tree.GetInvalidItemID() or tree.GetItemParent(item) in top:
+            place(other, parent)
+
+
 def _tree():
     import slicer
 

@@ -46,13 +46,20 @@ def mesh_to_scene(mesh: BiVMesh, name: str) -> dict[str, object]:
         display.SetBackfaceCulling(False)
         models[patch] = model
     models["VOLUME"] = _volume_model(mesh, f"{name} tetrahedra")
-    for patch in PATCHES:
-        if patch in models:
-            models["VOLUME"].AddNodeReferenceID(SURFACES, models[patch].GetID())
     if "fibre" in mesh.cell_fields:
         models["FIBRES"] = add_fibres(mesh, f"{name} fibres")
-        models["VOLUME"].SetNodeReferenceID(FIBRES, models["FIBRES"].GetID())
+    link_models(models)
     return models
+
+
+def link_models(models: dict[str, object]) -> None:
+    """Let the model of the tetrahedra know the other models of its mesh, given as :func:`mesh_to_scene` names them."""
+    volume, fibres = models["VOLUME"], models.get("FIBRES")
+    volume.RemoveNodeReferenceIDs(SURFACES)
+    for patch in PATCHES:
+        if patch in models:
+            volume.AddNodeReferenceID(SURFACES, models[patch].GetID())
+    volume.SetNodeReferenceID(FIBRES, fibres.GetID() if fibres is not None else None)
 
 
 def mesh_views(volume) -> list[str]:

@@ -1,46 +1,111 @@
 """Meshes between worker and scene; the surfaces of a moving one are model sequences in the browser of the cine."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from ..bivmesh import PATCHES, BiVMesh, MovingMesh
 from ..labels import LabelMap
+from ..landmarks import Landmarks
 from .frames import points_ras
-from .models import mesh_to_scene
+from .markups import landmarks_from_nodes
+from .models import link_models, mesh_to_scene
+from .panels import require_in_scene
 from .processes import JobRequest
-from .sequences import add_sequence
+from .results import keep_result, result_of, take_place
+from .sequences import add_sequence, sequence_of
+from .summaries import mesh_text
 from .tables import mesh_quality_to_scene
 
 
-def mesh_request(labels: LabelMap, frame: int, options: dict[str, object], motion: bool = False) -> JobRequest:
+def mesh_options(edge_mm: float, rv_wall_mm: float, helix_deg, align_slices: bool) -> dict[str, object]:
+    """Fields of ``BiVMeshLib.MeshOptions``, ``fibre_angles`` as a dict; without fibres where ``helix_deg`` is None."""
+    options = {"edge_length_mm": edge_mm, "rv_wall_mm": rv_wall_mm, "align_slices": align_slices}
+    options["fibres"] = helix_deg is not None
+    if helix_deg is not None:
+        options["fibre_angles"] = {"alpha_endo": helix_deg[0], "alpha_epi": helix_deg[1]}
+    return options
+
+
+def mesh_request(
+    labels: LabelMap, frame: int, options: dict[str, object], motion: bool = False, valves: Landmarks | None = None
+) -> JobRequest:
     """The mesh worker's job for one frame, counted from 0, or for the motion of its mesh over all frames.
 
-    ``options`` are fields of ``BiVMeshLib.MeshOptions``, ``fibre_angles`` as a dict.
+    Args:
+        labels: of all frames.
+        frame: to be meshed.
+        options: as of :func:`mesh_options`.
+        motion: carry the mesh over all frames.
+        valves: valve points of all frames, or of one where ``motion`` is not asked for: they give the base.
     """
+    points = None if valves is None else _at_phases(valves, len(labels.labels))
     if motion:
-        return JobRequest("BiVMeshLib", "motion", {"labels": labels}, {"frame": frame, "mesh_options": options})
+        inputs = {"labels": labels} | ({} if points is None else {"valves": points})
+        return JobRequest("BiVMeshLib", "motion", inputs, {"frame": frame, "mesh_options": options})
     only = slice(frame, frame + 1)
-    alone = replace(labels, labels=labels.labels[only], times_ms=labels.times_ms[only])
-    return JobRequest("BiVMeshLib", "mesh", {"labels": alone}, {"mesh_options": options})
+    inputs = {"labels": replace(labels, labels=labels.labels[only], times_ms=labels.times_ms[only])}
+    if points is not None:
+        inputs["valves"] = Landmarks(points.points[only], points.times_ms[only])
+    return JobRequest("BiVMeshLib", "mesh", inputs, {"mesh_options": options})
 
 
-def mesh_result_to_scene(found: BiVMesh | MovingMesh, name: str, browser=None) -> dict[str, object]:
+def valve_points_of(node) -> Landmarks:
+    """The valve points of a point list and, if it is part of a landmarks result, of that result's other lists.
+
+    Raises:
+        InputError: the list holds no point with the name of a valve point.
+    """
+    lists = [other for other in result_of(node).nodes.values() if other.IsA("vtkMRMLMarkupsFiducialNode")]
+    return landmarks_from_nodes(lists or [node])
+
+
+def _at_phases(valves: Landmarks, n_frames: int) -> Landmarks:
+    """Points at as many frames as the labels have: frames of equal phase match, between them points move evenly."""
+    if len(valves.points) == n_frames:
+        return valves
+    at = np.arange(n_frames) / n_frames * len(valves.points)
+    before = at.astype(int)
+    share = (at - before)[:, None, None]
+    after = np.where(share[:, 0, 0] > 0, before + 1, before) % len(valves.points)  # a missing one must not spread
+    points = (1 - share) * valves.points[before] + share * valves.points[after]
+    return Landmarks(points, np.arange(n_frames, dtype=float))
+
+
+def mesh_result_to_scene(
+    found: BiVMesh | MovingMesh, segmentation, name: str, output, translate: Callable[[str], str]
+) -> dict[str, object]:
     """Put what the mesh worker gave into the scene.
 
     Args:
-        found: a mesh, or one that moves.
-        name: start of the nodes' names.
-        browser: the sequence browser in which a moving mesh plays.
+        found: a mesh, or one that moves: its surfaces play in the segmentation's sequence browser.
+        segmentation: that was meshed.
+        name: start of the names of new nodes; made from the segmentation's name if empty.
+        output: tetrahedra of an earlier result to update in place, with all its models; None makes new nodes.
+        translate: of the module.
 
     Returns:
         the models by name, as of :func:`~CardiacLib.mrml.models.mesh_to_scene`, and under ``QUALITY`` a table.
+
+    Raises:
+        InputError: segmentation or output were removed meanwhile.
     """
+    require_in_scene(segmentation, translate("The segmentation"))
+    if output is not None:
+        require_in_scene(output, translate("The mesh to update"))
+    earlier = result_of(output)
+    name = earlier.facts.get("name") or name or translate("{name} mesh").format(name=segmentation.GetName())
     mesh = found.mesh if isinstance(found, MovingMesh) else found
     models = mesh_to_scene(mesh, name)
     if isinstance(found, MovingMesh):
-        motion_to_scene(found, models, browser)
-    return models | {"QUALITY": mesh_quality_to_scene(mesh.quality, name)}
+        motion_to_scene(found, models, sequence_of(segmentation)[0])
+    models["QUALITY"] = mesh_quality_to_scene(mesh.quality, name)
+    if output is not None:
+        models = take_place(earlier.nodes or {"VOLUME": output}, models)
+        link_models(models)
+    keep_result(models["VOLUME"], models, {"name": name, "summary": mesh_text(found, translate)}, segmentation)
+    return models
 
 
 def motion_to_scene(moving: MovingMesh, models: dict[str, object], browser) -> dict[str, object]:

@@ -8,11 +8,12 @@ the path while the module's file is read. So its ``setup`` makes a :class:`Modul
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from ..errors import Cancelled, InputError
 from .processes import Callbacks, JobRequest, WorkerRun
+from .results import last_result
 
 TIME_LEFT_AFTER_S = 3.0
 """Before, and in the first fifth of the work, an estimate of the time left would be a guess."""
@@ -30,6 +31,10 @@ def whole_scene_change() -> Iterator[None]:
     except BaseException:
         _remove_new_nodes(scene, before)
         raise
+
+
+def _nothing() -> None:
+    """The end of a run that nobody waits for."""
 
 
 def _remove_new_nodes(scene, before: set[str]) -> None:
@@ -73,6 +78,16 @@ def require_in_scene(node, what: str) -> None:
         raise InputError(f"{what} was removed from the scene during the run; the result was dropped, apply again.")
 
 
+def load_ui(widget) -> None:
+    """Load ``Resources/UI/<module>.ui`` into a module's widget and give it ``ui``; called in its ``setup``."""
+    import slicer
+
+    loaded = slicer.util.loadUI(widget.resourcePath(f"UI/{widget.moduleName}.ui"))
+    widget.layout.addWidget(loaded)
+    widget.ui = slicer.util.childWidgetVariables(loaded)
+    loaded.setMRMLScene(slicer.mrmlScene)
+
+
 class JobPanel:
     """Drives ``applyButton``, ``cancelButton``, ``progressBar`` and ``statusLabel`` of a loaded ``.ui``.
 
@@ -87,7 +102,9 @@ class JobPanel:
         self._translate = translate
         self._on_state = on_state
         self._run: WorkerRun | None = None
+        self._on_end = _nothing
         self._started = 0.0
+        ui.cancelButton.connect("clicked(bool)", lambda checked=False: self.cancel())
         self._show_running(False)
 
     @property
@@ -100,6 +117,7 @@ class JobPanel:
         make_request: Callable[[], JobRequest],
         on_done: Callable[[object], str],
         on_part: Callable[[JobRequest, list], str] | None = None,
+        on_end: Callable[[], None] = _nothing,
     ) -> None:
         """Make the request, start its worker and follow it by a timer.
 
@@ -107,9 +125,11 @@ class JobPanel:
             make_request: may raise InputError or Cancelled.
             on_done: puts the value into the scene and returns the sentence to show; its errors are shown.
             on_part: the same for the frames, uint8 (K, J, I) each, that were labelled when the user cancelled.
+            on_end: called once after the run, however it ended, when the panel is ready again.
         """
         if self.running:
             return
+        self._on_end = on_end
         _ = self._translate
         try:
             request = make_request()
@@ -190,7 +210,8 @@ class JobPanel:
         self._ui.progressBar.value = 0
 
     def _end(self, sentence: str) -> None:
-        self._run = None
+        self._run, on_end, self._on_end = None, self._on_end, _nothing
+        on_end()
         self._ui.statusLabel.text = sentence
         self._show_running(False)
         self._on_state()
@@ -207,6 +228,8 @@ class ModulePanel(JobPanel):
         widget: the module's widget: ``ui``, ``logic`` (with ``getParameterNode``) and ``parent``.
         translate: the module's translation function.
         inputs: name of an input parameter to the class of nodes of which the first is taken when none is chosen.
+        outputs: name of an input parameter to that of the output: when another input is chosen, its latest result
+            becomes the output, or none, so that Apply does not overwrite the result of the input before.
         reason: of a parameter node, why Apply cannot be pressed; empty if it can.
         on_change: called when a parameter, the run or the scene has changed, with the parameter node or None.
     """
@@ -218,11 +241,14 @@ class ModulePanel(JobPanel):
         inputs: Mapping[str, str],
         reason: Callable[[object], str],
         on_change: Callable[[object], None],
+        outputs: Mapping[str, str] | None = None,
     ):
         import slicer
 
         self.parameters = None
         self._widget, self._inputs, self._reason, self._on_change = widget, inputs, reason, on_change
+        self._outputs = dict(outputs or {})
+        self._inputs_before: dict[str, object] = {}
         self._tags: tuple[int, int] | None = None
         self._changing = False
         super().__init__(widget.ui, translate, self.update)
@@ -263,12 +289,21 @@ class ModulePanel(JobPanel):
             return
         self._changing = True
         try:
+            self._follow_inputs()
             self.set_ready(self._reason(self.parameters) if self.parameters else self._translate("No scene."))
             self._on_change(self.parameters)
         finally:
             self._changing = False
 
+    def _follow_inputs(self) -> None:
+        for name, output in self._outputs.items() if self.parameters else ():
+            chosen = getattr(self.parameters, name)
+            if chosen is not self._inputs_before.get(name, chosen):
+                setattr(self.parameters, output, last_result(chosen))
+            self._inputs_before[name] = chosen
+
     def _use(self, parameters) -> None:
+        self._inputs_before = {}
         if self.parameters:
             gui, modified = self._tags
             self.parameters.disconnectGui(gui)
@@ -286,76 +321,3 @@ class ModulePanel(JobPanel):
     def _scene_closed(self, caller, event) -> None:
         if self._widget.parent.isEntered:
             self.connect()
-
-
-def set_enabled(button, tip: str, reason: str) -> None:
-    """Enable a button where ``reason`` is empty; the tool tip says what it does, or why it does nothing now."""
-    button.enabled = not reason
-    button.toolTip = reason or tip
-
-
-class ResultButtons:
-    """Buttons that show a result which the parameter node remembers.
-
-    Args:
-        ui: the loaded ``.ui``.
-        shown: name of each button to the name of a parameter, what to do with its value, and the tool tip. A parameter
-            is there if it is a node, or a number that is not negative.
-        missing: the tool tip of a button whose parameter is not there.
-    """
-
-    def __init__(self, ui, shown: Mapping[str, tuple[str, Callable, str]], missing: str):
-        self._ui, self._shown, self._missing = ui, shown, missing
-        self._parameters = None
-        for name in shown:
-            getattr(ui, name).connect("clicked(bool)", lambda checked=False, name=name: self._show(name))
-
-    def update(self, parameters) -> None:
-        """Enable the buttons whose result is there; ``parameters`` may be None."""
-        self._parameters = parameters
-        for name, (parameter, _action, tip) in self._shown.items():
-            value = getattr(parameters, parameter) if parameters else None
-            there = value >= 0 if isinstance(value, int) else value is not None
-            set_enabled(getattr(self._ui, name), tip, "" if there else self._missing)
-
-    def _show(self, name: str) -> None:
-        parameter, action, _tip = self._shown[name]
-        with errors_shown():
-            action(getattr(self._parameters, parameter))
-
-
-class CheckList:
-    """A QListWidget as a list of names to tick.
-
-    Args:
-        widget: the list; filled here.
-        names: of the entries.
-        on_change: called with the ticked names, in this order, when the user has ticked one or taken a tick away.
-    """
-
-    def __init__(self, widget, names: Iterable[str], on_change: Callable[[list[str]], None]):
-        import qt
-
-        self._checked, self._unchecked = qt.Qt.Checked, qt.Qt.Unchecked
-        self._items, self._on_change = [], on_change
-        for name in names:
-            item = qt.QListWidgetItem(name)
-            item.setFlags(item.flags() | qt.Qt.ItemIsUserCheckable)
-            item.setCheckState(self._unchecked)
-            widget.addItem(item)
-            self._items.append(item)
-        widget.connect("itemChanged(QListWidgetItem*)", self._changed)
-
-    def checked(self) -> list[str]:
-        """The names that are ticked."""
-        return [item.text() for item in self._items if item.checkState() == self._checked]
-
-    def check(self, names: Iterable[str]) -> None:
-        """Tick these names and no others."""
-        for item in self._items:
-            state = self._checked if item.text() in names else self._unchecked
-            if item.checkState() != state:
-                item.setCheckState(state)
-
-    def _changed(self, item=None) -> None:
-        self._on_change(self.checked())

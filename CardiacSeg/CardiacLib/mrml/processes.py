@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..bundles import CACHE_VARIABLE, cache_folder
 from ..errors import InputError
 from ..jobs import finished_frames, read_value, write_job
 from .host import in_slicer
@@ -159,7 +160,7 @@ class WorkerRun:
         kind, *content = self._outcome or ("silent",)
         if kind == "done":
             try:
-                value = read_value(Path(self._directory) / content[0])
+                value = None if content[0] is None else read_value(Path(self._directory) / content[0])
             except InputError as error:
                 self._end(self.callbacks.failed, str(error), "")
             else:
@@ -243,6 +244,7 @@ def _start_process(arguments: list[str]) -> subprocess.Popen:
     folders = [*library_folders(), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
     environment["PYTHONIOENCODING"] = "utf-8"
+    environment[CACHE_VARIABLE] = str(cache_folder())  # also where it was chosen after the application had started
     options = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {"start_new_session": True}
     return subprocess.Popen(
         arguments,

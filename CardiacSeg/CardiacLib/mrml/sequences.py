@@ -65,7 +65,50 @@ def add_sequence(proxy, times_ms: np.ndarray, data_nodes, browser):
 def select_frame(browser, frame: int) -> None:
     """Show one frame in every proxy of a browser. Proxies' contents are replaced: fetch images and segments anew."""
     browser.SetSelectedItemNumber(frame)
+    show_selected(browser)
+
+
+def show_frame(proxy, frame: int) -> None:
+    """Show one frame of the sequence that a node is the proxy of, with all that plays in its browser.
+
+    A sequence with another number of frames than the browser's first one is shown at the item nearest in phase.
+    """
+    browser, sequence = sequence_of(proxy)
+    master = browser.GetMasterSequenceNode()
+    select_frame(browser, master.GetItemNumberFromIndexValue(sequence.GetNthIndexValue(frame), False))
+
+
+def show_selected(browser) -> None:
+    """Let every proxy of a browser show the selected frame as its sequence has it now."""
     logic("sequences").UpdateProxyNodesFromSequences(browser)
+
+
+def remove_sequence(sequence, browser) -> None:
+    """Remove a sequence and leave its proxy in the scene, as a node of its own with the frame that it shows."""
+    import slicer
+
+    # It leaves the browser first: a browser makes a new proxy for a sequence that has none.
+    browser.RemoveSynchronizedSequenceNode(sequence.GetID())
+    slicer.mrmlScene.RemoveNode(sequence)
+
+
+def remove_nodes(nodes) -> None:
+    """Remove nodes from the scene, each with its sequence, display and storage; those not there are passed over."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    for node in nodes:
+        if not scene.IsNodePresent(node):
+            continue
+        browser, sequence = sequence_of(node)
+        if sequence is not None:
+            remove_sequence(sequence, browser)
+        companions = [node.GetNthNodeReference("display", n) for n in range(node.GetNumberOfNodeReferences("display"))]
+        companions.append(node.GetNodeReference("storage"))
+        scene.RemoveNode(node)
+        for companion in companions:
+            if companion is not None and scene.IsNodePresent(companion):
+                scene.RemoveNode(companion)
 
 
 def sequence_of(proxy):

@@ -53,22 +53,44 @@ def _escaped(sentence: str) -> str:
     return sentence.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def keep_segmentation(parameters, result, translate: Callable[[str], str]) -> None:
-    """Let the parameter node of the segmentation panel remember a result, so that a saved scene shows it again.
+def segmentation_facts(function, quality, notes: tuple[str, ...], translate: Callable[[str], str]) -> dict[str, object]:
+    """What a result of the segmentation panel says: ``summary``, ``light``, ``notes``, and the frames ``ed``, ``es``.
 
     Args:
-        parameters: has ``segmentation``, ``volumesChart``, ``ratesChart``, ``measurementsTable``, ``segmentsTable``,
-            ``qualityTable``, ``endDiastole``, ``endSystole``, ``summary``, ``light`` and ``notes``.
-        result: has ``segmentation``, ``tables`` (nodes by name), ``function``, ``quality`` and ``notes``.
+        function: CardiacSegLib Function, None where only a part of the cycle was labelled.
+        quality: CardiacSegLib QualityReport or None.
+        notes: one sentence each.
         translate: the module's translation function.
     """
-    parameters.segmentation = result.segmentation
-    parameters.volumesChart, parameters.ratesChart = result.tables.get("chart"), result.tables.get("rates")
-    parameters.measurementsTable = result.tables.get("measurements")
-    parameters.segmentsTable, parameters.qualityTable = result.tables.get("segments"), result.tables.get("quality")
-    function, quality = result.function, result.quality
-    parameters.endDiastole, parameters.endSystole = (function.ed, function.es) if function else (-1, -1)
     whole_cycle = translate("Volumes over the cycle need all frames.")
-    parameters.summary = function_text(function.to_dict(), translate) if function else whole_cycle
-    parameters.light = light_text(quality.light, quality.reasons, translate) if quality else ""
-    parameters.notes = notes_text(result.notes, translate)
+    facts = {"summary": function_text(function.to_dict(), translate) if function else whole_cycle}
+    facts["light"] = light_text(quality.light, quality.reasons, translate) if quality else ""
+    facts["notes"] = notes_text(notes, translate)
+    return facts | ({"ed": int(function.ed), "es": int(function.es)} if function else {})
+
+
+def annulus_text(annulus, translate: Callable[[str], str]) -> str:
+    """The measures of a CardiacLandmarksLib Annulus, or of None, in one line."""
+    if annulus is None:
+        return translate("Nothing could be measured of these points.")
+    values = annulus.values()
+
+    def shown(key: str, digits: int = 0) -> str:
+        return f"{values[key]:.{digits}f} mm" if values.get(key) is not None else "-"
+
+    text = translate("MAPSE septal {septal}, lateral {lateral}; TAPSE {tapse}; mitral diameter (4CH) {diameter}.")
+    return text.format(
+        septal=shown("mapse_septal_mm", 1),
+        lateral=shown("mapse_lateral_mm", 1),
+        tapse=shown("tapse_mm", 1),
+        diameter=shown("mitral_4ch_ed_mm"),
+    )
+
+
+def study_text(study, translate: Callable[[str], str]) -> str:
+    """The views of a Study with their frames, and how many things were left out, in one line."""
+    views = ", ".join(f"{view.upper()} ({cine.n_frames} x {cine.n_slices})" for view, cine in study.cines.items())
+    text = translate("Loaded (frames x slices): {views}.").format(views=views)
+    if study.left_out:
+        text += " " + translate("{count} items were left out; the log says which.").format(count=len(study.left_out))
+    return text

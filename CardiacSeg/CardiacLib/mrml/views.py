@@ -24,6 +24,14 @@ def show_chart(chart) -> None:
     application.PropagatePlotChartSelection()
 
 
+def show_volume(volume) -> None:
+    """Show a volume in the slice views, turned to its planes; nothing happens without a window."""
+    import slicer
+
+    if _has_window():
+        slicer.util.setSliceViewerLayers(background=volume, fit=True, rotateToVolumePlane=True)
+
+
 def center_3d_views() -> None:
     """Aim the 3D views at what is visible; nothing happens without a window."""
     import slicer

@@ -1,7 +1,8 @@
 """Readers: DICOM studies, NIfTI, NRRD and Slicer sequences, and data sets with labels. All geometry is LPS, mm."""
 
+from ..study import Study
 from .image import read_image
 from .label_files import read_labels
-from .study import Study, read_study, require_cine_stack
+from .study import read_study, require_cine_stack
 
 __all__ = ["Study", "read_image", "read_labels", "read_study", "require_cine_stack"]

@@ -15,6 +15,8 @@ from ..labels import BACKGROUND, LV, MYO, RV, LabelMap
 from .nifti import read_nifti
 
 FROM_ACDC = np.array([BACKGROUND, RV, MYO, LV], np.uint8)
+FOLDS = 5
+"""A patient's fold is its number's remainder; fold 0 (005, 010, ..., 100) is for validation, never trained on."""
 LABEL_FILE = re.compile(r"patient\d+_frame\d+_gt\.nii(\.gz)?$")
 
 
@@ -89,3 +91,17 @@ def labels_from_acdc(values: np.ndarray, path: str | Path) -> np.ndarray:
     if (whole != values).any() or whole.min() < 0 or whole.max() > 3:
         raise InputError(f"{path}: holds values outside ACDC's labels 0 to 3.")
     return FROM_ACDC[whole]
+
+
+def patient_folders(root: str | Path, validation: bool, fold: int = 0) -> list[Path]:
+    """ACDC patient folders of the training or of the validation split, in the order of their numbers.
+
+    Args:
+        root: folder that holds patient001, patient002, ...
+        validation: the patients held out, or all others.
+        fold: which fifth is held out; 0 is the split of all shipped networks.
+    """
+    folders = sorted(folder for folder in Path(root).glob("patient*") if folder.is_dir())
+    if not folders:
+        raise InputError(f"{root}: no ACDC patient folders (patient001, ...); give the folder that holds them.")
+    return [f for f in folders if (int(f.name.removeprefix("patient")) % FOLDS == fold) == validation]

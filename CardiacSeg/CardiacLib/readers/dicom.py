@@ -136,6 +136,7 @@ def _plane(frames: list[FrameHeader], notes: list[str], pixels: PixelLoader) -> 
         notes=tuple(notes + time_notes),
         patient=first.patient,
         fault=_fault(frames, beat),
+        files=tuple((str(frame.path), frame.index) for frame in frames),
     )
 
 

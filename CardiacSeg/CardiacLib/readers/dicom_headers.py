@@ -86,7 +86,7 @@ def _frames_in(path: Path, left_out: list[str]) -> list[FrameHeader]:
         if dataset.get("Modality") not in (None, ""):
             left_out.append(f"{path.name}: DICOM object without images ({dataset.Modality})")
         return []
-    return list(_frames_of(dataset, path))
+    return list(frames_of(dataset, path))
 
 
 def _header_of(path: Path):
@@ -105,7 +105,8 @@ def _header_of(path: Path):
     return pydicom.dcmread(path, stop_before_pixels=True, force=not preamble, specific_tags=TAGS)
 
 
-def _frames_of(dataset, path: Path) -> Iterator[FrameHeader]:
+def frames_of(dataset, path: Path) -> Iterator[FrameHeader]:
+    """Headers of the frames of one pydicom dataset, which was read from ``path``."""
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
     groups = dataset.get("PerFrameFunctionalGroupsSequence")
     if not groups:

@@ -63,8 +63,10 @@ def _decode(frame: FrameHeader) -> tuple[np.ndarray, tuple[float, float]]:
 
 
 def _can_decode(syntax) -> bool:
-    from pydicom.pixels import get_decoder
-
+    try:
+        from pydicom.pixels import get_decoder
+    except ImportError:  # pydicom 2, as Slicer 5.10 brings it: SimpleITK's decoders serve
+        return False
     try:
         return get_decoder(syntax).is_available
     except NotImplementedError:

@@ -29,6 +29,7 @@ class Plane:
         notes: what was assumed, one sentence each.
         patient: facts of the patient.
         fault: why these images are no cine of one heart beat, empty if they are.
+        files: (T,) path and number in a multi-frame file (else None) of every frame; empty if not DICOM.
     """
 
     matrix: np.ndarray
@@ -45,6 +46,7 @@ class Plane:
     notes: tuple[str, ...] = ()
     patient: dict[str, object] = field(default_factory=dict)
     fault: str = ""
+    files: tuple[tuple[str, int | None], ...] = ()
 
     @property
     def n_frames(self) -> int:

@@ -46,8 +46,9 @@ def stack(planes: list[Plane], view: str, source: str, progress: Progress = sile
     matrix[:3, 3] += reference.normal * (first - offset_along(reference, reference.normal))
     matrix[:3, 2] = reference.normal * step
     progress(1.0, "Slices stacked")
-    patient = _patient(order)
-    return Cine(frames, matrix, times, view, source, tuple(dict.fromkeys(notes)), patient)
+    positions = first + step * np.arange(frames.shape[1])
+    files = _files(order, offsets, positions, phases)
+    return Cine(frames, matrix, times, view, source, tuple(dict.fromkeys(notes)), _patient(order), files)
 
 
 def _reference(planes: list[Plane]) -> Plane:
@@ -90,6 +91,29 @@ def _at_phases(frames: np.ndarray, plane: Plane, phases: np.ndarray) -> np.ndarr
     width = np.maximum(knots[after] - knots[after - 1], 1e-9)
     weight = np.clip((wanted - knots[after - 1]) / width, 0.0, 1.0).astype(np.float32)[:, None, None]
     return frames[after - 1] * (1 - weight) + frames[after % len(frames)] * weight
+
+
+def _files(planes: list[Plane], offsets: np.ndarray, positions: np.ndarray, phases: np.ndarray) -> tuple:
+    """``Cine.files``: the plane that lies where the slice does, and of it the frame nearest in phase."""
+    if not all(plane.files for plane in planes):
+        return ()
+    slices = []
+    for position in positions:
+        near = int(np.abs(offsets - position).argmin())
+        if len(planes) > 1 and abs(offsets[near] - position) > EVEN_FRACTION * np.diff(offsets).min():
+            slices.append([None] * len(phases))
+            continue
+        plane = planes[near]
+        slices.append([plane.files[frame] for frame in _nearest_in_phase(plane, phases)])
+    return tuple(zip(*slices, strict=True))
+
+
+def _nearest_in_phase(plane: Plane, phases: np.ndarray) -> np.ndarray:
+    """(T',) number of the plane's frame at each phase of the stack."""
+    if plane.n_frames in (1, len(phases)):
+        return np.arange(len(phases)) % plane.n_frames
+    away = np.abs(phases[:, None] - plane.times_ms / plane.beat_or_estimate_ms()) % 1.0
+    return np.minimum(away, 1.0 - away).argmin(1)
 
 
 def _on_grid_of(reference: Plane, plane: Plane, frames: np.ndarray) -> np.ndarray:

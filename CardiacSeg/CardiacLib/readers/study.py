@@ -1,7 +1,7 @@
 """Read a study: find the short-axis stack, tell the long-axis views, say what was left out and why."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from ..cine import VIEWS, Cine
 from ..errors import InputError
 from ..geometry import HUMAN_APEX, slice_normal
 from ..progress import Progress, part, silent
+from ..study import Study
 from .dicom import read_dicom_planes
 from .heart import find_heart
 from .images import Volume, list_files, read_image_items
@@ -21,25 +22,6 @@ LEAST_POSITIONS = 3
 USUAL_FRAMES = 8
 """A stack with at least so many frames goes before one with fewer."""
 APEX_SPREAD_DEGREES = 35.0
-
-
-@dataclass(frozen=True)
-class Study:
-    """The cines of one examination.
-
-    Attributes:
-        cines: view (sax, 2ch, 3ch, 4ch) -> Cine; sax is always there.
-        left_out: what was found and not used, with the reason, one sentence each.
-        notes: what was assumed, repaired or decided, one sentence each.
-        patient: facts of the patient, see ``Cine.patient``.
-        source: the path that was read.
-    """
-
-    cines: dict[str, Cine]
-    left_out: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    patient: dict[str, object] = field(default_factory=dict)
-    source: str = ""
 
 
 @dataclass

@@ -21,7 +21,8 @@ class Trainer:
     Args:
         network: the module to train, already on the device of the batches.
         batches: sized iterable of (inputs, target); optional ``state()`` and ``load_state()`` are kept in checkpoints.
-        loss: ``loss(outputs, target)`` giving a scalar.
+        loss: ``loss(outputs, target)`` giving a scalar; outputs are float32, a tensor or, of a network that answers at
+            several scales, a list of them.
         output: folder for ``checkpoint.pt`` and ``log.csv``; an existing checkpoint is continued.
         epochs: passes over the data.
         learning_rate: peak of the one-cycle schedule.
@@ -64,7 +65,8 @@ class Trainer:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, total_steps=steps, pct_start=0.1)
         decay = math.exp(-1.0 / (self.ema_epochs * len(self.batches)))
         average_of = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
-        average = torch.optim.swa_utils.AveragedModel(self.network, multi_avg_fn=average_of)
+        # Statistics of batch normalisation are averaged as well: they belong to the averaged weights.
+        average = torch.optim.swa_utils.AveragedModel(self.network, multi_avg_fn=average_of, use_buffers=True)
         return optimiser, schedule, average
 
     def _epoch(self, optimiser, schedule, average) -> float:
@@ -75,7 +77,8 @@ class Trainer:
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=supports_bfloat16(device)):
                 outputs = self.network(inputs)
-            loss = self.loss(outputs.float(), target)
+            several = isinstance(outputs, (list, tuple))
+            loss = self.loss([o.float() for o in outputs] if several else outputs.float(), target)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
             optimiser.step()
@@ -96,6 +99,7 @@ class Trainer:
             "optimiser": optimiser.state_dict(),
             "schedule": schedule.state_dict(),
             "batches": self.batches.state() if hasattr(self.batches, "state") else None,
+            "random": torch.get_rng_state(),
         }
         work = self._checkpoint.with_suffix(".part")
         torch.save(state, work)
@@ -111,6 +115,7 @@ class Trainer:
         schedule.load_state_dict(state["schedule"])
         if state["batches"] is not None:
             self.batches.load_state(state["batches"])
+        torch.set_rng_state(state["random"].cpu())  # noise and dropout within the network
         return state["epoch"]
 
 
@@ -120,7 +125,8 @@ def train(trainer: Trainer, bundle_root: str | Path, progress: Progress = silent
     target = Path(bundle_root) / "models" / "model.pt"
     target.parent.mkdir(parents=True, exist_ok=True)
     work = target.with_suffix(".part")
-    torch.save({k: v.detach().half().cpu() for k, v in network.state_dict().items()}, work)
+    state = {k: v.detach().cpu() for k, v in network.state_dict().items()}
+    torch.save({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, work)
     os.replace(work, target)
     return target
 

@@ -1,0 +1,24 @@
+"""The Study: the cines of one examination."""
+
+from dataclasses import dataclass, field
+
+from .cine import Cine
+
+
+@dataclass(frozen=True)
+class Study:
+    """The cines of one examination.
+
+    Attributes:
+        cines: view (sax, 2ch, 3ch, 4ch) -> Cine; sax is always there.
+        left_out: what was found and not used, with the reason, one sentence each.
+        notes: what was assumed, repaired or decided, one sentence each.
+        patient: facts of the patient, see ``Cine.patient``.
+        source: the path that was read.
+    """
+
+    cines: dict[str, Cine]
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    patient: dict[str, object] = field(default_factory=dict)
+    source: str = ""

@@ -1,0 +1,55 @@
+"""The recipes of Docs/Console.md, run as they stand there in the panel host, with real workers."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+slicer = pytest.importorskip("slicer")
+pytest.importorskip("highdicom")
+try:
+    import PySide6.QtWidgets  # noqa: F401
+except ImportError as error:
+    pytest.skip(f"PySide6-Essentials or a system library of it is missing: {error}", allow_module_level=True)
+
+from CardiacLib.mrml.sequences import sequence_of  # noqa: E402
+from CardiacLib.phantom.dicom import write_dicom  # noqa: E402
+from Testing.SlicerHost import SlicerHost  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "Docs" / "Console.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def host():
+    modules = (ROOT / name / f"{name}.py" for name in ("CardiacSeg", "CardiacLandmarks", "BiVMesh"))
+    with SlicerHost(*modules, style_modules=(__name__,)) as running:
+        yield running
+
+
+def test_the_recipes_do_what_they_say(host, scene, phantom, tmp_path):
+    study, output = tmp_path / "study", tmp_path / "output"
+    write_dicom(phantom, study)
+    output.mkdir()
+    names: dict[str, object] = {}
+    for block in BLOCKS:
+        code = block.replace("path/to/study", study.as_posix()).replace("path/to/output", output.as_posix())
+        exec(compile(code, "Docs/Console.md", "exec"), names)
+    assert set(names["volumes"]) == {"sax", "2ch", "3ch", "4ch"}
+    assert names["browser"] is sequence_of(names["volumes"]["4ch"])[0]
+    assert names["browser"].GetSelectedItemNumber() == names["result"].function.es
+    true_ef = 100 * (1 - phantom.volumes["lv"].min() / phantom.volumes["lv"].max())
+    assert abs(names["result"].function.lv_ef_percent - true_ef) < 10
+    assert names["edited"].lv_ef_percent == pytest.approx(names["result"].function.lv_ef_percent)
+    assert names["labels"].labels.shape == phantom.labels.labels.shape
+    assert names["points"].shape == (8, 10, 3) and np.isfinite(names["points"]).any()
+    assert {"mesh.vtu", "mesh.msh", "quality.json"} <= {path.name for path in (output / "mesh").iterdir()}
+    assert len(names["mesh"].tets) == models_cells(names["models"])
+    assert len(names["files"]) == phantom.options.n_frames and all(path.is_file() for path in names["files"])
+    assert (output / "scene.mrb").stat().st_size > 100_000
+
+
+def models_cells(models) -> int:
+    """Number of tetrahedra that the volume model shows."""
+    return models["VOLUME"].GetMesh().GetNumberOfCells()
