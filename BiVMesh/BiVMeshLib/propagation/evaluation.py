@@ -1,0 +1,212 @@
+"""Accuracy of slice propagation against experts' labels: Dice of the myocardium per slice and below the base."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from CardiacLib.cine import Cine
+from CardiacLib.errors import InputError
+from CardiacLib.labels import LabelMap
+
+from ..labels_check import check_labels
+from .isotropic import SPACING, IsotropicGrid, apex_first, heart_centre
+from .propagate import MUSCLE
+from .stacks import PropagationOptions, SlicePropagation, one_piece
+
+PROPAGATED = {
+    "expert's slice alone": ("expert", "none"),
+    "network's slice alone": ("network", "none"),
+    "network": ("network", "network"),
+    "segmentation": ("segmentation", "labels"),
+}
+"""Propagated labels: whose start slice, and what is asked in the other slices. The first two are the published method,
+from the expert's and from the initialization network's slice; ``segmentation`` is a short-axis network's."""
+SLICE_WISE = ("network, slice by slice", "segmentation, interpolated")
+"""Without propagation: the initialization network on every slice of 1.25 mm; and the short-axis segmentation, by
+shape interpolated between its slices."""
+METHODS = (*PROPAGATED, *SLICE_WISE)
+CHANGES = ("noise", "missing", "shifted 5 mm")
+SHIFT_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An expert's labels of one frame on an isotropic grid, apex first.
+
+    Attributes:
+        grid: they lie on.
+        labels: uint8 (Z, H, W) with the RV wall.
+        base: slice of the grid at the base.
+        base_slice, start_slice: the base and the middle slice (k) of the stack.
+        turned: whether the stack's slices run from base to apex.
+    """
+
+    grid: IsotropicGrid
+    labels: np.ndarray
+    base: int
+    base_slice: int
+    start_slice: int
+    turned: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One method on one frame.
+
+    Attributes:
+        dice: of both ventricles' myocardium, all slices up to the expert's base.
+        structures: Dice of LV pool, myocardium, RV pool, RV wall, likewise.
+        positions: (n,) 0 at the base to 1 at the apex, of the slices in which the expert has myocardium.
+        slices: (n,) their 2-D Dice.
+        labels: what was compared, uint8 (Z, H, W), None where the method failed.
+        grid: of the labels.
+        error: why it failed.
+    """
+
+    dice: float
+    structures: tuple[float, ...]
+    positions: np.ndarray
+    slices: np.ndarray
+    labels: np.ndarray | None
+    grid: IsotropicGrid
+    error: str = ""
+
+
+def reference(cine: Cine, true: LabelMap, frame: int, rv_wall_mm: float, side: int = 144) -> Reference:
+    """The expert's labels of a frame on a grid round the heart."""
+    stack = check_labels(true.labels[frame], true.ijk_to_lps)
+    frames, matrix = apex_first(cine.frames[frame], cine.ijk_to_lps, stack)
+    turned = not np.allclose(matrix, cine.ijk_to_lps, atol=1e-6)
+    grid = IsotropicGrid.round_heart(matrix, frames.shape, heart_centre(stack), side)
+    held = np.flatnonzero(stack.lv[: stack.base + 1].any((1, 2)))
+    own = [len(frames) - 1 - int(k) if turned else int(k) for k in (stack.base, held[len(held) // 2])]
+    return Reference(grid, grid.labels(stack, rv_wall_mm), grid.slice_at(stack.base), *own, turned)
+
+
+def compare_all(
+    networks: SlicePropagation,
+    cine: Cine,
+    true: LabelMap,
+    frame: int,
+    segmented: LabelMap,
+    rv_wall_mm: float = 3.0,
+    methods: tuple[str, ...] = METHODS,
+    start_slice: int | None = None,
+) -> dict[str, Comparison]:
+    """Every method on one frame, the base slice given by the expert as in the paper.
+
+    Args:
+        networks: to evaluate.
+        cine: images; ``true`` and ``segmented`` are on its grid, with as many frames.
+        true: the expert's labels.
+        frame: of all three.
+        segmented: of a short-axis network.
+        rv_wall_mm: thickness of the wall grown round every RV pool that has none.
+        methods: of METHODS.
+        start_slice: of the stack; None for the middle of the expert's LV.
+    """
+    expert = reference(cine, true, frame, rv_wall_mm)
+    start = expert.start_slice if start_slice is None else start_slice
+    sources = {"expert": true, "segmentation": segmented, "network": None}
+    found = {}
+    for method in methods:
+        try:
+            if method in PROPAGATED:
+                source, evidence = PROPAGATED[method]
+                options = PropagationOptions(start, expert.base_slice, evidence, rv_wall_mm)
+                labels, grid = _propagated(networks, cine, frame, sources[source], options, expert)
+            elif method == "segmentation, interpolated":
+                labels, grid = _interpolated(segmented, frame, expert, rv_wall_mm), expert.grid
+            else:
+                shown = expert.grid.images(_apex_first_frame(cine, frame, expert))
+                labels, grid = one_piece(networks.initializer(shown).labels), expert.grid
+        except InputError as error:
+            found[method] = _failed(expert, str(error))
+            continue
+        truth = expert.labels if grid is expert.grid else _on(grid, true, frame, expert, rv_wall_mm)
+        found[method] = compare(labels, truth, grid.slice_at(_own(expert, expert.base_slice, cine)), grid)
+    return found
+
+
+def compare(labels: np.ndarray, truth: np.ndarray, base: int, grid: IsotropicGrid) -> Comparison:
+    """Dice of labels (Z, H, W) up to slice ``base``, apex first."""
+    labels, truth = labels[: base + 1], truth[: base + 1]
+    muscle, real = np.isin(labels, MUSCLE), np.isin(truth, MUSCLE)
+    held = np.flatnonzero(real.any((1, 2)))
+    slices = np.array([dice(muscle[z], real[z]) for z in held])
+    positions = (base - held) / max(base - held[0], 1)
+    structures = tuple(dice(labels == n, truth == n) for n in (1, 2, 3, 4))
+    return Comparison(dice(muscle, real), structures, positions, slices, labels, grid)
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Overlap of two masks; 1 where both are empty."""
+    both = int(a.sum()) + int(b.sum())
+    return 2.0 * int((a & b).sum()) / both if both else 1.0
+
+
+def spoilt(cine: Cine, slice_: int, change: str, seed: int = 0) -> Cine:
+    """The cine with one slice (k) full of noise, empty, or shifted by 5 mm, as CHANGES names them."""
+    frames = cine.frames.copy()
+    section = frames[:, slice_]
+    if change == "noise":
+        draw = np.random.default_rng(seed)
+        low, high = np.percentile(frames, (1, 99))
+        frames[:, slice_] = draw.uniform(low, high, section.shape)
+    elif change == "missing":
+        frames[:, slice_] = 0.0
+    elif change == "shifted 5 mm":
+        rows, columns = SHIFT_MM / np.sqrt(2.0) / cine.spacing[1::-1]
+        frames[:, slice_] = np.stack([ndimage.shift(f, (rows, columns), order=1, mode="nearest") for f in section])
+    else:
+        raise ValueError(f"no change '{change}'")
+    return cine.with_changes(frames=frames)
+
+
+def near(comparison: Comparison, expert: Reference, slice_: int, count: int) -> float:
+    """Mean 2-D Dice within one slice distance of a slice (k) of a stack of ``count``; 0 where the method failed."""
+    if comparison.labels is None:
+        return 0.0
+    place = count - 1 - slice_ if expert.turned else slice_
+    z = comparison.grid.slice_at(place)
+    reach = round(float(np.linalg.norm(comparison.grid.stack_to_lps[:3, 2])) / SPACING)
+    base = len(comparison.labels) - 1
+    where = base - comparison.positions * max(base - _lowest(comparison, base), 1)
+    return float(comparison.slices[np.abs(where - z) <= reach].mean())
+
+
+def _lowest(comparison: Comparison, base: int) -> int:
+    return base - (len(comparison.slices) - 1)
+
+
+def _propagated(networks, cine, frame, source, options, expert) -> tuple[np.ndarray, IsotropicGrid]:
+    found = networks.on_grid(cine, frame, source, options)
+    if found.reversed != expert.turned:
+        raise InputError("Base and apex were taken for each other.")
+    return found.labels, found.grid
+
+
+def _interpolated(segmented: LabelMap, frame: int, expert: Reference, rv_wall_mm: float) -> np.ndarray:
+    stack = check_labels(segmented.labels[frame], segmented.ijk_to_lps, apex_first=not expert.turned)
+    return expert.grid.labels(stack, rv_wall_mm)
+
+
+def _on(grid: IsotropicGrid, true: LabelMap, frame: int, expert: Reference, rv_wall_mm: float) -> np.ndarray:
+    return grid.labels(check_labels(true.labels[frame], true.ijk_to_lps, apex_first=not expert.turned), rv_wall_mm)
+
+
+def _apex_first_frame(cine: Cine, frame: int, expert: Reference) -> np.ndarray:
+    from CardiacLib.intensity import normalise
+
+    shown = normalise(cine.frames)[frame]
+    return shown[::-1] if expert.turned else shown
+
+
+def _own(expert: Reference, k: int, cine: Cine) -> int:
+    return cine.n_slices - 1 - k if expert.turned else k
+
+
+def _failed(expert: Reference, error: str) -> Comparison:
+    nothing = compare(np.zeros_like(expert.labels), expert.labels, expert.base, expert.grid)
+    return Comparison(0.0, (0.0,) * 4, nothing.positions, np.zeros_like(nothing.slices), None, expert.grid, error)

@@ -1,0 +1,140 @@
+"""A short-axis stack on an isotropic grid round the heart, from apex to base: images, and labels with an RV wall."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from CardiacLib import geometry
+from CardiacLib.labels import LV, MYO, RV, RV_WALL
+
+from ..frame import HeartFrame
+from ..interpolate import Grid, interpolate_structure
+from ..labels_check import LabelStack
+
+SPACING = 1.25
+"""mm, as published."""
+SIDE = 128
+"""Pixels of a slice: 160 mm."""
+BEYOND = 0.6
+"""Slice distances by which the grid goes on beyond the apical end of the stack: the apex may lie there."""
+
+
+@dataclass(frozen=True)
+class IsotropicGrid:
+    """Cubic voxels in the axes of a stack; arrays on it are (Z, side, side), slice 0 at the apical end.
+
+    Attributes:
+        stack_to_lps: (4, 4) voxel index of the stack, ordered from apex to base, to LPS mm.
+        counts: slices, rows and columns of the stack.
+        corner: row and column index of the stack, fractions, at row 0 and column 0 of the grid.
+        first: slice index of the stack, a fraction, at slice 0 of the grid; negative beyond the apical end.
+        depth, side: slices, and rows and columns, of the grid.
+    """
+
+    stack_to_lps: np.ndarray
+    counts: tuple[int, int, int]
+    corner: tuple[float, float]
+    first: float
+    depth: int
+    side: int = SIDE
+
+    @classmethod
+    def round_heart(
+        cls, stack_to_lps: np.ndarray, counts: tuple[int, int, int], centre: tuple[float, float], side: int = SIDE
+    ) -> "IsotropicGrid":
+        """Grid of ``side`` voxels round ``centre`` (row, column of the stack), over all its slices."""
+        spacing = geometry.spacing_of(stack_to_lps)
+        corner = tuple(float(c - 0.5 * (side - 1) * SPACING / s) for c, s in zip(centre, spacing[1::-1], strict=True))
+        below = int(BEYOND * spacing[2] / SPACING)
+        depth = below + int(np.floor((counts[0] - 1) * spacing[2] / SPACING + 1e-6)) + 1
+        return cls(np.asarray(stack_to_lps, float), counts, corner, -below * SPACING / spacing[2], depth, side)
+
+    @property
+    def ijk_to_lps(self) -> np.ndarray:
+        """(4, 4) voxel index of the grid to LPS mm."""
+        directions = geometry.direction_of(self.stack_to_lps)
+        origin = geometry.apply(self.stack_to_lps, [self.corner[1], self.corner[0], self.first])
+        return geometry.matrix_from(origin, directions, [SPACING] * 3)
+
+    def slice_at(self, stack_slice: float) -> int:
+        """The grid's slice nearest to a slice of the stack."""
+        step = SPACING / geometry.spacing_of(self.stack_to_lps)[2]
+        return int(np.clip(round((stack_slice - self.first) / step), 0, self.depth - 1))
+
+    def stack_slices(self) -> np.ndarray:
+        """(Z,) index in the stack, with fractions, of every slice of the grid."""
+        return self.first + np.arange(self.depth) * SPACING / geometry.spacing_of(self.stack_to_lps)[2]
+
+    def images(self, frame: np.ndarray) -> np.ndarray:
+        """One frame (K, J, I), slices from apex to base, interpolated linearly: float32 (Z, side, side).
+
+        Zero outside the field of view; beyond the apical end the last slice goes on.
+        """
+        spacing = geometry.spacing_of(self.stack_to_lps)
+        rows, columns = (
+            start + np.arange(self.side) * SPACING / s for start, s in zip(self.corner, spacing[1::-1], strict=True)
+        )
+        where = np.stack(np.meshgrid(rows, columns, indexing="ij"))
+        flat = np.stack([ndimage.map_coordinates(f, where, order=1, mode="constant") for f in frame.astype(np.float32)])
+        place = np.clip(self.stack_slices(), 0, len(frame) - 1)
+        low = np.minimum(place.astype(int), len(frame) - 2)
+        share = (place - low)[:, None, None].astype(np.float32)
+        return (1 - share) * flat[low] + share * flat[low + 1]
+
+    def labels(self, stack: LabelStack, rv_wall_mm: float) -> np.ndarray:
+        """Labels of a cleaned stack by shape-based interpolation, uint8 (Z, side, side), an RV wall grown if needed.
+
+        Above the last slice of a structure it goes on unchanged; a mesh, and the truth of training, end at the base.
+
+        Args:
+            stack: in the slice order of the grid.
+            rv_wall_mm: thickness of the RV wall where the labels have none.
+        """
+        matrix = self.ijk_to_lps
+        # Heights count from the stack's most basal slice, as the interpolation has them from a mesh's base.
+        top = geometry.apply(self.stack_to_lps, [0.0, 0.0, self.counts[0] - 1.0])
+        frame = HeartFrame(geometry.direction_of(matrix), top)
+        grid = Grid(frame.from_lps(matrix[:3, 3][None])[0], SPACING, (self.depth, self.side, self.side))
+
+        def inside(masks):
+            return interpolate_structure(masks, stack, frame, grid, upright_base=False) < 0
+
+        lv, body = inside(stack.lv), inside(stack.lv_epi)
+        body |= lv
+        out = np.where(lv, LV, np.where(body, MYO, 0)).astype(np.uint8)
+        if not stack.has_rv:
+            return out
+        rv = inside(stack.rv) & ~body
+        wall = inside(stack.wall) if stack.wall is not None else grown(rv, rv_wall_mm)
+        out[wall & ~body] = RV_WALL
+        out[rv] = RV
+        return out
+
+
+def grown(pool: np.ndarray, thickness_mm: float) -> np.ndarray:
+    """Voxels within a thickness of a pool, both bool (Z, Y, X) on cubic voxels; borders lie half-way between voxels."""
+    far = ndimage.distance_transform_edt(~pool) - 0.5
+    return far * SPACING <= thickness_mm
+
+
+def apex_first(frames: np.ndarray, stack_to_lps: np.ndarray, stack: LabelStack) -> tuple[np.ndarray, np.ndarray]:
+    """Frames (..., K, J, I) and their matrix in the slice order of ``stack``, which was made from the same grid."""
+    if np.allclose(stack.ijk_to_lps, stack_to_lps, atol=1e-6):
+        return frames, stack.ijk_to_lps
+    return frames[..., ::-1, :, :], stack.ijk_to_lps
+
+
+def heart_centre(stack: LabelStack) -> tuple[float, float]:
+    """Row and column, in the stack's pixels, of the middle of both ventricles over all slices."""
+    heart = (stack.lv_epi | stack.rv).any(0)
+    rows, columns = np.nonzero(heart)
+    return float(rows.min() + rows.max()) / 2, float(columns.min() + columns.max()) / 2
+
+
+def without_rv_above(stack: LabelStack) -> LabelStack:
+    """The stack ending at its base slice: what lies above belongs to no wall."""
+    cut = {name: getattr(stack, name).copy() for name in ("lv", "lv_epi", "rv")}
+    for masks in cut.values():
+        masks[stack.base + 1 :] = False
+    return replace(stack, **cut)

@@ -1,0 +1,318 @@
+"""From one frame of a short-axis cine to 3-D consistent labels at 1.25 mm: crop, base, start slice, propagation."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from CardiacLib import geometry
+from CardiacLib.cine import Cine
+from CardiacLib.errors import InputError
+from CardiacLib.intensity import normalise
+from CardiacLib.labels import LabelMap
+from CardiacLib.progress import Progress, part, silent
+
+from ..labels_check import LabelStack, check_labels
+from .isotropic import SIDE, SPACING, IsotropicGrid, apex_first, heart_centre
+from .propagate import Evidence, Initializer, Propagator
+
+SCOUTS = 3
+"""Slices round the middle of the stack in which the heart is looked for."""
+ROOM = 8
+"""Voxels between the heart and the border of its window."""
+LABELS_SHARE, NETWORK_SHARE = 0.7, 0.5
+"""Part of labels and of the initialization network in the joint probability (:class:`~.propagate.Evidence`)."""
+LABELS_BLUR, LABELS_SURE = 1.0, 0.96
+"""Labels as probabilities: outlines blurred by this standard deviation in voxels, and not wholly trusted."""
+EVIDENCE = ("auto", "labels", "network", "none")
+POOR = 0.74
+"""Slices whose confidence is below this are named in the notes."""
+
+
+@dataclass(frozen=True)
+class PropagationOptions:
+    """What a user may choose.
+
+    Attributes:
+        start_slice: slice of the stack (k) to start from; None for the middle between apex and base.
+        base_slice: slice of the stack (k) that carries the base; None to let the labels, or the networks, tell.
+        evidence: what is asked beside the propagation in every other slice: ``labels``; the initialization
+            ``network``; ``none``, which is the published method; ``auto`` for the labels where there are some and no
+            start slice was chosen, else the network.
+        rv_wall_mm: thickness of the RV wall grown where the labels have none.
+    """
+
+    start_slice: int | None = None
+    base_slice: int | None = None
+    evidence: str = "auto"
+    rv_wall_mm: float = 3.0
+
+    def __post_init__(self):
+        if self.evidence not in EVIDENCE:
+            raise InputError(f"No evidence '{self.evidence}'; choose one of {', '.join(EVIDENCE)}.")
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """3-D consistent labels of one frame.
+
+    Attributes:
+        labels: T = 1 on cubic voxels of 1.25 mm round the heart, values 0 to 4, empty over the base.
+        confidence: (Z,) of the myocardium in every slice of ``labels``; NaN in slices without.
+        start_slice, base_slice: slices (k) of the stack that were used.
+        start, base: the same as slices of ``labels``.
+        notes: what was decided, one sentence each.
+    """
+
+    labels: LabelMap
+    confidence: np.ndarray
+    start_slice: int
+    base_slice: int
+    start: int
+    base: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GridPropagation:
+    """Labels uint8 (Z, H, W) and confidence (Z,) on a grid, apex first; further as of :class:`Propagation`."""
+
+    labels: np.ndarray
+    confidence: np.ndarray
+    grid: IsotropicGrid
+    start: int
+    base: int
+    start_slice: int
+    base_slice: int
+    reversed: bool
+    notes: tuple[str, ...]
+
+
+class SlicePropagation:
+    """Both networks, loaded once; call it with a cine's frame. Arguments as of ``SliceLabeller``."""
+
+    def __init__(
+        self,
+        propagation: str = "biv_propagation",
+        initialization: str = "biv_initialization",
+        device: str = "auto",
+        backend: str = "auto",
+    ):
+        self.propagator = Propagator(propagation, device, backend)
+        self._initialization = (initialization, device, backend)
+        self._initializer = None
+
+    @property
+    def initializer(self) -> Initializer:
+        """The initialization network, loaded when it is first needed."""
+        if self._initializer is None:
+            self._initializer = Initializer(*self._initialization)
+        return self._initializer
+
+    def __call__(
+        self,
+        cine: Cine,
+        frame: int = 0,
+        labels: LabelMap | None = None,
+        options: PropagationOptions | None = None,
+        progress: Progress = silent,
+    ) -> Propagation:
+        """Propagate one slice of a frame to base and apex.
+
+        Args:
+            cine: short-axis stack of at least three slices.
+            frame: of the cine, and of ``labels`` if these have as many frames.
+            labels: on the grid of the cine; the start slice is taken from them, corrected by hand or not. None: the
+                initialization network labels the start slice.
+            options: start and base slice.
+            progress: called with the fraction done.
+
+        Raises:
+            InputError: the stack, labels or slices cannot be used; one sentence says why.
+        """
+        found = self.on_grid(cine, frame, labels, options, progress)
+        result = LabelMap(found.labels[None], found.grid.ijk_to_lps, cine.times_ms[frame : frame + 1], cine.source)
+        confidence, places = found.confidence, (found.start, found.base)
+        if found.reversed:
+            result, confidence = _upside_down(result), confidence[::-1]
+            places = tuple(found.grid.depth - 1 - z for z in places)
+        return Propagation(result, confidence, found.start_slice, found.base_slice, *places, found.notes)
+
+    def on_grid(
+        self,
+        cine: Cine,
+        frame: int = 0,
+        labels: LabelMap | None = None,
+        options: PropagationOptions | None = None,
+        progress: Progress = silent,
+    ) -> "GridPropagation":
+        """As :meth:`__call__`, with slices from apex to base whatever the order of the cine's."""
+        options = options or PropagationOptions()
+        shown = normalise(cine.frames)[frame]
+        if labels is None:
+            labelled = label_slices(self.initializer, cine, frame, part(progress, 0.0, 0.4))
+        else:
+            labelled = _frame_of(labels, cine, frame)
+        stack = check_labels(labelled, cine.ijk_to_lps)
+        frames, matrix = apex_first(shown, cine.ijk_to_lps, stack)
+        turned = not np.allclose(matrix, cine.ijk_to_lps, atol=1e-6)
+        stack, start, base, notes = _chosen(stack, options, turned)
+        grid = _grid(matrix, frames.shape, stack)
+        first, last = grid.slice_at(start), grid.slice_at(base)
+        images, made = grid.images(frames), grid.labels(stack, options.rv_wall_mm)
+        evidence = self._evidence(options, images, made, labels is not None)
+        found = self.propagator(images, made[first], first, last, evidence, part(progress, 0.5, 0.95))
+        poor = _poor_slices(found.confidence, grid, len(frames), turned)
+        if poor:
+            notes += (f"The network is unsure near slice {', '.join(map(str, poor))}: look at it.",)
+        shown_as = [len(frames) - 1 - k if turned else k for k in (start, base)]
+        return GridPropagation(
+            one_piece(found.labels), found.confidence, grid, first, last, *shown_as, turned, (*stack.notes, *notes)
+        )
+
+    def _evidence(
+        self, options: PropagationOptions, images: np.ndarray, made: np.ndarray, given: bool
+    ) -> Evidence | None:
+        kind = options.evidence
+        if kind == "auto":
+            kind = "labels" if given and options.start_slice is None else "network"
+        if kind == "labels":
+            return Evidence(_as_probabilities(made), LABELS_SHARE)
+        return Evidence(self.initializer.each(images), NETWORK_SHARE) if kind == "network" else None
+
+
+def _as_probabilities(labels: np.ndarray) -> np.ndarray:
+    """Labels (Z, H, W) as probabilities (Z, 5, H, W)."""
+    one_hot = np.stack([labels == n for n in range(5)], 1).astype(np.float32)
+    blurred = ndimage.gaussian_filter(one_hot, (0, 0, LABELS_BLUR, LABELS_BLUR))
+    return LABELS_SURE * blurred + (1 - LABELS_SURE) / 5
+
+
+def label_slices(initializer: Initializer, cine: Cine, frame: int, progress: Progress = silent) -> np.ndarray:
+    """The initialization network's labels of every slice of a frame, each by itself, uint8 (K, J, I).
+
+    Raises:
+        InputError: no heart is found in the middle slices.
+    """
+    shown = normalise(cine.frames)[frame]
+    shape = tuple(round(n * s / SPACING) for n, s in zip(shown.shape[1:], cine.spacing[1::-1], strict=True))
+    small = np.stack([_resized(section, shape) for section in shown])
+    low = max(len(shown) // 2 - SCOUTS // 2, 0)
+    heart = heart_piece(initializer(small[low : low + SCOUTS]).labels)
+    if heart is None:
+        raise InputError(
+            f"{cine.source or 'The cine'}: the initialization network finds no heart in the middle slices; give labels."
+        )
+    rows, columns = np.nonzero(heart)
+    window = tuple(_window(values, n) for values, n in zip((rows, columns), shape, strict=True))
+    progress(0.3, "heart found")
+    found = np.zeros(small.shape, np.uint8)
+    found[:, window[0], window[1]] = initializer(small[:, window[0], window[1]]).labels
+    return np.stack([_resized(section, shown.shape[1:], order=0) for section in found])
+
+
+def heart_piece(labels: np.ndarray) -> np.ndarray | None:
+    """The piece (H, W) of labelled slices (Z, H, W) that looks most like a heart: LV pool and myocardium together.
+
+    In the whole field the network, which was trained round hearts, also labels other things. None without a heart.
+    """
+    pieces, count = ndimage.label((labels > 0).any(0))
+    numbers = np.arange(1, count + 1)
+    both = np.zeros(count)
+    for section in labels:
+        both += np.minimum(*(ndimage.sum_labels(section == value, pieces, numbers) for value in (1, 2)))
+    return pieces == 1 + both.argmax() if count and both.any() else None
+
+
+def _window(values: np.ndarray, size: int) -> slice:
+    """SIDE voxels round the middle of indices, within an axis of ``size``."""
+    start = int(np.clip(round(values.mean() - SIDE / 2), 0, max(size - SIDE, 0)))
+    return slice(start, min(start + SIDE, size))
+
+
+def _resized(section: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray:
+    """A slice on ``shape`` pixels over the same field, first pixel centre on first pixel centre."""
+    scale = [(n - 1) / max(m - 1, 1) for n, m in zip(section.shape, shape, strict=True)]
+    where = np.meshgrid(*(np.arange(m) * s for m, s in zip(shape, scale, strict=True)), indexing="ij")
+    return ndimage.map_coordinates(section, np.stack(where), order=order, mode="nearest")
+
+
+def _frame_of(labels: LabelMap, cine: Cine, frame: int) -> np.ndarray:
+    if labels.labels.shape[1:] != cine.frames.shape[1:] or not np.allclose(
+        labels.ijk_to_lps, cine.ijk_to_lps, atol=1e-2
+    ):
+        raise InputError(f"{labels.source or 'The labels'}: are not on the grid of {cine.source or 'the cine'}.")
+    if len(labels.labels) == cine.n_frames:
+        return labels.labels[frame]
+    if len(labels.labels) == 1:
+        return labels.labels[0]
+    raise InputError(
+        f"{labels.source or 'The labels'}: have {len(labels.labels)} frames, the cine {cine.n_frames}; give as many."
+    )
+
+
+def _chosen(
+    stack: LabelStack, options: PropagationOptions, turned: bool
+) -> tuple[LabelStack, int, int, tuple[str, ...]]:
+    """The stack with the chosen base, start and base slice in its order, and notes."""
+    count = len(stack.lv)
+
+    def own(k: int, what: str) -> int:
+        if not 0 <= k < count:
+            raise InputError(f"The {what} slice {k} does not exist: the stack has slices 0 to {count - 1}.")
+        return count - 1 - k if turned else k
+
+    base = stack.base if options.base_slice is None else own(options.base_slice, "base")
+    held = np.flatnonzero((stack.lv & (stack.lv_epi.sum((1, 2)) > stack.lv.sum((1, 2)))[:, None, None]).any((1, 2)))
+    held = held[held <= base]
+    if not len(held):
+        raise InputError("No slice under the base has LV pool and myocardium to start from; choose another base slice.")
+    if options.start_slice is None:
+        start = int(held[len(held) // 2])
+    else:
+        start = own(options.start_slice, "start")
+        if start not in held:
+            raise InputError(
+                f"The start slice {options.start_slice} has no labelled LV pool and myocardium, or lies over the base."
+            )
+    shown = [count - 1 - k if turned else k for k in (start, base)]
+    return replace(stack, base=base), start, base, (f"Propagated from slice {shown[0]}; base at slice {shown[1]}.",)
+
+
+def _grid(matrix: np.ndarray, counts: tuple[int, int, int], stack: LabelStack) -> IsotropicGrid:
+    """The grid round the labelled heart; wider than usual where the heart needs it."""
+    heart = (stack.lv_epi | stack.rv).any(0)
+    spacing = geometry.spacing_of(matrix)[1::-1]
+    extent = max(np.ptp(np.nonzero(heart)[axis]) * spacing[axis] for axis in (0, 1)) / SPACING
+    side = max(SIDE, int(np.ceil((extent + 2 * ROOM) / 16)) * 16)
+    return IsotropicGrid.round_heart(matrix, counts, heart_centre(stack), side)
+
+
+def one_piece(labels: np.ndarray) -> np.ndarray:
+    """Labels (Z, H, W) with only the largest piece of the LV with its wall, and of the RV with its wall."""
+    out = labels.copy()
+    for values in ((1, 2), (3, 4)):
+        body = np.isin(labels, values)
+        out[body & ~_largest(body)] = 0
+    return out
+
+
+def _largest(mask: np.ndarray) -> np.ndarray:
+    pieces, count = ndimage.label(mask)
+    return mask if count < 2 else pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+
+
+def _poor_slices(confidence: np.ndarray, grid: IsotropicGrid, count: int, turned: bool) -> list[int]:
+    """Slices of the stack (k) near which the mean confidence is low."""
+    place = np.clip(np.round(grid.stack_slices()), 0, count - 1).astype(int)
+    mean = {k: confidence[(place == k) & np.isfinite(confidence)] for k in range(count)}
+    poor = [k for k, values in mean.items() if len(values) and values.mean() < POOR]
+    return sorted(count - 1 - k if turned else k for k in poor)
+
+
+def _upside_down(labels: LabelMap) -> LabelMap:
+    """The same labels with the slices in the other order."""
+    matrix = labels.ijk_to_lps.copy()
+    matrix[:3, 3] += matrix[:3, 2] * (labels.labels.shape[1] - 1)
+    matrix[:3, 2] *= -1
+    return replace(labels, labels=np.ascontiguousarray(labels.labels[:, ::-1]), ijk_to_lps=matrix)

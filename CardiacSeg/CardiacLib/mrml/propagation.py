@@ -1,0 +1,161 @@
+"""The Slice propagation section of the mesh panel: one slice's labels carried through the stack, as a segmentation."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import InputError
+from ..geometry import apply
+from ..labels import LabelMap
+from .cines import cine_from_node
+from .controls import set_enabled
+from .frames import to_array, world_transform
+from .hierarchy import place_beside
+from .panels import errors_shown, require_in_scene
+from .processes import JobRequest
+from .segmentations import labels_from_node, labels_to_scene
+from .sequences import sequence_of
+from .summaries import notes_text
+
+AUTOMATIC = -1
+"""Value of the slice controls that leaves the choice to the labels."""
+SHORT_AXIS_VIEW = "vtkMRMLSliceNodeRed"
+
+
+def propagation_request(
+    segmentation, volume, frame_of: Callable[[LabelMap], int], start: int = AUTOMATIC, base: int = AUTOMATIC
+) -> JobRequest:
+    """The worker's job: propagate one slice of a segmentation through its images.
+
+    Args:
+        segmentation: of the short axis, or the proxy of a sequence.
+        volume: its images, or their proxy; None for the volume that the segmentation was made on.
+        frame_of: gives the frame to work on, counted from 0, of labels of all frames; labels of one frame belong to
+            the frame of the images that is shown.
+        start, base: slices (k) to start from and at the base, or AUTOMATIC.
+
+    Raises:
+        InputError: the segmentation does not know its images, or nodes cannot be read.
+    """
+    volume = volume or images_of(segmentation)
+    if volume is None:
+        raise InputError(f"'{segmentation.GetName()}': choose the images that it was made on.")
+    chosen = {"start_slice": start, "base_slice": base}
+    options = {name: None if value == AUTOMATIC else value for name, value in chosen.items()}
+    labels, (browser, _) = labels_from_node(segmentation, volume), sequence_of(volume)
+    one = len(labels.labels) == 1
+    frame = (browser.GetSelectedItemNumber() if browser is not None else 0) if one else frame_of(labels)
+    inputs = {"cine": cine_from_node(volume), "labels": labels}
+    return JobRequest("BiVMeshLib", "propagate", inputs, {"frame": frame, "propagation_options": options})
+
+
+def images_of(segmentation):
+    """The volume whose grid a segmentation was made on; None if it knows none."""
+    import slicer
+
+    if segmentation is None:
+        return None
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    return segmentation.GetNodeReference(role)
+
+
+def shown_slice(volume) -> int:
+    """The slice (k) of a short-axis volume that lies nearest to the middle of the red slice view.
+
+    Raises:
+        InputError: there is no such view, or it shows a place beside the stack.
+    """
+    import slicer
+
+    view = slicer.mrmlScene.GetNodeByID(SHORT_AXIS_VIEW)
+    if view is None:
+        raise InputError("There is no red slice view; type the slice's number.")
+    centre = to_array(view.GetSliceToRAS())[:3, 3]
+    k = int(np.rint(apply(np.linalg.inv(_ijk_to_ras(volume)), centre)[2]))
+    count = volume.GetImageData().GetDimensions()[2]
+    if not 0 <= k < count:
+        raise InputError(f"The red slice view shows no slice of '{volume.GetName()}'; scroll to one.")
+    return k
+
+
+def _ijk_to_ras(volume) -> np.ndarray:
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return world_transform(volume) @ to_array(matrix)
+
+
+def propagation_to_scene(found, segmentation, translate: Callable[[str], str]):
+    """Add the worker's labels at 1.25 mm as a segmentation of its own.
+
+    Args:
+        found: CardiacLib.segmentation.Segmentation of one frame.
+        segmentation: that was propagated.
+        translate: of the module.
+
+    Returns:
+        the new segmentation node.
+
+    Raises:
+        InputError: the segmentation was removed meanwhile.
+    """
+    require_in_scene(segmentation, translate("The segmentation"))
+    node = labels_to_scene(found.labels, translate("{name} propagated").format(name=segmentation.GetName()))
+    place_beside([node], segmentation)
+    return node
+
+
+class PropagationSection:
+    """Drives ``propagateButton``, ``shownSliceButton`` and ``propagationLabel`` of the mesh panel.
+
+    Args:
+        widget: the module's widget: ``ui``, ``panel``, ``logic`` with ``makePropagationRequest``; parameters have
+            ``inputSegmentation``, ``propagationVolume``, ``frame``, ``startSlice`` and ``baseSlice``.
+        translate: the module's translation function.
+    """
+
+    def __init__(self, widget, translate: Callable[[str], str]):
+        self._widget, self._ui, self._translate = widget, widget.ui, translate
+        self._ui.propagateButton.connect("clicked(bool)", lambda checked=False: self._propagate())
+        self._ui.shownSliceButton.connect("clicked(bool)", lambda checked=False: self._take_shown_slice())
+
+    def update(self, parameters) -> None:
+        """Enable the buttons, or say why not; ``parameters`` may be None."""
+        _ = self._translate
+        panel = self._widget.panel  # None while it is made
+        reason = _("Running; press Cancel to stop.") if panel is not None and panel.running else ""
+        if not reason:
+            reason = self._reason(parameters)
+        tip = _("Carry the start slice's labels to base and apex; the result becomes the segmentation to mesh.")
+        set_enabled(self._ui.propagateButton, tip, reason)
+        set_enabled(self._ui.shownSliceButton, _("Start from the slice that the red view shows."), reason)
+
+    def _reason(self, parameters) -> str:
+        if parameters is None or not parameters.inputSegmentation:
+            return self._translate("Choose a segmentation first.")
+        if not self._volume(parameters):
+            return self._translate("Choose the images that the segmentation was made on.")
+        return ""
+
+    @staticmethod
+    def _volume(parameters):
+        return parameters.propagationVolume or images_of(parameters.inputSegmentation)
+
+    def _take_shown_slice(self) -> None:
+        with errors_shown():
+            parameters = self._widget.panel.parameters
+            parameters.startSlice = shown_slice(self._volume(parameters))
+
+    def _propagate(self) -> None:
+        chosen = self._widget.logic.getParameterNode()  # stays valid when the module is left during the run
+        segmentation = chosen.inputSegmentation
+        run = (self._volume(chosen), chosen.frame, chosen.startSlice, chosen.baseSlice)
+
+        def add_result(found) -> str:
+            node = propagation_to_scene(found, segmentation, self._translate)
+            chosen.inputSegmentation = node
+            self._ui.propagationLabel.text = notes_text(found.notes, self._translate)
+            return self._translate("'{name}' is ready to be meshed.").format(name=node.GetName())
+
+        self._widget.panel.start(lambda: self._widget.logic.makePropagationRequest(segmentation, *run), add_result)

@@ -1,0 +1,495 @@
+"""Slice propagation: loss, noise, networks, simulated motion, isotropic stacks, symmetry, and training on phantoms."""
+
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from BiVMeshLib.labels_check import check_labels
+from BiVMeshLib.propagation import PropagationOptions, SlicePropagation
+from BiVMeshLib.propagation.evaluation import compare, dice, spoilt
+from BiVMeshLib.propagation.isotropic import SPACING, IsotropicGrid, apex_first, heart_centre
+from BiVMeshLib.propagation.loss import PropagationLoss, one_hot, stabilised_cross_entropy
+from BiVMeshLib.propagation.networks import STEP, InitializationNet, Noise, PropagationNet, probabilities
+from BiVMeshLib.propagation.propagate import STEP as INFERENCE_STEP
+from BiVMeshLib.propagation.propagate import Evidence, Initializer, Propagator, decided, joint, outlines_apart
+from BiVMeshLib.propagation.simulated_motion import Anatomy, Motion, imaged_positions, random_motion
+from BiVMeshLib.propagation.stacks import heart_piece
+from BiVMeshLib.propagation.training import check_windows, window_dice
+from BiVMeshLib.propagation.training_data import InitializationBatches, PropagationBatches, hardened, make_heart
+from CardiacLib import geometry
+from CardiacLib.bundles import bundle_path, read_config
+from CardiacLib.cine import Cine
+from CardiacLib.errors import InputError
+from CardiacLib.intensity import normalise
+from CardiacLib.labels import LabelMap
+from CardiacLib.training.augment import Augmentation
+from CardiacLib.training.engine import Trainer
+
+TINY = {"biv_propagation": [[8, 12], [6, 8]], "biv_initialization": [[6, 8], [6, 8], [6, 8]]}
+NETS = {"biv_propagation": PropagationNet, "biv_initialization": InitializationNet}
+
+
+@pytest.fixture(scope="module")
+def hearts(phantom):
+    """ED and ES of the small phantom as isotropic hearts."""
+    frames, labels = phantom.cines["sax"].frames, phantom.labels
+    return [
+        make_heart(normalise(frames)[t], labels.labels[t], labels.ijk_to_lps, 3.0, bool(n))
+        for n, t in enumerate((phantom.ed, phantom.es))
+    ]
+
+
+@pytest.fixture(scope="module")
+def random_bundles(tmp_path_factory):
+    """Both bundles with tiny networks of random weights."""
+    import json
+
+    folders = []
+    for name, widths in TINY.items():
+        folder = tmp_path_factory.mktemp("bundles") / name
+        shutil.copytree(bundle_path(name) / "configs", folder / "configs")
+        for file in ("inference", "train"):
+            path = folder / "configs" / f"{file}.json"
+            config = json.loads(path.read_text())
+            config["network_def"]["widths"] = widths
+            path.write_text(json.dumps(config))
+        torch.manual_seed(5)
+        network = NETS[name](4, widths)
+        (folder / "models").mkdir()
+        torch.save(network.state_dict(), folder / "models" / "model.pt")
+        folders.append(str(folder))
+    return folders
+
+
+# Loss
+
+
+def test_loss_is_the_published_formula():
+    p = torch.tensor([0.9, 0.3, 0.985, 0.5, 0.01], requires_grad=True)
+    truth = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0])
+    stable = [0.999 * v + 0.0005 for v in p.tolist()]
+    expected = [-math.log(stable[0]), -math.log(stable[1]), 0.0, -math.log(1 - stable[3]), 0.0]
+    found = stabilised_cross_entropy(p, truth)
+    np.testing.assert_allclose(found.detach(), expected, rtol=1e-6)
+    found.sum().backward()
+    slopes = [-0.999 / stable[0], -0.999 / stable[1], 0.0, 0.999 / (1 - stable[3]), 0.0]
+    np.testing.assert_allclose(p.grad, slopes, rtol=1e-5)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_loss_is_finite_where_the_network_is_wholly_wrong(p):
+    value = stabilised_cross_entropy(torch.tensor(p), torch.tensor(1.0 - p))
+    assert float(value) == pytest.approx(-math.log(0.0005), rel=1e-4)
+
+
+@pytest.mark.parametrize("structures", [1, 4])
+def test_loss_of_all_scales(structures):
+    target = torch.zeros(2, STEP, 16, 16, dtype=torch.int64)
+    target[:, :, 4:12, 4:12] = 1
+    truth = one_hot(target, structures)
+    right = 20 * (2 * truth - 1) if structures == 1 else 20 * truth
+    half = torch.nn.functional.avg_pool2d(right.flatten(0, 1), 2).unflatten(0, (2, STEP))
+    loss = PropagationLoss(structures)
+    good = [x.flatten(1, 2) for x in (half, right)]
+    assert float(loss(good, target)) < 0.01
+    # The mean over scales: one scale wrong costs half of what both wrong cost.
+    bad = [-x for x in good]
+    whole, part = float(loss(bad, target)), float(loss([good[0], bad[1]], target))
+    assert whole > 1 and part == pytest.approx(float(loss([bad[1]], target)) / 2, rel=0.05)
+
+
+# Networks
+
+
+def test_noise_works_in_training_only():
+    noise, x = Noise(images=2), torch.rand(3, 4, 32, 32)
+    assert torch.equal(noise.eval()(x), x)
+    noisy = noise.train()(x)
+    assert not torch.equal(noisy[:, :2], x[:, :2])
+    kept = noisy[:, 2:] == x[:, 2:]
+    assert 0.97 < kept.float().mean() < 1  # salt and pepper alone touch the mask
+    assert set(noisy[:, 2:][~kept].unique().tolist()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("structures", [1, 4])
+def test_answers_of_every_scale(structures):
+    channels = 1 if structures == 1 else 5
+    net = PropagationNet(structures, TINY["biv_propagation"])
+    x = torch.rand(2, 1 + STEP + structures, 32, 48)
+    shapes = [tuple(o.shape) for o in net.train()(x)]
+    assert shapes == [(2, STEP * channels, 16, 24), (2, STEP * channels, 32, 48)]
+    assert net.eval()(x).shape == shapes[-1]
+    first = InitializationNet(structures, TINY["biv_initialization"])
+    assert [o.shape[-1] for o in first.train()(torch.rand(2, 1, 32, 48))] == [12, 24, 48]
+
+
+def test_further_slices_are_reached_by_the_networks_own_masks():
+    torch.manual_seed(2)
+    net = PropagationNet(4, TINY["biv_propagation"]).eval()
+    images, mask = torch.rand(2, 1 + 2 * STEP, 32, 32), torch.zeros(2, 4, 32, 32)
+    mask[:, 1, 8:20, 8:20] = 1
+    with torch.no_grad():
+        both = net(torch.cat([images, mask], 1))
+        near = probabilities(net(torch.cat([images[:, : 1 + STEP], mask], 1)), 4)[:, -1].argmax(1)
+        own = torch.stack([near == n for n in (1, 2, 3, 4)], 1).float()
+        far = net(torch.cat([images[:, STEP:], own], 1))
+    torch.testing.assert_close(both, far)
+    net.train()(torch.cat([images, mask], 1))
+    assert net.training and net.noise.training
+
+
+def test_both_weights_fit_the_size_promised():
+    count = sum(
+        sum(
+            p.numel()
+            for p in read_config(bundle_path(name), "inference").get_parsed_content("network_def").parameters()
+        )
+        for name in TINY
+    )
+    assert 2 * count < 10e6  # bytes as fp16
+
+
+# Simulated motion
+
+
+HEART = Anatomy(torch.full((60, 2), 64.0), torch.full((60,), 18.0), torch.full((60,), 26.0), 5.0, 55.0, math.pi)
+
+
+def disc(z=30.0, side=128) -> torch.Tensor:
+    rows, columns = torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij")
+    return torch.stack([torch.full_like(rows, z), rows, columns], -1)
+
+
+def test_no_motion_is_no_motion():
+    np.testing.assert_allclose(imaged_positions(disc(), HEART, Motion(0.0)), disc(), atol=2e-3)
+
+
+def test_contraction_keeps_the_wall_and_empties_the_cavity():
+    motion = Motion(0.3, length=0.85, rv=0.0)
+    found = imaged_positions(disc(), HEART, motion)
+    radius = (found[..., 1:] - 64).norm(dim=-1)
+    cavity, wall = (radius < 18).sum(), ((radius >= 18) & (radius < 26)).sum()
+    assert float(cavity) == pytest.approx(math.pi * (0.7 * 18) ** 2, rel=0.02)
+    assert float(wall) * 0.85 == pytest.approx(math.pi * (26**2 - 18**2), rel=0.02)
+    assert float(found[0, 0, 0]) == pytest.approx(5 + 25 / 0.85)
+
+
+def test_an_infarct_contracts_less_than_the_opposite_wall():
+    motion = Motion(0.3, rv=0.0, infarct_depth=1.0, infarct_angle=0.0, infarct_height=0.5)
+    found = imaged_positions(disc(), HEART, motion)
+    border = [int(((found[64, 64:, 1:] - 64).norm(dim=-1) < 18).sum()), 0]
+    border[1] = int(((found[64, :65, 1:] - 64).norm(dim=-1) < 18).sum())
+    assert border[0] == pytest.approx(18, abs=1) and border[1] == pytest.approx(0.7 * 18, abs=1.5)
+
+
+def test_motion_never_folds():
+    draw = torch.Generator().manual_seed(3)
+    for systolic in (False, True) * 10:
+        found = imaged_positions(disc(), HEART, random_motion(systolic, draw))[..., 1:]
+        along, across = (torch.diff(found, dim=d) for d in (0, 1))
+        area = along[:, :-1, 0] * across[:-1, :, 1] - along[:, :-1, 1] * across[:-1, :, 0]
+        middle = (disc()[:-1, :-1, 1:] - 64).norm(dim=-1) > 2  # polar coordinates are singular at the axis
+        assert area[middle].min() > 0
+
+
+# Isotropic stacks
+
+
+def test_the_grid_keeps_places_and_intensities():
+    matrix = geometry.matrix_from((10, -20, 5), np.eye(3), (1.5, 1.7, 8.0))
+    k, j, i = np.mgrid[:6, :100, :120].astype(float)
+    x, y, z = np.moveaxis(geometry.apply(matrix, np.stack([i, j, k], -1)), -1, 0)
+    grid = IsotropicGrid.round_heart(matrix, (6, 100, 120), (50.0, 60.0), side=64)
+    found = grid.images((0.3 * x - 0.2 * y + 0.5 * z).astype(np.float32))
+    inside = grid.stack_slices() >= 0
+    iz, iy, ix = np.mgrid[: grid.depth, :64, :64].astype(float)
+    x, y, z = np.moveaxis(geometry.apply(grid.ijk_to_lps, np.stack([ix, iy, iz], -1)), -1, 0)
+    np.testing.assert_allclose(found[inside], (0.3 * x - 0.2 * y + 0.5 * z)[inside], atol=1e-3)
+    assert np.array_equal(found[0], found[~inside][-1])  # beyond the apical end the last slice goes on
+    for k in range(6):
+        assert abs(grid.stack_slices()[grid.slice_at(k)] - k) * 8.0 <= SPACING / 2 + 1e-6
+
+
+def test_isotropic_labels_keep_volumes_and_have_a_wall(phantom):
+    labels = phantom.labels
+    stack = check_labels(labels.labels[phantom.ed], labels.ijk_to_lps)
+    _, matrix = apex_first(labels.labels[phantom.ed], labels.ijk_to_lps, stack)
+    grid = IsotropicGrid.round_heart(matrix, stack.lv.shape, heart_centre(stack))
+    made = grid.labels(stack, 3.0)
+    assert set(np.unique(made)) == {0, 1, 2, 3, 4}
+    inside = grid.slice_at(stack.base)
+    heights = np.clip(0.5 + stack.base - np.arange(len(stack.lv)), 0, 1)  # a slice at the base counts by half
+    voxel = labels.voxel_ml
+    for value, masks in ((1, stack.lv), (3, stack.rv)):
+        slabs = float((masks.sum((1, 2)) * heights).sum()) * voxel
+        found = (made[:inside] == value).sum() * SPACING**3 / 1000
+        assert found == pytest.approx(slabs, rel=0.06), value
+    thickness = (made[inside // 2] == 4).sum() * SPACING**2
+    assert thickness > 0 and not (made[inside // 2][made[inside // 2] == 4] == 2).any()
+
+
+# Training windows
+
+
+@pytest.mark.parametrize("kind", [InitializationBatches, PropagationBatches])
+def test_windows_repeat_and_fit(hearts, kind):
+    def made():
+        return kind(hearts, 2, 4, 64, 4, Augmentation(), 11, "cpu")
+
+    batches, again = made(), made()
+    first = list(batches)
+    for (x, y), (x2, y2) in zip(first, again, strict=True):
+        assert torch.equal(x, x2) and torch.equal(y, y2)
+        assert y.shape == (2, y.shape[1], 64, 64) and int(y.max()) <= 4
+        if kind is PropagationBatches:
+            assert y.shape[1] == STEP and (x.shape[1] - 5) % STEP == 0
+            assert set(x[:, -4:].unique().tolist()) <= {0.0, 1.0}
+    state = batches.state()
+    after = next(iter(batches))
+    again.load_state(state)
+    assert torch.equal(next(iter(again))[0], after[0])
+    if kind is PropagationBatches:
+        assert len({x.shape[1] for x, _ in first}) > 1  # one to three steps
+
+
+def test_one_class_windows_have_the_muscle_of_both_ventricles(hearts):
+    still = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
+    four, one = (PropagationBatches(hearts[:1], 1, 1, 96, n, still, 2, "cpu", moving=0.0, spoilt=0.0) for n in (4, 1))
+    (x4, y4), (x1, y1) = (b.place(hearts[0], 0.5, True) for b in (four, one))
+    assert torch.equal(y1, ((y4 == 2) | (y4 == 4)).long())
+    assert torch.equal(x1[-1], x4[-3] + x4[-1]) and x1.shape[0] == 1 + STEP + 1
+
+
+def test_hardened_shares_are_the_likeliest():
+    soft = torch.rand(3, 4, 8, 8, generator=torch.Generator().manual_seed(0)) / 4
+    whole = torch.cat([1 - soft.sum(1, keepdim=True), soft], 1)
+    assert torch.equal(hardened(soft), whole.argmax(1))
+
+
+class Stop(Exception):
+    pass
+
+
+def tiny_trainer(hearts, output, epochs=2) -> Trainer:
+    torch.manual_seed(0)
+    network = PropagationNet(4, TINY["biv_propagation"])
+    batches = PropagationBatches(hearts, 2, 6, 64, 4, Augmentation(), 3, "cpu")
+    checks = check_windows(PropagationBatches, hearts, 64, 4, "cpu")
+    return Trainer(
+        network, batches, PropagationLoss(4), output, epochs, 0.01, validate=lambda net: window_dice(net, checks)
+    )
+
+
+def test_an_interrupted_training_ends_at_the_same_weights(hearts, tmp_path):
+    whole = tiny_trainer(hearts, tmp_path / "whole").run()
+
+    def stop_at_half(fraction, message):
+        if fraction >= 0.5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        tiny_trainer(hearts, tmp_path / "parts").run(stop_at_half)
+    resumed = tiny_trainer(hearts, tmp_path / "parts").run()
+    for name, a in whole.state_dict().items():
+        assert torch.equal(a, resumed.state_dict()[name]), name
+
+
+def test_a_tiny_training_learns(hearts, tmp_path):
+    tiny_trainer(hearts, tmp_path, epochs=12).run()
+    lines = (tmp_path / "log.csv").read_text().splitlines()[1:]
+    losses = [float(line.split(",")[1]) for line in lines]
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    assert "rv_wall" in lines[-1]
+
+
+# Inference
+
+
+def test_steps_are_the_same_in_training_and_inference():
+    assert STEP == INFERENCE_STEP
+
+
+def test_both_directions_are_alike(random_bundles):
+    propagator = Propagator(random_bundles[0], "cpu", "torch")
+    rng = np.random.default_rng(0)
+    images = rng.random((23, 32, 32), np.float32)
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:24, 8:24], mask[12:20, 12:20] = 2, 1
+    up = propagator(images, mask, 9, 22)
+    down = propagator(images[::-1], mask, 13, 22)
+    assert up.labels.any((1, 2)).all()  # nothing ended early
+    np.testing.assert_array_equal(up.labels, down.labels[::-1])
+    np.testing.assert_allclose(up.confidence, down.confidence[::-1], atol=1e-6)
+
+
+def test_propagation_ends_at_the_base_and_keeps_the_start(random_bundles):
+    propagator = Propagator(random_bundles[0], "cpu", "torch")
+    images = np.random.default_rng(1).random((20, 32, 32), np.float32)
+    mask = np.full((32, 32), 2, np.uint8)
+    found = propagator(images, mask, 8, 13)
+    assert np.array_equal(found.labels[8], mask) and not found.labels[14:].any()
+    assert np.isnan(found.confidence[14:]).all() and found.confidence[8] == 1
+    with pytest.raises(InputError, match="no myocardium"):
+        propagator(images, np.ones((32, 32), np.uint8), 8, 13)
+    with pytest.raises(InputError, match="between the apex and the base"):
+        propagator(images, mask, 14, 13)
+
+
+def test_confidence_is_the_expected_dice():
+    p = np.zeros((5, 2, 2), np.float32)
+    p[2] = [[0.9, 0.8], [0.1, 0.0]]
+    p[0] = 1 - p[2]
+    labels, confidence = decided(p)
+    assert labels.tolist() == [[2, 2], [0, 0]]
+    assert confidence == pytest.approx(2 * 1.7 / (1.8 + 2))
+    assert np.isnan(decided(np.eye(5, dtype=np.float32)[0][:, None, None])[1])
+
+
+def disc_of(radius, row=24, value=2, sure=0.9) -> np.ndarray:
+    """Probabilities (5, 48, 48) of a disc of one label."""
+    rows, columns = np.mgrid[:48, :48]
+    inside = np.hypot(rows - row, columns - 24) < radius
+    p = np.full((5, 48, 48), (1 - sure) / 4, np.float32)
+    p[value][inside], p[0][~inside] = sure, sure
+    return p
+
+
+def test_distance_of_outlines():
+    small, large = (disc_of(radius).argmax(0) > 0 for radius in (10, 14))
+    assert outlines_apart(small, large) == pytest.approx(4 * SPACING, rel=0.2)
+    assert outlines_apart(small, small) == 0 == outlines_apart(small & False, small & False)
+
+
+def test_near_evidence_corrects_and_far_evidence_is_left_out():
+    own, near, far = disc_of(12, sure=0.6), disc_of(13), disc_of(12, row=36)
+
+    def found(other):
+        return joint(own, Evidence(other[None], 0.7), 0)
+
+    assert joint(own, None, 0) is own
+    assert np.array_equal(found(near).argmax(0), near.argmax(0))
+    np.testing.assert_allclose(found(near).sum(0), 1, rtol=1e-5)
+    assert found(far) is own  # a displaced slice goes by the propagation
+
+
+def test_evidence_is_the_labels_unless_a_start_slice_was_chosen(phantom, random_bundles, monkeypatch):
+    networks = SlicePropagation(*random_bundles, "cpu", "torch")
+    cine, labels = cine_of(phantom)
+    seen = []
+    carry = Propagator.__call__
+    monkeypatch.setattr(
+        Propagator, "__call__", lambda self, *a, **k: seen.append(a[4] and a[4].share) or carry(self, *a, **k)
+    )
+    middle = networks(cine, phantom.ed, labels).start_slice
+    for options in (
+        PropagationOptions(start_slice=middle),
+        PropagationOptions(start_slice=middle, evidence="labels"),
+        PropagationOptions(evidence="none"),
+    ):
+        networks(cine, phantom.ed, labels, options)
+    assert seen == [0.7, 0.5, 0.7, None]
+    with pytest.raises(InputError, match="No evidence 'all'"):
+        PropagationOptions(evidence="all")
+
+
+def cine_of(phantom, turned=False) -> tuple[Cine, LabelMap]:
+    cine, labels = phantom.cines["sax"], phantom.labels
+    if not turned:
+        return cine, labels
+    matrix = cine.ijk_to_lps.copy()
+    matrix[:3, 3] += matrix[:3, 2] * (cine.n_slices - 1)
+    matrix[:3, 2] *= -1
+    frames = np.ascontiguousarray(cine.frames[:, ::-1])
+    made = LabelMap(np.ascontiguousarray(labels.labels[:, ::-1]), matrix, labels.times_ms)
+    return cine.with_changes(frames=frames, ijk_to_lps=matrix), made
+
+
+def test_slice_order_of_the_stack_does_not_matter(phantom, random_bundles):
+    networks = SlicePropagation(*random_bundles, "cpu", "torch")
+    one, two = (networks(*pair[:1], phantom.ed, pair[1]) for pair in (cine_of(phantom), cine_of(phantom, True)))
+    np.testing.assert_array_equal(one.labels.labels, two.labels.labels[:, ::-1])
+    count = phantom.cines["sax"].n_slices
+    assert (one.start_slice, one.base_slice) == (count - 1 - two.start_slice, count - 1 - two.base_slice)
+    depth = one.labels.labels.shape[1]
+    np.testing.assert_allclose(
+        geometry.apply(one.labels.ijk_to_lps, [3.0, 4.0, 0.0]),
+        geometry.apply(two.labels.ijk_to_lps, [3.0, 4.0, depth - 1.0]),
+        atol=1e-6,
+    )
+
+
+def test_unusable_slices_and_labels_are_one_sentence(phantom, random_bundles):
+    networks = SlicePropagation(*random_bundles, "cpu", "torch")
+    cine, labels = cine_of(phantom)
+    with pytest.raises(InputError, match="start slice 0 has no"):
+        networks(cine, phantom.ed, labels, PropagationOptions(start_slice=0))
+    with pytest.raises(InputError, match="base slice 99 does not exist"):
+        networks(cine, phantom.ed, labels, PropagationOptions(base_slice=99))
+    with pytest.raises(InputError, match="not on the grid"):
+        moved = LabelMap(labels.labels, labels.ijk_to_lps + np.eye(4), labels.times_ms)
+        networks(cine, phantom.ed, moved)
+    with pytest.raises(InputError, match="finds no heart"):
+        SlicePropagation(random_bundles[0], _silent(random_bundles[1]), "cpu", "torch")(cine, phantom.ed)
+
+
+def _silent(folder: str) -> str:
+    """The initialization bundle with a network that sees background everywhere."""
+    from pathlib import Path
+
+    weights = Path(folder) / "models" / "model.pt"
+    state = torch.load(weights)
+    silent = Path(folder).parent / "silent"
+    shutil.copytree(folder, silent, dirs_exist_ok=True)
+    last = "nets.2.answer"
+    state[f"{last}.weight"] = torch.zeros_like(state[f"{last}.weight"])
+    state[f"{last}.bias"] = torch.tensor([9.0, 0, 0, 0, 0])
+    torch.save(state, silent / "models" / "model.pt")
+    return str(silent)
+
+
+def test_the_heart_is_where_pool_and_wall_are_together():
+    labels = np.zeros((2, 60, 60), np.uint8)
+    labels[:, 5:15, 5:15], labels[:, 8:12, 8:12] = 2, 1
+    labels[:, 30:55, 30:55] = 3  # larger, but no ventricle
+    labels[0, 40:60, 2:12] = 2
+    piece = heart_piece(labels)
+    assert piece[5:15, 5:15].all() and piece.sum() == 100
+    assert heart_piece(np.where(labels == 1, 0, labels)) is None
+
+
+def test_slices_of_any_size(random_bundles):
+    found = Initializer(random_bundles[1], "cpu", "torch")(np.full((3, 45, 70), 0.5, np.float32))
+    assert found.labels.shape == (3, 45, 70) and found.confidence.shape == (3,)
+
+
+# Evaluation
+
+
+def test_comparison_counts_up_to_the_base():
+    truth = np.zeros((6, 16, 16), np.uint8)
+    truth[1:, 4:12, 4:12], truth[1:, 6:10, 6:10] = 2, 1
+    matrix = np.diag([SPACING, SPACING, SPACING, 1.0])
+    grid = IsotropicGrid.round_heart(matrix, (6, 16, 16), (8, 8), 16)
+    found = truth.copy()
+    found[5] = 2  # over the base: not counted
+    found[1] = 0
+    result = compare(found, truth, 4, grid)
+    assert result.dice == pytest.approx(2 * 3 / (3 + 4)) and result.structures[0] == result.dice
+    assert result.positions.tolist() == [1, 2 / 3, 1 / 3, 0] and result.slices.tolist() == [0, 1, 1, 1]
+    assert dice(truth == 3, truth == 3) == 1
+
+
+def test_spoilt_slices(phantom):
+    cine = phantom.cines["sax"]
+    for change, test in (
+        ("noise", lambda a, b: a.std() > 0),
+        ("missing", lambda a, b: not a.any()),
+        ("shifted 5 mm", lambda a, b: np.allclose(a[:, 8:, 8:].mean(), b[:, :-8, :-8].mean(), rtol=0.2)),
+    ):
+        found = spoilt(cine, 3, change)
+        assert not np.array_equal(found.frames[:, 3], cine.frames[:, 3]), change
+        assert test(found.frames[:, 3], cine.frames[:, 3]), change
+        assert np.array_equal(np.delete(found.frames, 3, 1), np.delete(cine.frames, 3, 1))

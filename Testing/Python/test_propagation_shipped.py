@@ -1,0 +1,102 @@
+"""Slice propagation with the shipped weights: on the phantom from the library, the command line and the worker."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from BiVMeshLib.propagation import SlicePropagation
+from BiVMeshLib.propagation.evaluation import PROPAGATED, SLICE_WISE, compare_all
+from CardiacLib.jobs import read_value, write_job
+from CardiacLib.readers import read_labels
+from CardiacLib.writers import write_cine, write_labels
+from cineheart.cli import main
+
+
+@pytest.fixture(scope="module")
+def found(phantom):
+    """Every method of the evaluation on the phantom at end-diastole; its true labels stand for the segmentation's."""
+    cine, labels = phantom.cines["sax"], phantom.labels
+    return compare_all(SlicePropagation(), cine, labels, phantom.ed, labels)
+
+
+@pytest.fixture(scope="module")
+def files(phantom, tmp_path_factory):
+    """Short-axis image and labels of the phantom."""
+    folder = tmp_path_factory.mktemp("files")
+    write_cine(folder / "sax.nii.gz", phantom.cines["sax"])
+    write_labels(folder / "labels.nii.gz", phantom.labels)
+    return folder
+
+
+@pytest.mark.parametrize("method", [*PROPAGATED, *SLICE_WISE])
+def test_methods_find_the_phantoms_myocardium(found, method):
+    assert not found[method].error
+    least = 0.9 if method == "segmentation, interpolated" else 0.7
+    assert found[method].dice > least, found[method].structures
+
+
+def test_labels_in_every_slice_help(found):
+    assert found["segmentation"].dice > found["network's slice alone"].dice
+
+
+def test_propagate_on_the_command_line(files, tmp_path, read_json, capsys):
+    given = ["--labels", str(files / "labels.nii.gz"), "--frame", "ed"]
+    assert main(["propagate", str(files / "sax.nii.gz"), "-o", str(tmp_path / "out"), *given, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    made = read_labels(tmp_path / "out" / "labels.nii.gz")
+    assert set(np.unique(made.labels)) == {0, 1, 2, 3, 4}
+    assert np.allclose(np.linalg.norm(made.ijk_to_lps[:3, :3], axis=0), 1.25, atol=1e-4)
+    true = read_labels(files / "labels.nii.gz")
+    assert made.volume_ml(1)[0] == pytest.approx(true.volume_ml(1).max(), rel=0.2)
+    stated = read_json(tmp_path / "out" / "propagation.json")
+    assert stated["base_slice"] == facts["base_slice"] and stated["notes"]
+    with open(tmp_path / "out" / "confidence.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == made.labels.shape[1]
+    held = (made.labels[0] > 1).any((1, 2))
+    assert [bool(row["confidence"]) for row in rows] == held.tolist()
+    assert (tmp_path / "out" / "segmentation.seg.nrrd").is_file()
+
+
+def test_without_labels_the_networks_do_everything(files, tmp_path, capsys):
+    assert main(["propagate", str(files / "sax.nii.gz"), "-o", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["mean_confidence"] > 0.6
+    assert (read_labels(tmp_path / "out" / "labels.nii.gz").labels == 2).any()
+
+
+def test_a_mesh_of_propagated_labels(files, tmp_path, read_json, capsys):
+    choices = ["--propagate", str(files / "sax.nii.gz"), "--no-fibres", "--edge-length", "3", "--json"]
+    assert main(["mesh", str(files / "labels.nii.gz"), "-o", str(tmp_path / "out"), *choices]) == 0
+    notes = " ".join(read_json(tmp_path / "out" / "quality.json")["notes"])
+    assert "Propagated from slice" in notes
+    capsys.readouterr()
+
+
+def test_unusable_choices_are_one_sentence(files, tmp_path, capsys):
+    sax, labels, out = str(files / "sax.nii.gz"), str(files / "labels.nii.gz"), str(tmp_path / "out")
+    for words, sentence in (
+        (["propagate", sax, "-o", out, "--frame", "ed"], "ED and ES are told from labels"),
+        (["propagate", sax, "-o", out, "--frame", "77"], "has frames 0 to"),
+        (["propagate", sax, "-o", out, "--labels", labels, "--evidence", "all"], "No evidence 'all'"),
+        (["mesh", labels, "-o", out, "--start-slice", "3"], "--propagate IMAGE, which is missing"),
+        (["mesh", labels, "-o", out, "--propagate", sax, "--frame", "all"], "works on one frame"),
+    ):
+        assert main(words) == 2
+        assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_worker_gives_the_librarys_voxels(phantom, tmp_path):
+    cine, labels = phantom.cines["sax"], phantom.labels
+    options = {"frame": phantom.ed, "propagation_options": {}, "device": "cpu", "backend": "torch"}
+    job = write_job(tmp_path, "propagate", {"cine": cine, "labels": labels}, options)
+    run = subprocess.run([sys.executable, "-m", "BiVMeshLib", str(job)], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout.splitlines()[-1])["event"] == "done"
+    value = read_value(tmp_path / "output.npz")
+    own = SlicePropagation(device="cpu", backend="torch")(cine, phantom.ed, labels)
+    np.testing.assert_array_equal(value.labels.labels, own.labels.labels)
+    assert value.notes == own.notes

@@ -1,0 +1,259 @@
+"""``cineheart evaluate`` of the slice propagation: Dice of the myocardium, with and without, and of spoilt stacks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from BiVMeshLib import build_mesh
+from BiVMeshLib.options import MeshOptions
+from BiVMeshLib.propagation import SlicePropagation
+from BiVMeshLib.propagation.evaluation import (
+    CHANGES,
+    METHODS,
+    PROPAGATED,
+    Comparison,
+    compare_all,
+    near,
+    reference,
+    spoilt,
+)
+from CardiacLib.bundles import bundle_path, read_config
+from CardiacLib.errors import InputError
+from CardiacLib.files import atomic_directory, write_json
+from CardiacLib.progress import Progress
+from CardiacLib.readers.acdc import patient_folders
+from CardiacSegLib import open_segmenter
+from CardiacSegLib.evaluation import PHASES, acdc_patients
+
+from ..outputs import write_rows
+from .card import write_section
+from .plots import COLOURS
+from .tables import number, table
+
+BINS = 12
+"""Positions from base to apex in the plot."""
+MESHED = METHODS[2:]
+TITLES = {
+    "expert's slice alone": "propagated from the expert's middle slice alone",
+    "network's slice alone": "propagated from the initialization network's middle slice alone (the published method)",
+    "network": "propagated, with the initialization network in every slice",
+    "segmentation": "propagated, with cineheart_sax in every slice",
+    "network, slice by slice": "initialization network, slice by slice, no propagation",
+    "segmentation, interpolated": "cineheart_sax, interpolated, no propagation",
+}
+BUNDLES = ("biv_propagation", "biv_initialization")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One frame of one patient: what every method gave, at ED also with a spoilt slice, and how its meshes fared."""
+
+    patient: str
+    group: str
+    phase: str
+    found: dict[str, Comparison]
+    spoilt: dict[tuple[str, str], tuple[float, float]]
+    meshed: dict[str, str]
+
+
+def propagates(bundle: str) -> bool:
+    """Whether a bundle is one of the two slice networks."""
+    network = read_config(bundle_path(bundle), "inference").get("network_def")
+    return isinstance(network, dict) and ".propagation." in str(network.get("_target_"))
+
+
+def evaluate_propagation(
+    bundle: str, data: Path, output: Path, device: str, backend: str, progress: Progress, meshes: bool, fold: int = 0
+) -> dict[str, object]:
+    """Evaluate both slice networks on held-out patients; tables and plots to ``output`` and both model cards.
+
+    Args:
+        bundle: either of the two; the other is that which lies beside it, else the shipped one.
+        data: folder with the ACDC patients.
+        output: folder for ``evaluation.csv``, ``slices.csv``, ``evaluation.json``, ``.md`` and ``dice_by_slice.png``.
+        device, backend: what runs the networks.
+        progress: of the whole.
+        meshes: also build the mesh of every method's labels and count those that pass the gate.
+        fold: patients that were held out in training.
+
+    Returns:
+        Facts to show.
+    """
+    folders = [_beside(bundle_path(bundle), name) for name in BUNDLES]
+    networks = SlicePropagation(*map(str, folders), device=device, backend=backend)
+    segmenter = open_segmenter("cineheart_sax", device, backend)
+    volumes = []
+    patients = patient_folders(data, validation=True, fold=fold)
+    for n, patient in enumerate(acdc_patients(patients)):
+        progress(n / len(patients), f"evaluating {patient.name}")
+        segmented = segmenter(patient.cine)
+        for frame, phase in enumerate(PHASES):
+            found = compare_all(networks, patient.cine, patient.true, frame, segmented)
+            changed = _spoilt(networks, segmenter, patient, frame) if phase == "ED" else {}
+            meshed = {m: _meshed(found[m]) for m in MESHED} if meshes else {}
+            volumes.append(Volume(patient.name, patient.group, phase, found, changed, meshed))
+    result = summary(volumes)
+    with atomic_directory(output) as work:
+        write_rows(work / "evaluation.csv", volume_rows(volumes))
+        write_rows(work / "slices.csv", slice_rows(volumes))
+        write_json(work / "evaluation.json", result)
+        draw_by_slice(volumes, work / "dice_by_slice.png")
+        picture = "![Dice from base to apex](dice_by_slice.png)\n"
+        (work / "evaluation.md").write_text(f"# Slice propagation\n\n{accuracy(result)}\n{picture}", encoding="utf-8")
+    for folder in folders:
+        write_section(folder / "docs" / "README.md", "evaluation", "Accuracy on held-out patients", accuracy(result))
+    return {method: round(result["methods"][method]["dice"]["mean"], 4) for method in METHODS}
+
+
+def _beside(folder: Path, name: str) -> Path:
+    if folder.name == name:
+        return folder
+    other = folder.parent / name
+    return other if (other / "models" / "model.pt").is_file() else bundle_path(name)
+
+
+def _spoilt(networks, segmenter, patient, frame: int) -> dict[tuple[str, str], tuple[float, float]]:
+    """(change, method) to Dice of the volume and mean Dice near the spoilt slice, the start's neighbour to the apex."""
+    expert = reference(patient.cine, patient.true, frame, 3.0)
+    count = patient.cine.n_slices
+    slice_ = expert.start_slice + (1 if expert.turned else -1)
+    methods = list(METHODS[1:])
+    rows = {}
+    for change in CHANGES:
+        cine = spoilt(patient.cine, slice_, change)
+        found = compare_all(networks, cine, patient.true, frame, segmenter(cine), methods=tuple(methods))
+        for method in methods:
+            rows[change, method] = found[method].dice, near(found[method], expert, slice_, count)
+    return rows
+
+
+def _meshed(found: Comparison) -> str:
+    """Empty if the labels' mesh passes the quality gate, else the reason."""
+    if found.labels is None:
+        return found.error
+    try:
+        build_mesh(found.labels, found.grid.ijk_to_lps, MeshOptions(fibres=False, coordinates=False))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def summary(volumes: list[Volume]) -> dict[str, object]:
+    """Means and worst cases by method; ready for JSON."""
+    methods = {}
+    for method in METHODS:
+        found = [v.found[method] for v in volumes]
+        values = np.array([c.dice for c in found])
+        worst = volumes[int(values.argmin())]
+        methods[method] = {
+            "dice": {"mean": float(values.mean()), "sd": float(values.std(ddof=1)), "worst": float(values.min())},
+            "worst_case": f"{worst.patient} {worst.phase}",
+            "ed": float(np.mean([v.found[method].dice for v in volumes if v.phase == "ED"])),
+            "es": float(np.mean([v.found[method].dice for v in volumes if v.phase == "ES"])),
+            "structures": np.mean([c.structures for c in found], axis=0).tolist(),
+            "failed": sum(bool(c.error) for c in found),
+            "apical_third": _third(found, 2 / 3, 1.0),
+            "basal_third": _third(found, 0.0, 1 / 3),
+        }
+        if volumes[0].meshed and method in MESHED:
+            reasons = {f"{v.patient} {v.phase}": v.meshed[method] for v in volumes if v.meshed[method]}
+            methods[method] |= {"meshes": len(volumes) - len(reasons), "not_meshed": reasons}
+    changes = {}
+    for change, method in volumes[0].spoilt:
+        pairs = np.array([v.spoilt[change, method] for v in volumes if v.spoilt])
+        changes.setdefault(change, {})[method] = {"dice": float(pairs[:, 0].mean()), "near": float(pairs[:, 1].mean())}
+    return {"volumes": len(volumes), "methods": methods, "spoilt": changes}
+
+
+def _third(found: list[Comparison], low: float, high: float) -> float:
+    """Mean 2-D Dice of the slices between two positions, over volumes."""
+    means = [c.slices[(c.positions >= low) & (c.positions <= high)] for c in found]
+    return float(np.mean([m.mean() for m in means if m.size]))
+
+
+def volume_rows(volumes: list[Volume]) -> list[dict[str, object]]:
+    """One row per volume and method, for ``evaluation.csv``."""
+    rows = []
+    for v in volumes:
+        for method, c in v.found.items():
+            parts = dict(zip(("lv", "myo", "rv", "rv_wall"), (round(s, 4) for s in c.structures), strict=True))
+            row = {"patient": v.patient, "group": v.group, "phase": v.phase, "method": method}
+            mesh = v.meshed.get(method)
+            gate = "" if mesh is None else (mesh or "passed")
+            rows.append(row | {"myocardium": round(c.dice, 4)} | parts | {"error": c.error, "mesh": gate})
+    return rows
+
+
+def slice_rows(volumes: list[Volume]) -> list[dict[str, object]]:
+    """One row per slice of 1.25 mm, volume and method, for ``slices.csv``."""
+    rows = []
+    for v in volumes:
+        for method, c in v.found.items():
+            for place, value in zip(c.positions, c.slices, strict=True):
+                row = {"patient": v.patient, "phase": v.phase, "method": method}
+                rows.append(row | {"position": round(float(place), 4), "dice": round(float(value), 4)})
+    return rows
+
+
+def draw_by_slice(volumes: list[Volume], path: Path) -> None:
+    """Mean 2-D Dice of the myocardium from base to apex, a line per method, the quartiles shaded for two of them."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    edges = np.linspace(0, 1, BINS + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+    for n, method in enumerate(METHODS):
+        places = np.concatenate([v.found[method].positions for v in volumes])
+        values = np.concatenate([v.found[method].slices for v in volumes])
+        bins = np.clip(np.digitize(places, edges) - 1, 0, BINS - 1)
+        groups = [values[bins == b] for b in range(BINS)]
+        style = "-" if method in PROPAGATED else "--"
+        means = [g.mean() for g in groups]
+        axes.plot(middles, means, style, color=COLOURS[n], marker="o", markersize=4, label=TITLES[method])
+        if method in ("network", "network, slice by slice"):
+            low, high = zip(*(np.percentile(g, (25, 75)) for g in groups), strict=True)
+            axes.fill_between(middles, low, high, color=COLOURS[n], alpha=0.12, linewidth=0)
+    axes.set(xlabel="position, base to apex", ylabel="2-D Dice, both ventricles' myocardium", ylim=(0, 1), xlim=(0, 1))
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8, frameon=False, loc="lower left")
+    figure.savefig(path, dpi=110)
+
+
+def accuracy(result: dict) -> str:
+    """The tables, for the model cards."""
+    head = ["labels", "myocardium", "SD", "worst", "ED", "ES", "LV", "LV wall", "RV", "RV wall"]
+    head += ["basal third", "apical third", "failed"]
+    rows = []
+    for method, m in result["methods"].items():
+        cells = [m["dice"]["mean"], m["dice"]["sd"], m["dice"]["worst"], m["ed"], m["es"], *m["structures"]]
+        cells += [m["basal_third"], m["apical_third"]]
+        rows.append([TITLES[method], *(number(value, 3) for value in cells), str(m["failed"])])
+    parts = [
+        f"{result['volumes']} volumes (ED and ES) of patients that were never trained on. 3-D Dice of both ventricles' "
+        "myocardium on 1.25 mm voxels, all slices up to the expert's base slice, which every method was given; the "
+        "truth is the experts' labels interpolated by shape with an RV wall of 3 mm. The thirds are means of 2-D Dice. "
+        "Written by `cineheart evaluate`.\n",
+        table(head, rows),
+        "ED with the slice next to the start slice, towards the apex, spoilt: Dice of the volume, and mean 2-D Dice "
+        "within one slice distance of it.\n",
+        _spoilt_table(result["spoilt"]),
+    ]
+    counted = {name: m for name, m in result["methods"].items() if "meshes" in m}
+    if counted:
+        rows = [[TITLES[name], f"{m['meshes']} of {result['volumes']}"] for name, m in counted.items()]
+        parts += [
+            "Meshes of the labels that pass the quality gate of `cineheart mesh`:\n",
+            table(["labels", "meshes"], rows),
+        ]
+    return "\n".join(parts)
+
+
+def _spoilt_table(changes: dict) -> str:
+    methods = list(next(iter(changes.values())))
+    rows = []
+    for change, by_method in changes.items():
+        cells = [f"{by_method[m]['dice']:.3f} / {by_method[m]['near']:.3f}" for m in methods]
+        rows.append([change, *cells])
+    return table(["spoilt slice", *(TITLES[m] for m in methods)], rows)
