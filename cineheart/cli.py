@@ -363,6 +363,7 @@ def evaluate(
     meshes: Annotated[
         bool, typer.Option("--meshes", help="Of slice propagation: also mesh the labels and count what passes.")
     ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, of slice propagation.")] = 1,
     device: Device = "auto",
     backend: Backend = "auto",
     as_json: Json = False,
@@ -379,7 +380,8 @@ def evaluate(
             console.finish(evaluate_landmark_bundle(bundle, data, output, device, backend, console.progress))
             return 0
         if propagates(bundle):
-            console.finish(evaluate_propagation(bundle, data, output, device, backend, console.progress, meshes))
+            runs_on = (device, backend, robustness, meshes, workers)
+            console.finish(evaluate_propagation(bundle, data, output, console.progress, *runs_on))
             return 0
         network = NetworkOptions(bundle, device, backend)
         console.finish(evaluate_bundle(network, data, output, console.progress, robustness, (quality_section,)))

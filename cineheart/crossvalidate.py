@@ -43,7 +43,7 @@ def crossvalidate_propagation(
         for n, name in enumerate(BUNDLES):
             train_bundle(name, data, folder, epochs, device, part(stage, 0.45 * n, 0.45 * (n + 1)), fold)
         trained = str(folder / BUNDLES[0])
-        evaluate_propagation(trained, data, folder / "evaluation", device, "auto", part(stage, 0.9, 1.0), False, fold)
+        evaluate_propagation(trained, data, folder / "evaluation", part(stage, 0.9, 1.0), device, fold=fold)
     facts = _summary([output / f"fold{fold}" / "evaluation" / "evaluation.csv" for fold in range(FOLDS)])
     write_json(output / "crossvalidation.json", facts)
     return facts

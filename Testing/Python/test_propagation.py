@@ -1,7 +1,9 @@
 """Slice propagation: loss, noise, networks, simulated motion, isotropic stacks, symmetry, and training on phantoms."""
 
+import json
 import math
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,8 +27,10 @@ from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.intensity import normalise
 from CardiacLib.labels import LabelMap
+from CardiacLib.readers import read_labels
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer
+from CardiacLib.writers import write_cine
 
 TINY = {"biv_propagation": [[8, 12], [6, 8]], "biv_initialization": [[6, 8], [6, 8], [6, 8]]}
 NETS = {"biv_propagation": PropagationNet, "biv_initialization": InitializationNet}
@@ -45,8 +49,6 @@ def hearts(phantom):
 @pytest.fixture(scope="module")
 def random_bundles(tmp_path_factory):
     """Both bundles with tiny networks of random weights."""
-    import json
-
     folders = []
     for name, widths in TINY.items():
         folder = tmp_path_factory.mktemp("bundles") / name
@@ -437,8 +439,6 @@ def test_unusable_slices_and_labels_are_one_sentence(phantom, random_bundles):
 
 def _silent(folder: str) -> str:
     """The initialization bundle with a network that sees background everywhere."""
-    from pathlib import Path
-
     weights = Path(folder) / "models" / "model.pt"
     state = torch.load(weights)
     silent = Path(folder).parent / "silent"
@@ -463,6 +463,25 @@ def test_the_heart_is_where_pool_and_wall_are_together():
 def test_slices_of_any_size(random_bundles):
     found = Initializer(random_bundles[1], "cpu", "torch")(np.full((3, 45, 70), 0.5, np.float32))
     assert found.labels.shape == (3, 45, 70) and found.confidence.shape == (3,)
+
+
+@pytest.mark.parametrize(("number", "name"), [(0, "sax_propagated"), (1, "sax_slices")])
+def test_what_monais_bundle_run_does(phantom, random_bundles, tmp_path, number, name, monkeypatch):
+    cine = phantom.cines["sax"]
+    one = cine.with_changes(frames=cine.frames[:1], times_ms=cine.times_ms[:1])
+    (tmp_path / "in").mkdir()
+    write_cine(tmp_path / "in" / "sax.nii.gz", one)
+    ring = phantom.labels.labels[phantom.ed]
+    monkeypatch.setattr("BiVMeshLib.propagation.stacks.label_slices", lambda *given: ring)
+    monkeypatch.setattr("BiVMeshLib.propagation.bundle_inference.label_slices", lambda *given: ring)
+    folders = {"dataset_dir": str(tmp_path / "in"), "output_dir": str(tmp_path / "out"), "device": "cpu"}
+    read_config(Path(random_bundles[number]), "inference", **folders).get_parsed_content("run")
+    made = read_labels(tmp_path / "out" / f"{name}.nii.gz")
+    assert made.labels.shape[0] == 1 and (made.labels == 2).any()
+    folders["dataset_dir"] = str(tmp_path)
+    with pytest.raises(RuntimeError) as failed:
+        read_config(Path(random_bundles[number]), "inference", **folders).get_parsed_content("run")
+    assert "There is no image to label" in str(failed.value.__cause__ or failed.value)
 
 
 # Evaluation

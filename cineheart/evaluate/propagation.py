@@ -27,6 +27,7 @@ from CardiacSegLib import open_segmenter
 from CardiacSegLib.evaluation import PHASES, acdc_patients
 
 from ..outputs import write_rows
+from ..workers import run_in_workers
 from .card import write_section
 from .plots import COLOURS
 from .tables import number, table
@@ -63,8 +64,37 @@ def propagates(bundle: str) -> bool:
     return isinstance(network, dict) and ".propagation." in str(network.get("_target_"))
 
 
+@dataclass(frozen=True)
+class Job:
+    """One patient to evaluate; what a worker process gets.
+
+    Attributes:
+        patient: folder of the ACDC patient.
+        bundles: folders of the propagation and of the initialization network.
+        device, backend: what runs the networks.
+        robustness: also spoil a slice at ED.
+        meshes: also build the meshes of the labels.
+    """
+
+    patient: Path
+    bundles: tuple[str, str]
+    device: str
+    backend: str
+    robustness: bool
+    meshes: bool
+
+
 def evaluate_propagation(
-    bundle: str, data: Path, output: Path, device: str, backend: str, progress: Progress, meshes: bool, fold: int = 0
+    bundle: str,
+    data: Path,
+    output: Path,
+    progress: Progress,
+    device: str = "auto",
+    backend: str = "auto",
+    robustness: bool = False,
+    meshes: bool = False,
+    workers: int = 1,
+    fold: int = 0,
 ) -> dict[str, object]:
     """Evaluate both slice networks on held-out patients; tables and plots to ``output`` and both model cards.
 
@@ -72,27 +102,25 @@ def evaluate_propagation(
         bundle: either of the two; the other is that which lies beside it, else the shipped one.
         data: folder with the ACDC patients.
         output: folder for ``evaluation.csv``, ``slices.csv``, ``evaluation.json``, ``.md`` and ``dice_by_slice.png``.
-        device, backend: what runs the networks.
         progress: of the whole.
+        device, backend: what runs the networks.
+        robustness: also evaluate stacks with a spoilt slice.
         meshes: also build the mesh of every method's labels and count those that pass the gate.
+        workers: processes, each with a patient.
         fold: patients that were held out in training.
 
     Returns:
         Facts to show.
     """
     folders = [_beside(bundle_path(bundle), name) for name in BUNDLES]
-    networks = SlicePropagation(*map(str, folders), device=device, backend=backend)
-    segmenter = open_segmenter("cineheart_sax", device, backend)
-    volumes = []
     patients = patient_folders(data, validation=True, fold=fold)
-    for n, patient in enumerate(acdc_patients(patients)):
-        progress(n / len(patients), f"evaluating {patient.name}")
-        segmented = segmenter(patient.cine)
-        for frame, phase in enumerate(PHASES):
-            found = compare_all(networks, patient.cine, patient.true, frame, segmented)
-            changed = _spoilt(networks, segmenter, patient, frame) if phase == "ED" else {}
-            meshed = {m: _meshed(found[m]) for m in MESHED} if meshes else {}
-            volumes.append(Volume(patient.name, patient.group, phase, found, changed, meshed))
+    jobs = {p.name: Job(p, tuple(map(str, folders)), device, backend, robustness, meshes) for p in patients}
+    done = run_in_workers(_evaluated, jobs, workers) if workers > 1 else ((n, _evaluated(j)) for n, j in jobs.items())
+    found: dict[str, list[Volume]] = {}
+    for name, made in done:
+        found[name] = made
+        progress(0.95 * len(found) / len(jobs), f"evaluated {name}")
+    volumes = [volume for name in jobs for volume in found[name]]
     result = summary(volumes)
     with atomic_directory(output) as work:
         write_rows(work / "evaluation.csv", volume_rows(volumes))
@@ -104,6 +132,21 @@ def evaluate_propagation(
     for folder in folders:
         write_section(folder / "docs" / "README.md", "evaluation", "Accuracy on held-out patients", accuracy(result))
     return {method: round(result["methods"][method]["dice"]["mean"], 4) for method in METHODS}
+
+
+def _evaluated(job: Job) -> list[Volume]:
+    """ED and ES of one patient."""
+    networks = SlicePropagation(*job.bundles, device=job.device, backend=job.backend)
+    segmenter = open_segmenter("cineheart_sax", job.device, job.backend)
+    patient = next(acdc_patients([job.patient]))
+    segmented = segmenter(patient.cine)
+    volumes = []
+    for frame, phase in enumerate(PHASES):
+        found = compare_all(networks, patient.cine, patient.true, frame, segmented)
+        changed = _spoilt(networks, segmenter, patient, frame) if job.robustness and phase == "ED" else {}
+        meshed = {m: _meshed(found[m]) for m in MESHED} if job.meshes else {}
+        volumes.append(Volume(patient.name, patient.group, phase, found, changed, meshed))
+    return volumes
 
 
 def _beside(folder: Path, name: str) -> Path:
@@ -236,10 +279,13 @@ def accuracy(result: dict) -> str:
         "truth is the experts' labels interpolated by shape with an RV wall of 3 mm. The thirds are means of 2-D Dice. "
         "Written by `cineheart evaluate`.\n",
         table(head, rows),
-        "ED with the slice next to the start slice, towards the apex, spoilt: Dice of the volume, and mean 2-D Dice "
-        "within one slice distance of it.\n",
-        _spoilt_table(result["spoilt"]),
     ]
+    if result["spoilt"]:
+        text = (
+            "ED with the slice next to the start slice, towards the apex, spoilt: Dice of the volume, and mean 2-D "
+            "Dice within one slice distance of it.\n"
+        )
+        parts += [text, _spoilt_table(result["spoilt"])]
     counted = {name: m for name, m in result["methods"].items() if "meshes" in m}
     if counted:
         rows = [[TITLES[name], f"{m['meshes']} of {result['volumes']}"] for name, m in counted.items()]
