@@ -107,12 +107,13 @@ def test_loss_of_all_scales(structures):
 
 
 def test_noise_works_in_training_only():
-    noise, x = Noise(images=2), torch.rand(3, 4, 32, 32)
+    torch.manual_seed(4)
+    noise, x = Noise(images=2, flips=0.1), torch.rand(3, 4, 32, 32)
     assert torch.equal(noise.eval()(x), x)
     noisy = noise.train()(x)
     assert not torch.equal(noisy[:, :2], x[:, :2])
     kept = noisy[:, 2:] == x[:, 2:]
-    assert 0.97 < kept.float().mean() < 1  # salt and pepper alone touch the mask
+    assert 0.9 < kept.float().mean() < 0.99  # salt and pepper alone touch the mask
     assert set(noisy[:, 2:][~kept].unique().tolist()) == {0.0, 1.0}
 
 
