@@ -10,6 +10,7 @@ from CardiacLib.backends import make_predictor
 from CardiacLib.bundles import bundle_path, load_network, read_config
 from CardiacLib.device import choose_device
 from CardiacLib.errors import InputError
+from CardiacLib.intensity import normalise
 from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from CardiacLib.progress import Progress, silent
 
@@ -20,7 +21,6 @@ FOUND = 0.3
 """A point of less confidence is not found."""
 LOOKS = 3
 """Frames that are looked at to find the valves."""
-PERCENTILES = (1, 99)
 """Intensities of the whole cine that become 0 and 1."""
 
 
@@ -95,7 +95,7 @@ class HeatmapDetector:
 
 
 def scaled(frames: np.ndarray) -> np.ndarray:
-    """Float32 (T, H, W) in 0..1: intensities of the whole cine between PERCENTILES.
+    """Float32 (T, H, W) in 0..1: intensities of the whole cine, as all networks see them.
 
     Raises:
         InputError: not three axes, or no frame.
@@ -103,8 +103,7 @@ def scaled(frames: np.ndarray) -> np.ndarray:
     frames = np.asarray(frames, np.float32)
     if frames.ndim != 3 or 0 in frames.shape:
         raise InputError(f"Frames must have shape (T, H, W), got {frames.shape}.")
-    low, high = np.percentile(frames, PERCENTILES)
-    return np.clip((frames - np.float32(low)) / np.float32(max(high - low, 1e-6)), 0.0, 1.0)
+    return normalise(frames)
 
 
 def cut_windows(images: np.ndarray, centre: np.ndarray, step: np.ndarray, window: int):

@@ -56,13 +56,6 @@ class LandmarkBatches:
     def __len__(self) -> int:
         return self.batches
 
-    def state(self) -> torch.Tensor:
-        """Random state, for checkpoints."""
-        return self.generator.get_state()
-
-    def load_state(self, state: torch.Tensor) -> None:
-        self.generator.set_state(state.cpu())
-
     def __iter__(self):
         for _ in range(self.batches):
             yield self.make(torch.multinomial(self.chance, self.batch, replacement=True, generator=self.generator))

@@ -175,13 +175,6 @@ class SliceBatches:
     def __len__(self) -> int:
         return len(self.stacks) // self.batch
 
-    def state(self) -> torch.Tensor:
-        """Random state, for checkpoints."""
-        return self.generator.get_state()
-
-    def load_state(self, state: torch.Tensor) -> None:
-        self.generator.set_state(state.cpu())
-
     def __iter__(self):
         order = torch.randperm(len(self.stacks), device=self.device, generator=self.generator)
         for start in range(0, len(self) * self.batch, self.batch):

@@ -20,7 +20,7 @@ TEXTS = {
     "CardiacLandmarks": ("resultLabel", "notesLabel"),
     "BiVMesh": ("resultLabel",),
 }
-OTHER_VALUES = {"exportFormats": "stl", "exportFolder": Path("/tmp/other folder"), "outputName": 'a "new" name; <b>'}
+OTHER_VALUES = {"exportFormats": "stl", "exportFolder": Path("other folder"), "outputName": 'a "new" name; <b>'}
 """Values of parameters that cannot be made from their type; the text has what XML must escape."""
 
 

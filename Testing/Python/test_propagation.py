@@ -1,7 +1,7 @@
-"""Slice propagation: loss, noise, networks, simulated motion, isotropic stacks, symmetry, and training on phantoms."""
+"""Slice propagation: isotropic stacks, windows and training on phantoms, both directions, evidence, evaluation."""
 
+import csv
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -11,13 +11,11 @@ import torch
 
 from BiVMeshLib.labels_check import check_labels
 from BiVMeshLib.propagation import PropagationOptions, SlicePropagation
-from BiVMeshLib.propagation.evaluation import compare, dice, spoilt
+from BiVMeshLib.propagation.evaluation import CHANGES, METHODS, compare, spoilt
 from BiVMeshLib.propagation.isotropic import SPACING, IsotropicGrid, apex_first, heart_centre
-from BiVMeshLib.propagation.loss import PropagationLoss, one_hot, stabilised_cross_entropy
-from BiVMeshLib.propagation.networks import STEP, InitializationNet, Noise, PropagationNet, probabilities
-from BiVMeshLib.propagation.propagate import STEP as INFERENCE_STEP
+from BiVMeshLib.propagation.loss import PropagationLoss
+from BiVMeshLib.propagation.networks import STEP, InitializationNet, PropagationNet
 from BiVMeshLib.propagation.propagate import Evidence, Initializer, Propagator, decided, joint, outlines_apart
-from BiVMeshLib.propagation.simulated_motion import Anatomy, Motion, imaged_positions, random_motion
 from BiVMeshLib.propagation.stacks import heart_piece
 from BiVMeshLib.propagation.training import check_windows, window_dice
 from BiVMeshLib.propagation.training_data import InitializationBatches, PropagationBatches, hardened, make_heart
@@ -28,9 +26,12 @@ from CardiacLib.errors import InputError
 from CardiacLib.intensity import normalise
 from CardiacLib.labels import LabelMap
 from CardiacLib.readers import read_labels
+from CardiacLib.readers.acdc import patient_folders
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer
-from CardiacLib.writers import write_cine
+from CardiacLib.writers import write_cine, write_labels
+from cineheart.cli import main
+from cineheart.outputs import write_rows
 
 TINY = {"biv_propagation": [[8, 12], [6, 8]], "biv_initialization": [[6, 8], [6, 8], [6, 8]]}
 NETS = {"biv_propagation": PropagationNet, "biv_initialization": InitializationNet}
@@ -66,138 +67,6 @@ def random_bundles(tmp_path_factory):
     return folders
 
 
-# Loss
-
-
-def test_loss_is_the_published_formula():
-    p = torch.tensor([0.9, 0.3, 0.985, 0.5, 0.01], requires_grad=True)
-    truth = torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0])
-    stable = [0.999 * v + 0.0005 for v in p.tolist()]
-    expected = [-math.log(stable[0]), -math.log(stable[1]), 0.0, -math.log(1 - stable[3]), 0.0]
-    found = stabilised_cross_entropy(p, truth)
-    np.testing.assert_allclose(found.detach(), expected, rtol=1e-6)
-    found.sum().backward()
-    slopes = [-0.999 / stable[0], -0.999 / stable[1], 0.0, 0.999 / (1 - stable[3]), 0.0]
-    np.testing.assert_allclose(p.grad, slopes, rtol=1e-5)
-
-
-@pytest.mark.parametrize("p", [0.0, 1.0])
-def test_loss_is_finite_where_the_network_is_wholly_wrong(p):
-    value = stabilised_cross_entropy(torch.tensor(p), torch.tensor(1.0 - p))
-    assert float(value) == pytest.approx(-math.log(0.0005), rel=1e-4)
-
-
-@pytest.mark.parametrize("structures", [1, 4])
-def test_loss_of_all_scales(structures):
-    target = torch.zeros(2, STEP, 16, 16, dtype=torch.int64)
-    target[:, :, 4:12, 4:12] = 1
-    truth = one_hot(target, structures)
-    right = 20 * (2 * truth - 1) if structures == 1 else 20 * truth
-    half = torch.nn.functional.avg_pool2d(right.flatten(0, 1), 2).unflatten(0, (2, STEP))
-    loss = PropagationLoss(structures)
-    good = [x.flatten(1, 2) for x in (half, right)]
-    assert float(loss(good, target)) < 0.01
-    # The mean over scales: one scale wrong costs half of what both wrong cost.
-    bad = [-x for x in good]
-    whole, part = float(loss(bad, target)), float(loss([good[0], bad[1]], target))
-    assert whole > 1 and part == pytest.approx(float(loss([bad[1]], target)) / 2, rel=0.05)
-
-
-# Networks
-
-
-def test_noise_works_in_training_only():
-    torch.manual_seed(4)
-    noise, x = Noise(images=2, flips=0.1), torch.rand(3, 4, 32, 32)
-    assert torch.equal(noise.eval()(x), x)
-    noisy = noise.train()(x)
-    assert not torch.equal(noisy[:, :2], x[:, :2])
-    kept = noisy[:, 2:] == x[:, 2:]
-    assert 0.9 < kept.float().mean() < 0.99  # salt and pepper alone touch the mask
-    assert set(noisy[:, 2:][~kept].unique().tolist()) == {0.0, 1.0}
-
-
-@pytest.mark.parametrize("structures", [1, 4])
-def test_answers_of_every_scale(structures):
-    channels = 1 if structures == 1 else 5
-    net = PropagationNet(structures, TINY["biv_propagation"])
-    x = torch.rand(2, 1 + STEP + structures, 32, 48)
-    shapes = [tuple(o.shape) for o in net.train()(x)]
-    assert shapes == [(2, STEP * channels, 16, 24), (2, STEP * channels, 32, 48)]
-    assert net.eval()(x).shape == shapes[-1]
-    first = InitializationNet(structures, TINY["biv_initialization"])
-    assert [o.shape[-1] for o in first.train()(torch.rand(2, 1, 32, 48))] == [12, 24, 48]
-
-
-def test_further_slices_are_reached_by_the_networks_own_masks():
-    torch.manual_seed(2)
-    net = PropagationNet(4, TINY["biv_propagation"]).eval()
-    images, mask = torch.rand(2, 1 + 2 * STEP, 32, 32), torch.zeros(2, 4, 32, 32)
-    mask[:, 1, 8:20, 8:20] = 1
-    with torch.no_grad():
-        both = net(torch.cat([images, mask], 1))
-        near = probabilities(net(torch.cat([images[:, : 1 + STEP], mask], 1)), 4)[:, -1].argmax(1)
-        own = torch.stack([near == n for n in (1, 2, 3, 4)], 1).float()
-        far = net(torch.cat([images[:, STEP:], own], 1))
-    torch.testing.assert_close(both, far)
-    net.train()(torch.cat([images, mask], 1))
-    assert net.training and net.noise.training
-
-
-def test_both_weights_fit_the_size_promised():
-    count = sum(
-        sum(
-            p.numel()
-            for p in read_config(bundle_path(name), "inference").get_parsed_content("network_def").parameters()
-        )
-        for name in TINY
-    )
-    assert 2 * count < 10e6  # bytes as fp16
-
-
-# Simulated motion
-
-
-HEART = Anatomy(torch.full((60, 2), 64.0), torch.full((60,), 18.0), torch.full((60,), 26.0), 5.0, 55.0, math.pi)
-
-
-def disc(z=30.0, side=128) -> torch.Tensor:
-    rows, columns = torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij")
-    return torch.stack([torch.full_like(rows, z), rows, columns], -1)
-
-
-def test_no_motion_is_no_motion():
-    np.testing.assert_allclose(imaged_positions(disc(), HEART, Motion(0.0)), disc(), atol=2e-3)
-
-
-def test_contraction_keeps_the_wall_and_empties_the_cavity():
-    motion = Motion(0.3, length=0.85, rv=0.0)
-    found = imaged_positions(disc(), HEART, motion)
-    radius = (found[..., 1:] - 64).norm(dim=-1)
-    cavity, wall = (radius < 18).sum(), ((radius >= 18) & (radius < 26)).sum()
-    assert float(cavity) == pytest.approx(math.pi * (0.7 * 18) ** 2, rel=0.02)
-    assert float(wall) * 0.85 == pytest.approx(math.pi * (26**2 - 18**2), rel=0.02)
-    assert float(found[0, 0, 0]) == pytest.approx(5 + 25 / 0.85)
-
-
-def test_an_infarct_contracts_less_than_the_opposite_wall():
-    motion = Motion(0.3, rv=0.0, infarct_depth=1.0, infarct_angle=0.0, infarct_height=0.5)
-    found = imaged_positions(disc(), HEART, motion)
-    border = [int(((found[64, 64:, 1:] - 64).norm(dim=-1) < 18).sum()), 0]
-    border[1] = int(((found[64, :65, 1:] - 64).norm(dim=-1) < 18).sum())
-    assert border[0] == pytest.approx(18, abs=1) and border[1] == pytest.approx(0.7 * 18, abs=1.5)
-
-
-def test_motion_never_folds():
-    draw = torch.Generator().manual_seed(3)
-    for systolic in (False, True) * 10:
-        found = imaged_positions(disc(), HEART, random_motion(systolic, draw))[..., 1:]
-        along, across = (torch.diff(found, dim=d) for d in (0, 1))
-        area = along[:, :-1, 0] * across[:-1, :, 1] - along[:, :-1, 1] * across[:-1, :, 0]
-        middle = (disc()[:-1, :-1, 1:] - 64).norm(dim=-1) > 2  # polar coordinates are singular at the axis
-        assert area[middle].min() > 0
-
-
 # Isotropic stacks
 
 
@@ -219,7 +88,7 @@ def test_the_grid_keeps_places_and_intensities():
 def test_isotropic_labels_keep_volumes_and_have_a_wall(phantom):
     labels = phantom.labels
     stack = check_labels(labels.labels[phantom.ed], labels.ijk_to_lps)
-    _, matrix = apex_first(labels.labels[phantom.ed], labels.ijk_to_lps, stack)
+    _, matrix, _ = apex_first(labels.labels[phantom.ed], labels.ijk_to_lps, stack)
     grid = IsotropicGrid.round_heart(matrix, stack.lv.shape, heart_centre(stack))
     made = grid.labels(stack, 3.0)
     assert set(np.unique(made)) == {0, 1, 2, 3, 4}
@@ -250,9 +119,9 @@ def test_windows_repeat_and_fit(hearts, kind):
         if kind is PropagationBatches:
             assert y.shape[1] == STEP and (x.shape[1] - 5) % STEP == 0
             assert set(x[:, -4:].unique().tolist()) <= {0.0, 1.0}
-    state = batches.state()
+    state = batches.generator.get_state()
     after = next(iter(batches))
-    again.load_state(state)
+    again.generator.set_state(state)
     assert torch.equal(next(iter(again))[0], after[0])
     if kind is PropagationBatches:
         assert len({x.shape[1] for x, _ in first}) > 1  # one to three steps
@@ -309,10 +178,6 @@ def test_a_tiny_training_learns(hearts, tmp_path):
 
 
 # Inference
-
-
-def test_steps_are_the_same_in_training_and_inference():
-    assert STEP == INFERENCE_STEP
 
 
 def test_both_directions_are_alike(random_bundles):
@@ -499,7 +364,6 @@ def test_comparison_counts_up_to_the_base():
     result = compare(found, truth, 4, grid)
     assert result.dice == pytest.approx(2 * 3 / (3 + 4)) and result.structures[0] == result.dice
     assert result.positions.tolist() == [1, 2 / 3, 1 / 3, 0] and result.slices.tolist() == [0, 1, 1, 1]
-    assert dice(truth == 3, truth == 3) == 1
 
 
 def test_spoilt_slices(phantom):
@@ -513,3 +377,84 @@ def test_spoilt_slices(phantom):
         assert not np.array_equal(found.frames[:, 3], cine.frames[:, 3]), change
         assert test(found.frames[:, 3], cine.frames[:, 3]), change
         assert np.array_equal(np.delete(found.frames, 3, 1), np.delete(cine.frames, 3, 1))
+
+
+# Commands
+
+
+@pytest.fixture(scope="module")
+def patients(phantom, tmp_path_factory):
+    """The phantom as ACDC's patient 5, which is held out."""
+    folder = tmp_path_factory.mktemp("acdc") / "patient005"
+    folder.mkdir()
+    cine, labels = phantom.cines["sax"], phantom.labels
+    to_acdc = np.array([0, 3, 2, 1], np.uint8)
+    for number, t in ((1, phantom.ed), (2, phantom.es)):
+        one = slice(t, t + 1)
+        write_cine(
+            folder / f"patient005_frame0{number}.nii.gz", cine.with_changes(frames=cine.frames[one], times_ms=[0])
+        )
+        acdc = LabelMap(to_acdc[labels.labels[one]], labels.ijk_to_lps, np.zeros(1))
+        write_labels(folder / f"patient005_frame0{number}_gt.nii.gz", acdc)
+    (folder / "Info.cfg").write_text("ED: 1\nES: 2\nGroup: NOR\nHeight: 180\nWeight: 80\n")
+    return folder.parent
+
+
+def test_evaluate_writes_every_method_and_the_cards(patients, random_bundles, tmp_path, capsys):
+    together = tmp_path / "bundles"
+    for folder in random_bundles:
+        shutil.copytree(folder, together / Path(folder).name)
+    words = ["evaluate", str(together / "biv_propagation"), "--data", str(patients), "-o", str(tmp_path / "out")]
+    assert main([*words, "--robustness", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert set(METHODS) <= set(facts) and facts["segmentation, interpolated"] > 0.7
+    with open(tmp_path / "out" / "evaluation.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2 * len(METHODS) and {row["phase"] for row in rows} == {"ED", "ES"}
+    mean = np.mean([float(row["myocardium"]) for row in rows if row["method"] == "segmentation, interpolated"])
+    assert facts["segmentation, interpolated"] == pytest.approx(mean, abs=1e-4)
+    stated = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert set(stated["spoilt"]) == set(CHANGES) and stated["volumes"] == 2
+    assert (tmp_path / "out" / "dice_by_slice.png").stat().st_size > 5000
+    for name in TINY:
+        card = (together / name / "docs" / "README.md").read_text()
+        assert "2 volumes (ED and ES)" in card and "missing" in card
+
+
+def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypatch):
+    trained, evaluated = [], []
+
+    def train(name, data, folder, epochs, device, progress, fold):
+        trained.append((name, fold, epochs))
+
+    def evaluate(bundle, data, output, progress, device, fold):
+        evaluated.append(fold)
+        output.mkdir(parents=True)
+        write_rows(output / "evaluation.csv", [{"method": m, "myocardium": 0.5 + fold / 10} for m in METHODS])
+
+    monkeypatch.setattr("cineheart.crossvalidate.train_bundle", train)
+    monkeypatch.setattr("cineheart.crossvalidate.evaluate_propagation", evaluate)
+    words = ["crossvalidate", "biv_propagation", "--data", str(tmp_path), "-o", str(tmp_path / "out"), "--epochs", "2"]
+    assert main(words) == 0
+    assert trained == [(name, fold, 2) for fold in range(5) for name in TINY] and evaluated == [0, 1, 2, 3, 4]
+    facts = json.loads((tmp_path / "out" / "crossvalidation.json").read_text())
+    assert facts["volumes"] == 5 and facts["network"].startswith("0.7000 +- 0.1581")
+    (tmp_path / "out" / "fold3" / "evaluation" / "evaluation.csv").unlink()
+    (tmp_path / "out" / "fold3" / "evaluation").rmdir()
+    assert main(words) == 0 and evaluated == [0, 1, 2, 3, 4, 3]
+    assert main(["crossvalidate", "cineheart_sax", "--data", str(tmp_path), "-o", str(tmp_path / "other")]) == 2
+
+
+def test_folds_hold_out_every_patient_once(tmp_path):
+    for number in range(1, 101):
+        (tmp_path / f"patient{number:03d}").mkdir()
+    held_out = [f.name for fold in range(5) for f in patient_folders(tmp_path, True, fold)]
+    assert len(held_out) == len(set(held_out)) == 100
+    for fold in range(5):
+        assert not set(patient_folders(tmp_path, True, fold)) & set(patient_folders(tmp_path, False, fold))
+
+
+def test_evidence_of_labels_needs_labels(phantom, random_bundles):
+    networks = SlicePropagation(*random_bundles, "cpu", "torch")
+    with pytest.raises(InputError, match="no labels to take as evidence"):
+        networks(phantom.cines["sax"], 0, options=PropagationOptions(evidence="labels"))

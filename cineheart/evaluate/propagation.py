@@ -158,7 +158,7 @@ def _beside(folder: Path, name: str) -> Path:
 
 def _spoilt(networks, segmenter, patient, frame: int) -> dict[tuple[str, str], tuple[float, float]]:
     """(change, method) to Dice of the volume and mean Dice near the spoilt slice, the start's neighbour to the apex."""
-    expert = reference(patient.cine, patient.true, frame, 3.0)
+    expert = reference(patient.cine, patient.true, frame)
     count = patient.cine.n_slices
     slice_ = expert.start_slice + (1 if expert.turned else -1)
     methods = list(METHODS[1:])

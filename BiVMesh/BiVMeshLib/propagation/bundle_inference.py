@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from CardiacLib.errors import InputError
+from CardiacLib.intensity import normalise
 from CardiacLib.labels import LabelMap
 from CardiacLib.readers import read_image
 from CardiacLib.writers import write_labels
@@ -32,7 +33,7 @@ def label_files(initializer: Initializer, images: Sequence[str], output_dir: str
     """
     for image in _existing(images):
         cine = read_image(image)
-        labels = label_slices(initializer, cine, 0)
+        labels = label_slices(initializer, normalise(cine.frames)[0], cine)
         result = LabelMap(labels[None], cine.ijk_to_lps, cine.times_ms[:1], cine.source)
         write_labels(_target(output_dir, image, "slices"), result)
 

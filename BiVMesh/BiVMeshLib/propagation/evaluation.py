@@ -7,7 +7,9 @@ from scipy import ndimage
 
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
+from CardiacLib.intensity import normalise
 from CardiacLib.labels import LabelMap
+from CardiacLib.metrics import dice
 
 from ..labels_check import check_labels
 from .isotropic import SPACING, IsotropicGrid, apex_first, heart_centre
@@ -28,6 +30,9 @@ shape interpolated between its slices."""
 METHODS = (*PROPAGATED, *SLICE_WISE)
 CHANGES = ("noise", "missing", "shifted 5 mm")
 SHIFT_MM = 5.0
+RV_WALL_MM = 3.0
+REFERENCE_SIDE = 144
+"""Voxels: 180 mm, room for every heart."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,10 @@ class Reference:
     start_slice: int
     turned: bool
 
+    def stack_place(self, k: int, count: int) -> int:
+        """Slice k of a stack of ``count`` slices, counted from the apex."""
+        return count - 1 - k if self.turned else k
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -57,7 +66,7 @@ class Comparison:
     Attributes:
         dice: of both ventricles' myocardium, all slices up to the expert's base.
         structures: Dice of LV pool, myocardium, RV pool, RV wall, likewise.
-        positions: (n,) 0 at the base to 1 at the apex, of the slices in which the expert has myocardium.
+        places: (n,) slices, from the apex on, in which the expert has myocardium.
         slices: (n,) their 2-D Dice.
         labels: what was compared, uint8 (Z, H, W), None where the method failed.
         grid: of the labels.
@@ -66,19 +75,23 @@ class Comparison:
 
     dice: float
     structures: tuple[float, ...]
-    positions: np.ndarray
+    places: np.ndarray
     slices: np.ndarray
     labels: np.ndarray | None
     grid: IsotropicGrid
     error: str = ""
 
+    @property
+    def positions(self) -> np.ndarray:
+        """(n,) 1 at the apex to 0 at the base, the last of the places."""
+        return (self.places[-1] - self.places) / max(self.places[-1] - self.places[0], 1)
 
-def reference(cine: Cine, true: LabelMap, frame: int, rv_wall_mm: float, side: int = 144) -> Reference:
+
+def reference(cine: Cine, true: LabelMap, frame: int, rv_wall_mm: float = RV_WALL_MM) -> Reference:
     """The expert's labels of a frame on a grid round the heart."""
     stack = check_labels(true.labels[frame], true.ijk_to_lps)
-    frames, matrix = apex_first(cine.frames[frame], cine.ijk_to_lps, stack)
-    turned = not np.allclose(matrix, cine.ijk_to_lps, atol=1e-6)
-    grid = IsotropicGrid.round_heart(matrix, frames.shape, heart_centre(stack), side)
+    frames, matrix, turned = apex_first(cine.frames[frame], cine.ijk_to_lps, stack)
+    grid = IsotropicGrid.round_heart(matrix, frames.shape, heart_centre(stack), REFERENCE_SIDE)
     held = np.flatnonzero(stack.lv[: stack.base + 1].any((1, 2)))
     own = [len(frames) - 1 - int(k) if turned else int(k) for k in (stack.base, held[len(held) // 2])]
     return Reference(grid, grid.labels(stack, rv_wall_mm), grid.slice_at(stack.base), *own, turned)
@@ -90,11 +103,10 @@ def compare_all(
     true: LabelMap,
     frame: int,
     segmented: LabelMap,
-    rv_wall_mm: float = 3.0,
+    rv_wall_mm: float = RV_WALL_MM,
     methods: tuple[str, ...] = METHODS,
-    start_slice: int | None = None,
 ) -> dict[str, Comparison]:
-    """Every method on one frame, the base slice given by the expert as in the paper.
+    """Every method on one frame; base slice and middle slice, to start from, are the expert's.
 
     Args:
         networks: to evaluate.
@@ -104,17 +116,15 @@ def compare_all(
         segmented: of a short-axis network.
         rv_wall_mm: thickness of the wall grown round every RV pool that has none.
         methods: of METHODS.
-        start_slice: of the stack; None for the middle of the expert's LV.
     """
     expert = reference(cine, true, frame, rv_wall_mm)
-    start = expert.start_slice if start_slice is None else start_slice
     sources = {"expert": true, "segmentation": segmented, "network": None}
     found = {}
     for method in methods:
         try:
             if method in PROPAGATED:
                 source, evidence = PROPAGATED[method]
-                options = PropagationOptions(start, expert.base_slice, evidence, rv_wall_mm)
+                options = PropagationOptions(expert.start_slice, expert.base_slice, evidence, rv_wall_mm)
                 labels, grid = _propagated(networks, cine, frame, sources[source], options, expert)
             elif method == "segmentation, interpolated":
                 labels, grid = _interpolated(segmented, frame, expert, rv_wall_mm), expert.grid
@@ -125,7 +135,9 @@ def compare_all(
             found[method] = _failed(expert, str(error))
             continue
         truth = expert.labels if grid is expert.grid else _on(grid, true, frame, expert, rv_wall_mm)
-        found[method] = compare(labels, truth, grid.slice_at(_own(expert, expert.base_slice, cine)), grid)
+        found[method] = compare(
+            labels, truth, grid.slice_at(expert.stack_place(expert.base_slice, cine.n_slices)), grid
+        )
     return found
 
 
@@ -135,15 +147,8 @@ def compare(labels: np.ndarray, truth: np.ndarray, base: int, grid: IsotropicGri
     muscle, real = np.isin(labels, MUSCLE), np.isin(truth, MUSCLE)
     held = np.flatnonzero(real.any((1, 2)))
     slices = np.array([dice(muscle[z], real[z]) for z in held])
-    positions = (base - held) / max(base - held[0], 1)
     structures = tuple(dice(labels == n, truth == n) for n in (1, 2, 3, 4))
-    return Comparison(dice(muscle, real), structures, positions, slices, labels, grid)
-
-
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Overlap of two masks; 1 where both are empty."""
-    both = int(a.sum()) + int(b.sum())
-    return 2.0 * int((a & b).sum()) / both if both else 1.0
+    return Comparison(dice(muscle, real), structures, held, slices, labels, grid)
 
 
 def spoilt(cine: Cine, slice_: int, change: str, seed: int = 0) -> Cine:
@@ -168,16 +173,9 @@ def near(comparison: Comparison, expert: Reference, slice_: int, count: int) -> 
     """Mean 2-D Dice within one slice distance of a slice (k) of a stack of ``count``; 0 where the method failed."""
     if comparison.labels is None:
         return 0.0
-    place = count - 1 - slice_ if expert.turned else slice_
-    z = comparison.grid.slice_at(place)
+    z = comparison.grid.slice_at(expert.stack_place(slice_, count))
     reach = round(float(np.linalg.norm(comparison.grid.stack_to_lps[:3, 2])) / SPACING)
-    base = len(comparison.labels) - 1
-    where = base - comparison.positions * max(base - _lowest(comparison, base), 1)
-    return float(comparison.slices[np.abs(where - z) <= reach].mean())
-
-
-def _lowest(comparison: Comparison, base: int) -> int:
-    return base - (len(comparison.slices) - 1)
+    return float(comparison.slices[np.abs(comparison.places - z) <= reach].mean())
 
 
 def _propagated(networks, cine, frame, source, options, expert) -> tuple[np.ndarray, IsotropicGrid]:
@@ -197,16 +195,10 @@ def _on(grid: IsotropicGrid, true: LabelMap, frame: int, expert: Reference, rv_w
 
 
 def _apex_first_frame(cine: Cine, frame: int, expert: Reference) -> np.ndarray:
-    from CardiacLib.intensity import normalise
-
     shown = normalise(cine.frames)[frame]
     return shown[::-1] if expert.turned else shown
 
 
-def _own(expert: Reference, k: int, cine: Cine) -> int:
-    return cine.n_slices - 1 - k if expert.turned else k
-
-
 def _failed(expert: Reference, error: str) -> Comparison:
     nothing = compare(np.zeros_like(expert.labels), expert.labels, expert.base, expert.grid)
-    return Comparison(0.0, (0.0,) * 4, nothing.positions, np.zeros_like(nothing.slices), None, expert.grid, error)
+    return Comparison(0.0, (0.0,) * 4, nothing.places, np.zeros_like(nothing.slices), None, expert.grid, error)

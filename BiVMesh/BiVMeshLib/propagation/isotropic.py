@@ -1,6 +1,6 @@
 """A short-axis stack on an isotropic grid round the heart, from apex to base: images, and labels with an RV wall."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -14,6 +14,8 @@ from ..labels_check import LabelStack
 
 SPACING = 1.25
 """mm, as published."""
+STEP = 4
+"""Slices that the propagation network labels at once."""
 SIDE = 128
 """Pixels of a slice: 160 mm."""
 BEYOND = 0.6
@@ -118,11 +120,13 @@ def grown(pool: np.ndarray, thickness_mm: float) -> np.ndarray:
     return far * SPACING <= thickness_mm
 
 
-def apex_first(frames: np.ndarray, stack_to_lps: np.ndarray, stack: LabelStack) -> tuple[np.ndarray, np.ndarray]:
-    """Frames (..., K, J, I) and their matrix in the slice order of ``stack``, which was made from the same grid."""
-    if np.allclose(stack.ijk_to_lps, stack_to_lps, atol=1e-6):
-        return frames, stack.ijk_to_lps
-    return frames[..., ::-1, :, :], stack.ijk_to_lps
+def apex_first(frames: np.ndarray, stack_to_lps: np.ndarray, stack: LabelStack) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Frames (..., K, J, I) in the slice order of ``stack``, their matrix, and whether that is not the order they had.
+
+    ``stack`` was made of labels on the same grid.
+    """
+    turned = not np.allclose(stack.ijk_to_lps, stack_to_lps, atol=1e-6)
+    return (frames[..., ::-1, :, :] if turned else frames), stack.ijk_to_lps, turned
 
 
 def heart_centre(stack: LabelStack) -> tuple[float, float]:
@@ -130,11 +134,3 @@ def heart_centre(stack: LabelStack) -> tuple[float, float]:
     heart = (stack.lv_epi | stack.rv).any(0)
     rows, columns = np.nonzero(heart)
     return float(rows.min() + rows.max()) / 2, float(columns.min() + columns.max()) / 2
-
-
-def without_rv_above(stack: LabelStack) -> LabelStack:
-    """The stack ending at its base slice: what lies above belongs to no wall."""
-    cut = {name: getattr(stack, name).copy() for name in ("lv", "lv_epi", "rv")}
-    for masks in cut.values():
-        masks[stack.base + 1 :] = False
-    return replace(stack, **cut)

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .isotropic import STEP
+
 SLOPE = 0.25
-STEP = 4
-"""Slices that the propagation network labels at once."""
 
 
 def channels_of(structures: int) -> int:

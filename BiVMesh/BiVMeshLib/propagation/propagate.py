@@ -11,13 +11,12 @@ from CardiacLib.device import choose_device
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, silent
 
-STEP = 4
-"""Slices labelled at once; as ``networks.STEP``, which needs torch."""
+from .isotropic import SPACING, STEP
+
 MUSCLE = (2, 4)
 """Labels of both ventricles' myocardium."""
 SAME_MM, OTHER_MM = 2.0, 6.0
 """Mean distance of outlines up to which other labels of a slice count fully, and from which on they do not count."""
-VOXEL_MM = 1.25
 LEAST = 1e-4
 
 
@@ -27,7 +26,8 @@ class LabelledSlices:
 
     Attributes:
         labels: uint8 (Z, H, W), 0 to 4.
-        confidence: float32 (Z,) Dice of the myocardium that the probabilities lead to expect; NaN in slices without.
+        confidence: float32 (Z,) Dice of the myocardium that the probabilities lead to expect; NaN in slices without,
+            1 by definition in the slice that a propagation starts from.
     """
 
     labels: np.ndarray
@@ -183,7 +183,7 @@ def joint(probabilities: np.ndarray, evidence: Evidence | None, slice_: int) -> 
 def outlines_apart(one: np.ndarray, two: np.ndarray) -> float:
     """About the mean distance (mm) of two sections' outlines: area of their difference over their mean perimeter."""
     outlines = sum(int((mask & ~ndimage.binary_erosion(mask)).sum()) for mask in (one, two))
-    return 2 * VOXEL_MM * int((one ^ two).sum()) / outlines if outlines else 0.0
+    return 2 * SPACING * int((one ^ two).sum()) / outlines if outlines else 0.0
 
 
 def decided(probabilities: np.ndarray) -> tuple[np.ndarray, float]:

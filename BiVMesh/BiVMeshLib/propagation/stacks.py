@@ -148,14 +148,15 @@ class SlicePropagation:
     ) -> "GridPropagation":
         """As :meth:`__call__`, with slices from apex to base whatever the order of the cine's."""
         options = options or PropagationOptions()
+        if labels is None and options.evidence == "labels":
+            raise InputError("There are no labels to take as evidence; give labels, or another evidence.")
         shown = normalise(cine.frames)[frame]
         if labels is None:
-            labelled = label_slices(self.initializer, cine, frame, part(progress, 0.0, 0.4))
+            labelled = label_slices(self.initializer, shown, cine, part(progress, 0.0, 0.4))
         else:
             labelled = _frame_of(labels, cine, frame)
         stack = check_labels(labelled, cine.ijk_to_lps)
-        frames, matrix = apex_first(shown, cine.ijk_to_lps, stack)
-        turned = not np.allclose(matrix, cine.ijk_to_lps, atol=1e-6)
+        frames, matrix, turned = apex_first(shown, cine.ijk_to_lps, stack)
         stack, start, base, notes = _chosen(stack, options, turned)
         grid = _grid(matrix, frames.shape, stack)
         first, last = grid.slice_at(start), grid.slice_at(base)
@@ -188,13 +189,18 @@ def _as_probabilities(labels: np.ndarray) -> np.ndarray:
     return LABELS_SURE * blurred + (1 - LABELS_SURE) / 5
 
 
-def label_slices(initializer: Initializer, cine: Cine, frame: int, progress: Progress = silent) -> np.ndarray:
+def label_slices(initializer: Initializer, shown: np.ndarray, cine: Cine, progress: Progress = silent) -> np.ndarray:
     """The initialization network's labels of every slice of a frame, each by itself, uint8 (K, J, I).
+
+    Args:
+        initializer: the network.
+        shown: float32 (K, J, I), a normalised frame of ``cine``.
+        cine: whose geometry and source are meant.
+        progress: called with the fraction done.
 
     Raises:
         InputError: no heart is found in the middle slices.
     """
-    shown = normalise(cine.frames)[frame]
     shape = tuple(round(n * s / SPACING) for n, s in zip(shown.shape[1:], cine.spacing[1::-1], strict=True))
     small = np.stack([_resized(section, shape) for section in shown])
     low = max(len(shown) // 2 - SCOUTS // 2, 0)

@@ -13,8 +13,7 @@ from CardiacLib.readers.acdc import patient_folders, read_acdc_patient
 from CardiacLib.training.augment import Augmentation, random_intensity, random_maps
 
 from ..labels_check import check_labels
-from .isotropic import IsotropicGrid, apex_first, heart_centre
-from .networks import STEP
+from .isotropic import STEP, IsotropicGrid, apex_first, heart_centre
 from .simulated_motion import Anatomy, Motion, anatomy_of, imaged_positions, random_motion
 
 MARGIN = 176
@@ -61,7 +60,7 @@ def read_hearts(root, validation: bool, rv_wall_mm: float, fold: int = 0, progre
 def make_heart(frame, labels, ijk_to_lps, rv_wall_mm: float, systolic: bool) -> Heart:
     """A heart from one normalised frame (K, J, I) and its labels."""
     stack = check_labels(labels, ijk_to_lps)
-    frames, matrix = apex_first(frame, ijk_to_lps, stack)
+    frames, matrix, _ = apex_first(frame, ijk_to_lps, stack)
     grid = IsotropicGrid.round_heart(matrix, frames.shape, heart_centre(stack), MARGIN)
     made = torch.from_numpy(grid.labels(stack, rv_wall_mm))
     base = grid.slice_at(stack.base)
@@ -89,6 +88,15 @@ class WindowBatches:
         spoilt: part of the windows with a spoilt slice.
     """
 
+    mask_channels: int
+    """Channels of a network's input, the last ones, that are the mask."""
+    most_steps: int
+    """A batch's windows hold one to this many steps of propagation."""
+    centre_voxels: float
+    """Standard deviation of a window's centre from the heart's."""
+    directions: tuple[bool, ...]
+    """Ways in which slices are taken: True towards the base."""
+
     def __init__(
         self,
         hearts: Iterable[Heart],
@@ -110,13 +118,6 @@ class WindowBatches:
     def __len__(self) -> int:
         return self.batches
 
-    def state(self) -> torch.Tensor:
-        """Random state, for checkpoints."""
-        return self.generator.get_state()
-
-    def load_state(self, state: torch.Tensor) -> None:
-        self.generator.set_state(state.cpu())
-
     def __iter__(self):
         for _ in range(self.batches):
             chosen = torch.randint(len(self.hearts), (self.batch,), generator=self.generator).tolist()
@@ -127,15 +128,6 @@ class WindowBatches:
             images = random_intensity(inputs[:, :count], self.augmentation, self.generator)
             inputs = torch.cat([images, inputs[:, count:]], 1)
             yield inputs.to(self.device, memory_format=torch.channels_last), targets.to(self.device)
-
-    mask_channels: int
-    """Channels of a network's input, the last ones, that are the mask."""
-    most_steps: int
-    """A batch's windows hold one to this many steps of propagation."""
-    centre_voxels: float
-    """Standard deviation of a window's centre from the heart's."""
-    directions: tuple[bool, ...]
-    """Ways in which slices are taken: True towards the base."""
 
     def make(self, heart: Heart, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Input (C, window, window) and labels (S, window, window) int64 of a random window."""

@@ -20,7 +20,8 @@ class Trainer:
 
     Args:
         network: the module to train, already on the device of the batches.
-        batches: sized iterable of (inputs, target); optional ``state()`` and ``load_state()`` are kept in checkpoints.
+        batches: sized iterable of (inputs, target); the state of its ``generator``,
+            where it draws from one, is kept in checkpoints.
         loss: ``loss(outputs, target)`` giving a scalar; outputs are float32, a tensor or, of a network that answers at
             several scales, a list of them.
         output: folder for ``checkpoint.pt`` and ``log.csv``; an existing checkpoint is continued.
@@ -91,6 +92,10 @@ class Trainer:
     def _checkpoint(self) -> Path:
         return self.output / "checkpoint.pt"
 
+    @property
+    def _generator(self) -> torch.Generator | None:
+        return getattr(self.batches, "generator", None)
+
     def _save(self, epoch, optimiser, schedule, average) -> None:
         state = {
             "epoch": epoch,
@@ -98,7 +103,7 @@ class Trainer:
             "average": average.state_dict(),
             "optimiser": optimiser.state_dict(),
             "schedule": schedule.state_dict(),
-            "batches": self.batches.state() if hasattr(self.batches, "state") else None,
+            "batches": self._generator.get_state() if self._generator is not None else None,
             "random": torch.get_rng_state(),
         }
         work = self._checkpoint.with_suffix(".part")
@@ -114,7 +119,7 @@ class Trainer:
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
         if state["batches"] is not None:
-            self.batches.load_state(state["batches"])
+            self._generator.set_state(state["batches"].cpu())
         torch.set_rng_state(state["random"].cpu())  # noise and dropout within the network
         return state["epoch"]
 
