@@ -139,8 +139,8 @@ def _mesh_of_propagation(labels: LabelMap, number: int, choices: dict, points, p
     if choices["frame"] == "all":
         raise InputError("--propagate works on one frame; choose --frame ed, es or a number.")
     found = choices["propagate"].run(labels, number, part(progress, 0.0, 0.3))
-    made = found.labels
-    mesh = build_mesh(made.labels[0], made.ijk_to_lps, choices["options"], part(progress, 0.3, 1.0), points)
+    made, options = found.labels, replace(choices["options"], align_slices=False)  # already done if it was asked for
+    mesh = build_mesh(made.labels[0], made.ijk_to_lps, options, part(progress, 0.3, 1.0), points)
     return replace(mesh, notes=(*found.notes, *mesh.notes))
 
 

@@ -107,7 +107,7 @@ def interpolate_structure(
             values[n] = _with_area(values[n], area, grid.spacing)
     values[z > levels[-1]] = sections[-1]
     below = z < levels[0]
-    lift = _cap_lift(levels[0] - z[below], sections, levels, heights[1] - heights[0])
+    lift = cap_lift(levels[0] - z[below], sections, levels, heights[1] - heights[0])
     values[below] = sections[0] + lift[:, None, None]
     return values
 
@@ -157,10 +157,16 @@ def _on_grid(distance, steps, offset, grid) -> np.ndarray:
     return sampled.reshape(x.shape).astype(np.float32)
 
 
-def _cap_lift(depth, sections, levels, gap) -> np.ndarray:
+def cap_lift(depth: np.ndarray, sections: np.ndarray, levels: np.ndarray, gap: float) -> np.ndarray:
     """What is added to the last section's distance at ``depth`` below it, so that it closes as a paraboloid.
 
     The tip's depth follows from the inscribed radii of the last two sections (r^2 linear in z).
+
+    Args:
+        depth: (n,) mm below the last section, not negative.
+        sections: (N, Y, X) signed distances in mm, the last section first; one is enough.
+        levels: (N,) their heights in mm.
+        gap: distance of the slices in mm; the tip lies within the fractions CAP of it.
     """
     r0 = max(float(-sections[0].min()), 0.1)
     r1 = float(-sections[1].min()) if len(sections) > 1 else r0

@@ -51,13 +51,16 @@ class LabelStack:
         return places + self.shifts[k]
 
 
-def check_labels(labels_kji: np.ndarray, ijk_to_lps: np.ndarray, apex_first: bool | None = None) -> LabelStack:
+def check_labels(
+    labels_kji: np.ndarray, ijk_to_lps: np.ndarray, apex_first: bool | None = None, base_slice: int | None = None
+) -> LabelStack:
     """Validate, clean slice by slice and order from apex to base.
 
     Args:
         labels_kji: (K, J, I) of 0 background, 1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall.
         ijk_to_lps: (4, 4) voxel index (i, j, k) to LPS mm.
         apex_first: the slice order where it is known, as from another frame; else the sections' taper decides.
+        base_slice: k of the slice that carries the base, where it is known; else the labels decide.
 
     Raises:
         InputError: the labels cannot give a mesh; one sentence says why.
@@ -75,7 +78,10 @@ def check_labels(labels_kji: np.ndarray, ijk_to_lps: np.ndarray, apex_first: boo
     if not rv.any():
         notes.append("The labels have no RV pool: this is a mesh of the left ventricle alone.")
     wall = (labels > 0) | lv_epi if (labels == RV_WALL).any() else None
-    base = _base_slice(lv, lv_epi & ~lv, rv, notes)
+    if base_slice is None:
+        base = _base_slice(lv, lv_epi & ~lv, rv, notes)
+    else:
+        base = base_slice if apex_first else len(lv) - 1 - base_slice
     return LabelStack(lv, lv_epi, rv, wall, given, matrix, base, tuple(notes), np.zeros((len(lv), 3)))
 
 

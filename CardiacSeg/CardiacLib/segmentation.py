@@ -21,12 +21,15 @@ class SliceStatistics:
         hard: float32 (T, K, 3) number of pixels in which that structure is the likeliest.
         both: float32 (T, K, 3) sum of its probability over the pixels in which it is the likeliest.
         entropy: float32 (T, K) sum of the pixels' entropy in nats.
+        spoilt: slices, counted from 0, whose image shows nothing that goes on from its neighbours: the network saw an
+            interpolated one.
     """
 
     soft: np.ndarray
     hard: np.ndarray
     both: np.ndarray
     entropy: np.ndarray
+    spoilt: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from CardiacLib.intensity import normalise
 from CardiacLib.labels import LabelMap
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.segmentation import Segmentation, SliceStatistics
+from CardiacLib.spoilt_slices import bridged, spoilt_slices
 
 from .postprocess import clean_frame
 from .preprocess import NetworkGrid, Window, opposite_frames, pad_to_multiple, with_neighbours
@@ -83,8 +84,10 @@ class Segmenter(SliceNetwork):
         self.window = int(self.config.get_parsed_content("window"))
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
-        found = self._probabilities(cine, progress, on_frame)
-        statistics = SliceStatistics(*found.statistics())
+        spoilt = spoilt_slices(cine.frames, cine.spacing)
+        seen = cine.with_changes(frames=bridged(cine.frames, spoilt))
+        found = self._probabilities(seen, progress, on_frame)
+        statistics = SliceStatistics(*found.statistics(), tuple(np.flatnonzero(spoilt).tolist()))
         settled, notes = settle(found.probabilities, found.images)
         labels = np.stack([clean_frame(frame) for frame in replace(found, probabilities=settled).labels()])
         progress(1.0, "labelled all frames")

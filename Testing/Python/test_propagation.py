@@ -16,7 +16,6 @@ from BiVMeshLib.propagation.isotropic import SPACING, IsotropicGrid, apex_first,
 from BiVMeshLib.propagation.loss import PropagationLoss
 from BiVMeshLib.propagation.networks import STEP, InitializationNet, PropagationNet
 from BiVMeshLib.propagation.propagate import Evidence, Initializer, Propagator, decided, joint, outlines_apart
-from BiVMeshLib.propagation.stacks import heart_piece
 from BiVMeshLib.propagation.training import check_windows, window_dice
 from BiVMeshLib.propagation.training_data import InitializationBatches, PropagationBatches, hardened, make_heart
 from CardiacLib import geometry
@@ -314,16 +313,6 @@ def _silent(folder: str) -> str:
     state[f"{last}.bias"] = torch.tensor([9.0, 0, 0, 0, 0])
     torch.save(state, silent / "models" / "model.pt")
     return str(silent)
-
-
-def test_the_heart_is_where_pool_and_wall_are_together():
-    labels = np.zeros((2, 60, 60), np.uint8)
-    labels[:, 5:15, 5:15], labels[:, 8:12, 8:12] = 2, 1
-    labels[:, 30:55, 30:55] = 3  # larger, but no ventricle
-    labels[0, 40:60, 2:12] = 2
-    piece = heart_piece(labels)
-    assert piece[5:15, 5:15].all() and piece.sum() == 100
-    assert heart_piece(np.where(labels == 1, 0, labels)) is None
 
 
 def test_slices_of_any_size(random_bundles):

@@ -12,6 +12,7 @@ from BiVMeshLib.propagation.evaluation import (
     CHANGES,
     METHODS,
     PROPAGATED,
+    SLICE_WISE,
     Comparison,
     compare_all,
     near,
@@ -34,12 +35,14 @@ from .tables import number, table
 
 BINS = 12
 """Positions from base to apex in the plot."""
-MESHED = METHODS[2:]
+MESHED = ("network", "segmentation", *SLICE_WISE)
+"""Methods whose labels are meshed."""
 TITLES = {
     "expert's slice alone": "propagated from the expert's middle slice alone",
     "network's slice alone": "propagated from the initialization network's middle slice alone (the published method)",
     "network": "propagated, with the initialization network in every slice",
     "segmentation": "propagated, with cineheart_sax in every slice",
+    "segmentation, aligned": "the same, slices first moved into line",
     "network, slice by slice": "initialization network, slice by slice, no propagation",
     "segmentation, interpolated": "cineheart_sax, interpolated, no propagation",
 }

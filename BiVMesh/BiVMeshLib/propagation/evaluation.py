@@ -12,7 +12,7 @@ from CardiacLib.labels import LabelMap
 from CardiacLib.metrics import dice
 
 from ..labels_check import check_labels
-from .isotropic import SPACING, IsotropicGrid, apex_first, heart_centre
+from .isotropic import SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
 from .propagate import MUSCLE
 from .stacks import PropagationOptions, SlicePropagation, one_piece
 
@@ -21,9 +21,11 @@ PROPAGATED = {
     "network's slice alone": ("network", "none"),
     "network": ("network", "network"),
     "segmentation": ("segmentation", "labels"),
+    "segmentation, aligned": ("segmentation", "labels"),
 }
 """Propagated labels: whose start slice, and what is asked in the other slices. The first two are the published method,
-from the expert's and from the initialization network's slice; ``segmentation`` is a short-axis network's."""
+from the expert's and from the initialization network's slice; ``segmentation`` is a short-axis network's, in its last
+variant with slices moved back into line."""
 SLICE_WISE = ("network, slice by slice", "segmentation, interpolated")
 """Without propagation: the initialization network on every slice of 1.25 mm; and the short-axis segmentation, by
 shape interpolated between its slices."""
@@ -124,13 +126,15 @@ def compare_all(
         try:
             if method in PROPAGATED:
                 source, evidence = PROPAGATED[method]
-                options = PropagationOptions(expert.start_slice, expert.base_slice, evidence, rv_wall_mm)
+                options = PropagationOptions(
+                    expert.start_slice, expert.base_slice, evidence, rv_wall_mm, method.endswith(", aligned")
+                )
                 labels, grid = _propagated(networks, cine, frame, sources[source], options, expert)
             elif method == "segmentation, interpolated":
                 labels, grid = _interpolated(segmented, frame, expert, rv_wall_mm), expert.grid
             else:
                 shown = expert.grid.images(_apex_first_frame(cine, frame, expert))
-                labels, grid = one_piece(networks.initializer(shown).labels), expert.grid
+                labels, grid = one_piece(with_apex(networks.initializer(shown).labels, expert.grid)), expert.grid
         except InputError as error:
             found[method] = _failed(expert, str(error))
             continue

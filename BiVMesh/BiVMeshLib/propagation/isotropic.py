@@ -9,7 +9,7 @@ from CardiacLib import geometry
 from CardiacLib.labels import LV, MYO, RV, RV_WALL
 
 from ..frame import HeartFrame
-from ..interpolate import Grid, interpolate_structure
+from ..interpolate import Grid, cap_lift, interpolate_structure, slice_distance
 from ..labels_check import LabelStack
 
 SPACING = 1.25
@@ -68,17 +68,29 @@ class IsotropicGrid:
         """(Z,) index in the stack, with fractions, of every slice of the grid."""
         return self.first + np.arange(self.depth) * SPACING / geometry.spacing_of(self.stack_to_lps)[2]
 
-    def images(self, frame: np.ndarray) -> np.ndarray:
+    def images(self, frame: np.ndarray, shifts: np.ndarray | None = None) -> np.ndarray:
         """One frame (K, J, I), slices from apex to base, interpolated linearly: float32 (Z, side, side).
 
         Zero outside the field of view; beyond the apical end the last slice goes on.
+
+        Args:
+            frame: intensities.
+            shifts: (K, 3) LPS mm by which each slice is moved in its plane, as of :class:`LabelStack`.
         """
         spacing = geometry.spacing_of(self.stack_to_lps)
         rows, columns = (
             start + np.arange(self.side) * SPACING / s for start, s in zip(self.corner, spacing[1::-1], strict=True)
         )
         where = np.stack(np.meshgrid(rows, columns, indexing="ij"))
-        flat = np.stack([ndimage.map_coordinates(f, where, order=1, mode="constant") for f in frame.astype(np.float32)])
+        moved = np.zeros((len(frame), 2))
+        if shifts is not None:
+            moved = (shifts @ geometry.direction_of(self.stack_to_lps)[:, :2] / spacing[:2])[:, ::-1]
+        flat = np.stack(
+            [
+                ndimage.map_coordinates(f, where - by[:, None, None], order=1, mode="constant")
+                for f, by in zip(frame.astype(np.float32), moved, strict=True)
+            ]
+        )
         place = np.clip(self.stack_slices(), 0, len(frame) - 1)
         low = np.minimum(place.astype(int), len(frame) - 2)
         share = (place - low)[:, None, None].astype(np.float32)
@@ -127,6 +139,30 @@ def apex_first(frames: np.ndarray, stack_to_lps: np.ndarray, stack: LabelStack) 
     """
     turned = not np.allclose(stack.ijk_to_lps, stack_to_lps, atol=1e-6)
     return (frames[..., ::-1, :, :] if turned else frames), stack.ijk_to_lps, turned
+
+
+def with_apex(labels: np.ndarray, grid: IsotropicGrid) -> np.ndarray:
+    """Labels (Z, H, W) closed beyond the apical end of the stack, where there are no images, by their shape.
+
+    As shape-based interpolation has it: each structure tapers as a paraboloid from its section in the last image.
+    """
+    end = int(np.searchsorted(grid.stack_slices(), -1e-6))
+    if not end:
+        return labels
+    gap = float(geometry.spacing_of(grid.stack_to_lps)[2])
+    depth = (end - np.arange(end)) * SPACING
+    sections = labels[[end, min(end + round(gap / SPACING), len(labels) - 1)]]
+
+    def inside(*values):
+        masks = np.isin(sections, values)
+        if not masks[0].any():
+            return np.zeros((end, *labels.shape[1:]), bool)
+        distances = np.stack([slice_distance(mask, (SPACING, SPACING)) for mask in masks if mask.any()])
+        return distances[0] + cap_lift(depth, distances, np.array([0.0, gap]), gap)[:, None, None] < 0
+
+    out, body = labels.copy(), inside(LV, MYO)
+    out[:end] = np.select([inside(LV), body, inside(RV), inside(RV, RV_WALL)], [LV, MYO, RV, RV_WALL], 0)
+    return out
 
 
 def heart_centre(stack: LabelStack) -> tuple[float, float]:

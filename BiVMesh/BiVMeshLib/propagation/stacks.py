@@ -9,15 +9,16 @@ from CardiacLib import geometry
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.intensity import normalise
-from CardiacLib.labels import LabelMap
+from CardiacLib.labels import LV, LabelMap
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.spoilt_slices import bridged, spoilt_note, spoilt_slices
 
+from ..align import align_slices
 from ..labels_check import LabelStack, check_labels
-from .isotropic import SIDE, SPACING, IsotropicGrid, apex_first, heart_centre
+from .isotropic import SIDE, SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
 from .propagate import Evidence, Initializer, Propagator
+from .slice_labels import label_slices
 
-SCOUTS = 3
-"""Slices round the middle of the stack in which the heart is looked for."""
 ROOM = 8
 """Voxels between the heart and the border of its window."""
 LABELS_SHARE, NETWORK_SHARE = 0.7, 0.5
@@ -40,12 +41,14 @@ class PropagationOptions:
             ``network``; ``none``, which is the published method; ``auto`` for the labels where there are some and no
             start slice was chosen, else the network.
         rv_wall_mm: thickness of the RV wall grown where the labels have none.
+        align_slices: first move slices, image and labels, back into line where breath-holds displaced them.
     """
 
     start_slice: int | None = None
     base_slice: int | None = None
     evidence: str = "auto"
     rv_wall_mm: float = 3.0
+    align_slices: bool = False
 
     def __post_init__(self):
         if self.evidence not in EVIDENCE:
@@ -150,26 +153,33 @@ class SlicePropagation:
         options = options or PropagationOptions()
         if labels is None and options.evidence == "labels":
             raise InputError("There are no labels to take as evidence; give labels, or another evidence.")
-        shown = normalise(cine.frames)[frame]
+        for what, k in (("start", options.start_slice), ("base", options.base_slice)):
+            if k is not None and not 0 <= k < cine.n_slices:
+                raise InputError(f"The {what} slice {k} does not exist: the stack has slices 0 to {cine.n_slices - 1}.")
+        spoilt = spoilt_slices(cine.frames, cine.spacing)
+        shown = normalise(bridged(cine.frames, spoilt))
         if labels is None:
-            labelled = label_slices(self.initializer, shown, cine, part(progress, 0.0, 0.4))
+            labelled = label_slices(self.initializer, shown, frame, cine, part(progress, 0.0, 0.4))
         else:
             labelled = _frame_of(labels, cine, frame)
-        stack = check_labels(labelled, cine.ijk_to_lps)
-        frames, matrix, turned = apex_first(shown, cine.ijk_to_lps, stack)
-        stack, start, base, notes = _chosen(stack, options, turned)
+        order = _apex_first(labelled, options.base_slice)
+        stack = check_labels(labelled, cine.ijk_to_lps, order, options.base_slice)
+        if options.align_slices:
+            stack = align_slices(stack)
+        frames, matrix, turned = apex_first(shown[frame], cine.ijk_to_lps, stack)
+        start, base, notes = _chosen(stack, options.start_slice, turned)
         grid = _grid(matrix, frames.shape, stack)
         first, last = grid.slice_at(start), grid.slice_at(base)
-        images, made = grid.images(frames), grid.labels(stack, options.rv_wall_mm)
+        images, made = grid.images(frames, stack.shifts), grid.labels(stack, options.rv_wall_mm)
         evidence = self._evidence(options, images, made, labels is not None)
         found = self.propagator(images, made[first], first, last, evidence, part(progress, 0.5, 0.95))
+        notes += spoilt_note(spoilt)
         poor = _poor_slices(found.confidence, grid, len(frames), turned)
         if poor:
             notes += (f"The network is unsure near slice {', '.join(map(str, poor))}: look at it.",)
         shown_as = [len(frames) - 1 - k if turned else k for k in (start, base)]
-        return GridPropagation(
-            one_piece(found.labels), found.confidence, grid, first, last, *shown_as, turned, (*stack.notes, *notes)
-        )
+        closed, notes = one_piece(with_apex(found.labels, grid)), (*stack.notes, *notes)
+        return GridPropagation(closed, found.confidence, grid, first, last, *shown_as, turned, notes)
 
     def _evidence(
         self, options: PropagationOptions, images: np.ndarray, made: np.ndarray, given: bool
@@ -189,60 +199,6 @@ def _as_probabilities(labels: np.ndarray) -> np.ndarray:
     return LABELS_SURE * blurred + (1 - LABELS_SURE) / 5
 
 
-def label_slices(initializer: Initializer, shown: np.ndarray, cine: Cine, progress: Progress = silent) -> np.ndarray:
-    """The initialization network's labels of every slice of a frame, each by itself, uint8 (K, J, I).
-
-    Args:
-        initializer: the network.
-        shown: float32 (K, J, I), a normalised frame of ``cine``.
-        cine: whose geometry and source are meant.
-        progress: called with the fraction done.
-
-    Raises:
-        InputError: no heart is found in the middle slices.
-    """
-    shape = tuple(round(n * s / SPACING) for n, s in zip(shown.shape[1:], cine.spacing[1::-1], strict=True))
-    small = np.stack([_resized(section, shape) for section in shown])
-    low = max(len(shown) // 2 - SCOUTS // 2, 0)
-    heart = heart_piece(initializer(small[low : low + SCOUTS]).labels)
-    if heart is None:
-        raise InputError(
-            f"{cine.source or 'The cine'}: the initialization network finds no heart in the middle slices; give labels."
-        )
-    rows, columns = np.nonzero(heart)
-    window = tuple(_window(values, n) for values, n in zip((rows, columns), shape, strict=True))
-    progress(0.3, "heart found")
-    found = np.zeros(small.shape, np.uint8)
-    found[:, window[0], window[1]] = initializer(small[:, window[0], window[1]]).labels
-    return np.stack([_resized(section, shown.shape[1:], order=0) for section in found])
-
-
-def heart_piece(labels: np.ndarray) -> np.ndarray | None:
-    """The piece (H, W) of labelled slices (Z, H, W) that looks most like a heart: LV pool and myocardium together.
-
-    In the whole field the network, which was trained round hearts, also labels other things. None without a heart.
-    """
-    pieces, count = ndimage.label((labels > 0).any(0))
-    numbers = np.arange(1, count + 1)
-    both = np.zeros(count)
-    for section in labels:
-        both += np.minimum(*(ndimage.sum_labels(section == value, pieces, numbers) for value in (1, 2)))
-    return pieces == 1 + both.argmax() if count and both.any() else None
-
-
-def _window(values: np.ndarray, size: int) -> slice:
-    """SIDE voxels round the middle of indices, within an axis of ``size``."""
-    start = int(np.clip(round(values.mean() - SIDE / 2), 0, max(size - SIDE, 0)))
-    return slice(start, min(start + SIDE, size))
-
-
-def _resized(section: np.ndarray, shape: tuple[int, int], order: int = 1) -> np.ndarray:
-    """A slice on ``shape`` pixels over the same field, first pixel centre on first pixel centre."""
-    scale = [(n - 1) / max(m - 1, 1) for n, m in zip(section.shape, shape, strict=True)]
-    where = np.meshgrid(*(np.arange(m) * s for m, s in zip(shape, scale, strict=True)), indexing="ij")
-    return ndimage.map_coordinates(section, np.stack(where), order=order, mode="nearest")
-
-
 def _frame_of(labels: LabelMap, cine: Cine, frame: int) -> np.ndarray:
     if labels.labels.shape[1:] != cine.frames.shape[1:] or not np.allclose(
         labels.ijk_to_lps, cine.ijk_to_lps, atol=1e-2
@@ -257,32 +213,31 @@ def _frame_of(labels: LabelMap, cine: Cine, frame: int) -> np.ndarray:
     )
 
 
-def _chosen(
-    stack: LabelStack, options: PropagationOptions, turned: bool
-) -> tuple[LabelStack, int, int, tuple[str, ...]]:
-    """The stack with the chosen base, start and base slice in its order, and notes."""
+def _apex_first(labels: np.ndarray, base_slice: int | None) -> bool | None:
+    """The order of the slices, told by which end of the LV pool a chosen base slice is nearer to; None without."""
+    held = np.flatnonzero((labels == LV).any((1, 2)))
+    if base_slice is None or not len(held):
+        return None
+    return base_slice > held.mean()
+
+
+def _chosen(stack: LabelStack, start_slice: int | None, turned: bool) -> tuple[int, int, tuple[str, ...]]:
+    """Start and base slice in the order of the stack, and a note that names them in the order of the images."""
     count = len(stack.lv)
-
-    def own(k: int, what: str) -> int:
-        if not 0 <= k < count:
-            raise InputError(f"The {what} slice {k} does not exist: the stack has slices 0 to {count - 1}.")
-        return count - 1 - k if turned else k
-
-    base = stack.base if options.base_slice is None else own(options.base_slice, "base")
     held = np.flatnonzero((stack.lv & (stack.lv_epi.sum((1, 2)) > stack.lv.sum((1, 2)))[:, None, None]).any((1, 2)))
-    held = held[held <= base]
+    held = held[held <= stack.base]
     if not len(held):
         raise InputError("No slice under the base has LV pool and myocardium to start from; choose another base slice.")
-    if options.start_slice is None:
+    if start_slice is None:
         start = int(held[len(held) // 2])
     else:
-        start = own(options.start_slice, "start")
+        start = count - 1 - start_slice if turned else start_slice
         if start not in held:
             raise InputError(
-                f"The start slice {options.start_slice} has no labelled LV pool and myocardium, or lies over the base."
+                f"The start slice {start_slice} has no labelled LV pool and myocardium, or lies over the base."
             )
-    shown = [count - 1 - k if turned else k for k in (start, base)]
-    return replace(stack, base=base), start, base, (f"Propagated from slice {shown[0]}; base at slice {shown[1]}.",)
+    shown = [count - 1 - k if turned else k for k in (start, stack.base)]
+    return start, stack.base, (f"Propagated from slice {shown[0]}; base at slice {shown[1]}.",)
 
 
 def _grid(matrix: np.ndarray, counts: tuple[int, int, int], stack: LabelStack) -> IsotropicGrid:

@@ -104,6 +104,7 @@ def judge(
         dice = calibration.dice(expected_dice(statistics))
         slice_dice = calibration.slice_dice(expected_slice_dice(statistics))
         flags += confidence_flags(dice, calibration, {function.ed, function.es})
+        flags += spoilt_flags(statistics)
     flags.sort(key=lambda flag: SEVERITIES.index(flag.severity))
     return QualityReport(tuple(flags), dice, slice_dice, calibration.calibrated, note, function.ed, function.es)
 
@@ -119,6 +120,15 @@ def confidence_flags(dice: np.ndarray, calibration: Calibration, key_frames: set
                 finding = f"{name}: low confidence, probable Dice {column[frames].min():.2f}"
                 flags.append(flag_at("low_confidence", severity, finding, frames, (), key_frames, len(dice)))
     return flags
+
+
+def spoilt_flags(statistics: SliceStatistics) -> list[Flag]:
+    """Slices whose image was replaced, since it shows nothing that goes on from its neighbours."""
+    if not statistics.spoilt:
+        return []
+    frames = range(len(statistics.soft))
+    finding = "The image shows nothing that goes on from the slices beside it, and was interpolated from them"
+    return [flag_at("spoilt_slice", "warning", finding, frames, statistics.spoilt, set(frames), len(frames))]
 
 
 def _plain(values: np.ndarray) -> list[float | None]:
