@@ -68,6 +68,7 @@ class BiVMeshParameterNode:
     propagationVolume: vtkMRMLScalarVolumeNode
     startSlice: Annotated[int, WithinRange(-1, 199)] = -1
     baseSlice: Annotated[int, WithinRange(-1, 199)] = -1
+    propagated: vtkMRMLSegmentationNode
     alignSlices: bool = False
     edgeLength: Annotated[float, WithinRange(1.0, 6.0)] = DEFAULT_EDGE_LENGTH_MM
     rvWallThickness: Annotated[float, WithinRange(1.0, 8.0)] = DEFAULT_RV_WALL_MM
@@ -89,8 +90,9 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
         from BiVMeshLib.exporters import FORMATS
-        from CardiacLib.mrml.controls import CheckList, ResultButtons
+        from CardiacLib.mrml.controls import ResultButtons
         from CardiacLib.mrml.markups import VALVE_ATTRIBUTE
+        from CardiacLib.mrml.mesh_export import MeshExportSection
         from CardiacLib.mrml.models import QUALITY_ATTRIBUTE, show_mesh
         from CardiacLib.mrml.panels import ModulePanel, load_ui
         from CardiacLib.mrml.propagation import PropagationSection
@@ -116,12 +118,10 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
             "endSystoleButton": ("es", showFrame, _("Show the frame of the smallest LV volume.")),
         }
         self._frames = ResultButtons(self.ui, frames, _("Cardiac Segmentation has not measured this segmentation."))
-        self._formats = CheckList(self.ui.formatsList, FORMATS, self._onFormatsChanged)
-        self._propagation = PropagationSection(self, _)
+        self._export, self._propagation = MeshExportSection(self, FORMATS, _), PropagationSection(self, _)
         inputs, outputs = {"inputSegmentation": "vtkMRMLSegmentationNode"}, {"inputSegmentation": "mesh"}
         self.panel = ModulePanel(self, _, inputs, self._reason, self._onParametersChanged, outputs)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.ui.exportButton.connect("clicked(bool)", self.onExportButton)
 
     def cleanup(self):
         """The module is unloaded or reloaded, or Slicer closes."""
@@ -153,15 +153,6 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
 
         self.panel.start(lambda: self.logic.makeRequest(segmentationNode, *run), addResult)
 
-    def onExportButton(self, checked=False):
-        """Write the last mesh."""
-        from CardiacLib.mrml.panels import errors_shown
-
-        chosen = self.panel.parameters
-        with errors_shown():
-            self.logic.exportMesh(chosen.mesh, chosen.exportFolder, chosen.exportFormats)
-            self.ui.statusLabel.text = _("Written to {folder}").format(folder=chosen.exportFolder)
-
     def _reason(self, parameters):
         from CardiacLib.mrml.sequences import sequence_of
 
@@ -171,23 +162,15 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
             return _("The motion needs a segmentation of all frames: segment a cine, or take the tick away.")
         return ""
 
-    def _onFormatsChanged(self, names):
-        if self.panel and self.panel.parameters:
-            self.panel.parameters.exportFormats = ",".join(names)
-
     def _onParametersChanged(self, parameters):
-        from CardiacLib.mrml.controls import set_enabled, show_output
+        from CardiacLib.mrml.controls import show_output
         from CardiacLib.mrml.results import result_of
 
         output = parameters.mesh if parameters else None
         show_output(self.ui, output, {"resultLabel": "summary"}, self._buttons, _)
         self._frames.update(result_of(parameters.inputSegmentation if parameters else None))
         self._propagation.update(parameters)
-        if parameters:
-            self._formats.check(parameters.exportFormats.split(","))
-            missing = "" if parameters.exportFormats else _("Tick at least one format.")
-            reason = missing if output else _("There is no mesh yet: press Apply.")
-            set_enabled(self.ui.exportButton, _("Write the mesh in the chosen formats."), reason)
+        self._export.update(parameters)
 
 
 class BiVMeshLogic(ScriptedLoadableModuleLogic):
@@ -251,13 +234,25 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         number = frame_number(node, labels, frame.value)
         return mesh_request(labels, number, mesh_options(edge, rvWall, helix, align), motion, points)
 
-    def propagate(self, node, volume=None, frame=MeshFrame.END_DIASTOLE, start=-1, base=-1, progress=lambda *_: None):
-        """Carry a slice's labels through its images, wait: CardiacLib.mrml.propagation; returns a segmentation node."""
+    def propagate(
+        self,
+        node,
+        volume=None,
+        frame: MeshFrame = MeshFrame.END_DIASTOLE,
+        start: int = -1,
+        base: int = -1,
+        progress: Callable[[float, str], None] = lambda fraction, message: None,
+        output=None,
+    ):
+        """Carry a slice's labels through its images, wait: CardiacLib.mrml.propagation; returns a segmentation node.
+
+        ``output`` is that of an earlier call, to be updated in place; None makes a new node.
+        """
         from CardiacLib.mrml.processes import run_blocking
         from CardiacLib.mrml.propagation import propagation_to_scene
 
         found = run_blocking(self.makePropagationRequest(node, volume, frame, start, base), progress)
-        return propagation_to_scene(found, node, _)
+        return propagation_to_scene(found, node, output, _)
 
     def makePropagationRequest(self, node, volume, frame, start, base):
         """The worker's job: CardiacLib.mrml.propagation.propagation_request."""

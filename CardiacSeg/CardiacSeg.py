@@ -97,8 +97,10 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
         from CardiacLib.mrml.controls import ResultButtons
+        from CardiacLib.mrml.dicom_export import DicomExportSection
         from CardiacLib.mrml.networks import NetworkSection
         from CardiacLib.mrml.panels import ModulePanel, load_ui
+        from CardiacLib.mrml.studies import ask_and_load
         from CardiacLib.mrml.views import show_chart, show_table
 
         ScriptedLoadableModuleWidget.setup(self)
@@ -114,11 +116,11 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
             "qualityButton": ("quality", show_table, _("Show every finding of quality control.")),
         }
         self._buttons = ResultButtons(self.ui, shown, _("There is none: segment all frames, and see the notes."))
-        self._network = NetworkSection(self, _)
+        self._network, self._export = NetworkSection(self, _), DicomExportSection(self, _)
         inputs, outputs = {"inputVolume": "vtkMRMLScalarVolumeNode"}, {"inputVolume": "segmentation"}
         self.panel = ModulePanel(self, _, inputs, self._reason, self._onParametersChanged, outputs)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.ui.loadButton.connect("clicked(bool)", self.onLoadButton)
+        self.ui.loadButton.connect("clicked(bool)", lambda checked=False: ask_and_load(self, "inputVolume", _))
 
     def cleanup(self):
         """The module is unloaded or reloaded, or Slicer closes."""
@@ -131,12 +133,6 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
     def exit(self):
         """The user leaves the module."""
         self.panel.disconnect()
-
-    def onLoadButton(self, checked=False):
-        """Ask for a folder and load the cines in it."""
-        from CardiacLib.mrml.studies import ask_and_load
-
-        ask_and_load(self, "inputVolume", _)
 
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen cine; the result enters the scene when it is complete."""
@@ -190,6 +186,7 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
         labels = {"resultLabel": "summary", "lightLabel": "light", "notesLabel": "notes"}
         show_output(self.ui, output, labels, self._buttons, _)
         self._network.update(parameters)
+        self._export.update(parameters)
 
 
 class CardiacSegLogic(ScriptedLoadableModuleLogic):
@@ -257,14 +254,10 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
 
     def makeRequest(self, volumeNode, frames, bundle, device, backend=BACKENDS[0], quality=QUALITIES[0]):
         """The worker's job for a volume in the scene."""
-        from CardiacLib.mrml.cines import cine_from_node, require_all_frames, shown_frame
-        from CardiacLib.mrml.processes import JobRequest
+        from CardiacSegLib.scene import segmentation_request
 
-        if frames is FrameChoice.ALL:
-            require_all_frames(volumeNode)
-        cine = shown_frame(volumeNode) if frames is FrameChoice.SHOWN else cine_from_node(volumeNode)
         options = {"bundle": bundle, "device": device, "backend": backend, "quality": quality}
-        return JobRequest("CardiacSegLib", "segment", {"cine": cine}, options)
+        return segmentation_request(volumeNode, frames is FrameChoice.ALL, options)
 
     def addResult(
         self, volumeNode, found, name="", papillary=PAPILLARY[0], body=None, bundle=DEFAULT_BUNDLE, output=None
@@ -273,6 +266,12 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         from CardiacSegLib.scene import segmentation_to_scene
 
         return segmentation_to_scene(volumeNode, found, name, papillary, body, bundle, output, _)
+
+    def exportDicomSeg(self, segmentationNode, folder, study="", frame="all", bundle="", progress=lambda *_: None):
+        """Write a segmentation as DICOM SEG, wait, and return the files: CardiacLib.mrml.dicom_export."""
+        from CardiacLib.mrml.dicom_export import export_dicom_seg
+
+        return export_dicom_seg(segmentationNode, study, folder, frame, bundle, progress)
 
 
 class CardiacSegTest(ScriptedLoadableModuleTest):

@@ -2,7 +2,9 @@
 
 import sys
 
+from .dicom_seg_study import write_dicom_seg_of_study
 from .jobs import run_worker
+from .labels import LabelMap
 from .model_store import fetch, import_file
 from .progress import Progress
 from .readers import read_study
@@ -25,7 +27,12 @@ def import_task(name: str, path: str, cache: str, progress: Progress) -> None:
     import_file(name, path, cache)
 
 
-TASKS = {"study": study_task, "fetch": fetch_task, "import": import_task}
+def dicom_seg_task(labels: LabelMap, folder: str, study: str, progress: Progress, **options) -> None:
+    """Write labels into a folder as DICOM segmentations of a study: CardiacLib.dicom_seg_study."""
+    write_dicom_seg_of_study(folder, labels, study, progress=progress, **options)
+
+
+TASKS = {"study": study_task, "fetch": fetch_task, "import": import_task, "dicom_seg": dicom_seg_task}
 
 if __name__ == "__main__":
     sys.exit(run_worker(TASKS, sys.argv[1:]))

@@ -19,6 +19,7 @@ from .cine import Cine
 from .errors import InputError
 from .geometry import apply, direction_of, spacing_of
 from .labels import RV, LabelMap, structures
+from .progress import Progress, silent
 from .readers.dicom_headers import FrameHeader, frames_of
 from .readers.planes import plane_matrix
 
@@ -48,6 +49,7 @@ def write_dicom_seg(
     cine: Cine,
     frames: Sequence[int] | None = None,
     bundle: str = "",
+    progress: Progress = silent,
 ) -> list[Path]:
     """Write one SEG per frame: ``segmentation.dcm``, or ``segmentation_dicom/frame_000.dcm`` ... of several frames.
 
@@ -62,6 +64,7 @@ def write_dicom_seg(
         frames: (T',) number in ``cine`` of each labelled frame; None means that all frames are labelled.
         bundle: the network, if the labels are as it made them; empty for labels that a person may have changed,
             which are marked as semi-automatic.
+        progress: told the fraction done; may raise Cancelled.
 
     Returns:
         the files, in the order of the frames.
@@ -81,7 +84,8 @@ def write_dicom_seg(
         paths = [folder / f"frame_{number:03d}.dcm" for number in numbers]
     segments = _descriptions(max(RV, int(labelmap.labels.max())), bundle)
     series = _highdicom().UID()
-    for labels, number, path in zip(labelmap.labels, numbers, paths, strict=True):
+    for done, (labels, number, path) in enumerate(zip(labelmap.labels, numbers, paths, strict=True)):
+        progress(done / len(paths), f"writing frame {done + 1} of {len(paths)}")
         first = next(file[0] for file in cine.files[number] if file is not None)
         template = _template(headers[first], cine.ijk_to_lps)
         dataset = _segmentation(labels, cine.ijk_to_lps, template, segments, series)

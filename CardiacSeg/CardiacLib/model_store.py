@@ -95,8 +95,8 @@ def fetch(name: str, cache: str | Path | None = None, progress: Progress = silen
         partial.unlink()
         return weights
     raise InputError(
-        f"The weights of '{name}' could not be fetched ({'; '.join(problems)}); run the command again, or get the file "
-        f"from {entry.page} and use 'cineheart bundles import {name} FILE'."
+        f"The weights of '{name}' could not be fetched ({'; '.join(problems)}); try again (a broken download goes "
+        f"on), or get the file from {entry.page} and import it ('cineheart bundles import {name} FILE')."
     )
 
 
@@ -130,10 +130,20 @@ def clear(name: str, cache: str | Path | None = None) -> int:
     return freed
 
 
-def discard_unfinished(name: str, cache: str | Path | None = None) -> None:
-    """Remove what a stopped fetch or import left in the cache; weights that are complete stay."""
+def begun_bytes(name: str, cache: str | Path | None = None) -> int:
+    """Size of the beginning of a bundle's weights that a broken download has left; the next fetch goes on after it."""
+    begun = _part_file(cache_folder(cache), name)
+    return begun.stat().st_size if begun.is_file() else 0
+
+
+def discard_unfinished(name: str, cache: str | Path | None = None, keep_download: bool = False) -> None:
+    """Remove what an unfinished fetch or import left in the cache; weights that are complete stay.
+
+    With ``keep_download`` the beginning of the file stays too.
+    """
     folder = cache_folder(cache)
-    _part_file(folder, name).unlink(missing_ok=True)
+    if not keep_download:
+        _part_file(folder, name).unlink(missing_ok=True)
     for unfinished in folder.glob(f".{name}-*"):  # of files.atomic_directory
         shutil.rmtree(unfinished, ignore_errors=True)
 

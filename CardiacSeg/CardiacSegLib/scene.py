@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from CardiacLib.labels import LV, LabelMap
-from CardiacLib.mrml.cines import cine_from_node
+from CardiacLib.mrml.cines import cine_from_node, require_all_frames, shown_frame
 from CardiacLib.mrml.panels import require_in_scene
+from CardiacLib.mrml.processes import JobRequest
 from CardiacLib.mrml.results import keep_result, require_fit, result_of, take_place
 from CardiacLib.mrml.segmentations import labels_to_scene
 from CardiacLib.mrml.sequences import sequence_of
@@ -28,6 +29,18 @@ class SegmentationResult(NamedTuple):
     function: Function | None
     quality: QualityReport | None = None
     notes: tuple[str, ...] = ()
+
+
+def segmentation_request(volume, all_frames: bool, options: dict[str, str]) -> JobRequest:
+    """The worker's job for a volume in the scene: all its frames, or the one that is shown.
+
+    Raises:
+        InputError: the volume cannot be used, or shows one frame of several that are wanted.
+    """
+    if all_frames:
+        require_all_frames(volume)
+    cine = cine_from_node(volume) if all_frames else shown_frame(volume)
+    return JobRequest("CardiacSegLib", "segment", {"cine": cine}, options)
 
 
 def segmentation_to_scene(
@@ -70,6 +83,8 @@ def segmentation_to_scene(
         made |= function_to_scene(function.to_dict(), name) | {"quality": quality_to_scene(quality.to_dict(), name)}
     notes = (*found.notes, *(function.notes if function else ()))
     facts = {"name": name} | segmentation_facts(function, quality, notes, translate)
+    if len(found.labels.labels) == 1:
+        facts["time_ms"] = float(found.labels.times_ms[0])  # which frame of the cine it is
     if output is not None:
         made = take_place(earlier.nodes | {"segmentation": output}, made)
         output.SetReferenceImageGeometryParameterFromVolumeNode(volume)

@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
 def fit_texts(host, panel) -> None:
     """Make a panel as high as its texts need, where Slicer would scroll."""
     for widget in vars(panel.ui).values():
-        if isinstance(widget, QLabel) and widget.wordWrap():
+        if isinstance(widget, QLabel) and widget.wordWrap() and widget.isVisible():
             widget.setMinimumHeight(widget.heightForWidth(widget.width()))
     host.process_events()
     panel.parent.resize(panel.parent.width(), panel.parent.sizeHint().height())

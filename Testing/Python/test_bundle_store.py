@@ -1,13 +1,12 @@
 """Weights that are not shipped: every form they come in, fetching over HTTP, importing, clearing, and the commands."""
 
 import hashlib
-import http.server
 import json
-import threading
 import zipfile
 
 import pytest
 import torch
+from weights_server import Server
 
 from CardiacLib import model_store
 from CardiacLib.bundles import bundle_path, cache_folder, load_network, load_weights, read_config, read_weights
@@ -132,46 +131,15 @@ def test_the_cache_is_the_argument_then_the_variable_then_the_users_own(tmp_path
     assert cache_folder() == tmp_path / "local" / "cineheart" / "bundles"
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves one file under any path; can break off, ignore ranges or answer with a web page."""
-
-    def __init__(self, content: bytes):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.break_after, self.ranges, self.page = content, None, True, False
-        self.requests: list[str | None] = []
-        self.url = f"http://127.0.0.1:{self.server_port}/model.pt"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        server, wanted = self.server, self.headers.get("Range")
-        server.requests.append(wanted)
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and server.ranges else 0
-        if start >= len(server.content):
-            self.send_error(416)
-            return
-        body = b"<html></html>" if server.page else server.content[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Type", "text/html" if server.page else "application/octet-stream")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: server.break_after])
-
-    def log_message(self, *_):
-        """Quiet."""
-
-
 @pytest.fixture
 def server(published, monkeypatch):
     content = published.read_bytes()
-    with Server(content) as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
+    with Server(content).running() as made:
         entry = model_store.Entry(
             NAME, "0", "a licence", "models/model.pt", (made.url,), "https://x", hashlib.md5(content).hexdigest()
         )
         monkeypatch.setattr(model_store, "manifest", lambda: {NAME: entry})
         yield made
-        made.shutdown()
 
 
 def test_fetch(server, network, cache):

@@ -1,5 +1,6 @@
 """Every button of every panel, on the phantom: what a click does, with nothing left out."""
 
+import json
 import sys
 import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
@@ -126,8 +127,19 @@ def test_cardiac_segmentation(host, results, monkeypatch, tmp_path):
     clicks.starts_a_run("applyButton")
     answer(monkeypatch, "getExistingDirectory", tmp_path)
     clicks.starts_a_run("loadButton")
+    say_it_came_from_dicom(clicks.panel.ui.inputSelector.currentNode(), tmp_path)
+    clicks.panel.panel.update()
+    clicks.starts_a_run("dicomButton")
     use_network_buttons(clicks, tmp_path / "cache", monkeypatch, tmp_path)
     assert clicks.clicked == buttons("CardiacSeg")
+
+
+def say_it_came_from_dicom(volume, folder) -> None:
+    """As after loading a study of DICOM files; what the export makes of them is in test_panel_dicom.py."""
+    from CardiacLib.mrml.sequences import sequence_of
+    from CardiacLib.mrml.studies import SOURCE_ATTRIBUTE
+
+    sequence_of(volume)[1].SetAttribute(SOURCE_ATTRIBUTE, json.dumps({"path": str(folder), "dicom": True}))
 
 
 def test_cardiac_landmarks(host, results, monkeypatch, tmp_path):

@@ -1,10 +1,15 @@
 """The Network section of two panels: licence, weights fetched, imported and cleared, and why a button is off."""
 
+import hashlib
+import json
+import os
 import sys
+import threading
 import time
 
 import pytest
 from panel_hearts import MODULES, heart_cine, install_quick_worker, living_processes
+from weights_server import Server
 
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
@@ -122,6 +127,77 @@ def test_a_stopped_fetch_leaves_nothing(host, scene, panel, cache, monkeypatch, 
     stop[end]()
     assert time.monotonic() - began < 2.0 and not living_processes(group)
     assert not any(cache.iterdir()) and not host.errors and not panel.panel.running
+
+
+FETCHER = """
+import json, os, sys
+from CardiacLib import model_store
+from CardiacLib.__main__ import TASKS
+from CardiacLib.jobs import run_worker
+
+entry = model_store.Entry(**json.loads(os.environ["CINEHEART_TEST_ENTRY"]))
+model_store.manifest = lambda: {entry.name: entry}
+sys.exit(run_worker(TASKS, sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def server(weights, monkeypatch, tmp_path):
+    """A server on this machine that has published the weights; the panel's worker is the real one but its address."""
+    content = weights.read_bytes()
+    (tmp_path / "FetchWorkerLib").mkdir()
+    (tmp_path / "FetchWorkerLib" / "__main__.py").write_text(FETCHER)
+    monkeypatch.setattr("CardiacLib.mrml.processes.library_folders", lambda: [str(tmp_path), *sys.path])
+    monkeypatch.setattr("CardiacLib.mrml.networks.WORKER", "FetchWorkerLib")
+    with Server(content).running() as made:
+        facts = {"name": PUBLISHED["CardiacSeg"], "version": "0", "licence": "MIT", "file": "models/model.pt"}
+        facts |= {"urls": [made.url], "page": "https://x", "sha256": hashlib.sha256(content).hexdigest()}
+        monkeypatch.setenv("CINEHEART_TEST_ENTRY", json.dumps(facts))
+        # The application gives workers the environment that it was started with.
+        monkeypatch.setattr(slicer.util, "startupEnvironment", lambda: dict(os.environ))
+        yield made
+
+
+def test_a_broken_fetch_goes_on_where_it_stopped(host, panel, cache, server, weights):
+    server.break_after = 1_000_000
+    panel.ui.fetchButton.click()
+    host.wait_until(lambda: not panel.panel.running)
+    said = host.errors.pop()
+    assert "the connection ended after 1000000 of" in said and "try again" in said and not host.errors
+    (part,) = cache.iterdir()
+    assert part.name == f".{PUBLISHED['CardiacSeg']}.part" and part.stat().st_size == 1_000_000
+    assert "1.0 MB of them are here" in panel.ui.weightsLabel.text and panel.ui.fetchButton.enabled
+    assert panel.ui.clearButton.enabled and not panel.ui.applyButton.enabled
+    server.break_after = None
+    panel.ui.fetchButton.click()
+    host.wait_until(lambda: not panel.panel.running)
+    assert not host.errors and "are here" in panel.ui.statusLabel.text and panel.ui.applyButton.enabled
+    assert server.requests == [None, "bytes=1000000-"]
+    assert [path.name for path in cache.iterdir()] == [PUBLISHED["CardiacSeg"]]
+    source = model_store.weights_source(PUBLISHED["CardiacSeg"])
+    assert source["state"] == "fetched" and source["published"] and source["from"] == server.url
+
+
+def test_what_a_broken_fetch_left_can_be_cleared(host, panel, cache, server):
+    server.break_after = 1_000_000
+    panel.ui.fetchButton.click()
+    host.wait_until(lambda: not panel.panel.running)
+    host.errors.clear()
+    panel.ui.clearButton.click()
+    assert "(1.0 MB)" in panel.ui.statusLabel.text and not any(cache.iterdir())
+    assert "fetch or import" in panel.ui.weightsLabel.text and not panel.ui.clearButton.enabled
+
+
+def test_cancel_ends_a_fetch_at_once(host, panel, cache, server):
+    server.break_after, server.hold = 1_000_000, threading.Event()
+    panel.ui.fetchButton.click()
+    part = cache / f".{PUBLISHED['CardiacSeg']}.part"
+    host.wait_until(lambda: "fetched" in panel.ui.statusLabel.text and part.is_file())
+    group, began = panel.panel._run.pid, time.monotonic()
+    panel.ui.cancelButton.click()
+    assert time.monotonic() - began < 2.0 and not living_processes(group)
+    assert "Cancelled" in panel.ui.statusLabel.text and not any(cache.iterdir()) and not host.errors
+    assert "fetch or import" in panel.ui.weightsLabel.text and panel.ui.fetchButton.enabled
 
 
 def test_the_worker_fetches_and_says_what_is_wrong(tmp_path, weights, monkeypatch):

@@ -1,14 +1,17 @@
 """Slice propagation in the mesh panel: from the button to a segmentation that is ready for the mesher."""
 
+import importlib.metadata
+
 import numpy as np
 import pytest
-from panel_hearts import MODULES, logic_of
+from panel_hearts import MODULES, logic_of, with_statistics
 
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from BiVMeshLib.propagation import PropagationOptions, SlicePropagation  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
+from CardiacLib.labels import LabelMap  # noqa: E402
 from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 
@@ -32,7 +35,9 @@ def test_from_propagate_to_a_segmentation_to_mesh(host, scene, nodes, phantom, t
     from CardiacLib.mrml.segmentations import labels_from_node
 
     panel = host.open_panel("BiVMesh")
+    assert panel.ui.propagationCollapsibleButton.collapsed and not panel.ui.propagateButton.visible
     panel.ui.propagationCollapsibleButton.collapsed = False
+    assert panel.ui.propagateButton.visible and "BY-NC-SA" in panel.ui.licenceLabel.text
     panel.ui.startSliceSpinBox.value = 4
     panel.ui.propagateButton.click()
     assert not panel.ui.propagateButton.enabled and not panel.ui.applyButton.enabled
@@ -51,10 +56,68 @@ def test_from_propagate_to_a_segmentation_to_mesh(host, scene, nodes, phantom, t
         assert labels.volume_ml(value)[0] == pytest.approx(own.labels.volume_ml(value)[0], rel=1e-6)
 
 
+def propagate(host, panel, start: int):
+    """Propagate from a slice; returns the segmentation that is chosen to be meshed then."""
+    panel.ui.startSliceSpinBox.value = start
+    panel.ui.propagateButton.click()
+    host.wait_until(lambda: not panel.panel.running)
+    assert not host.errors
+    return panel.panel.parameters.inputSegmentation
+
+
+def test_propagating_again_updates_the_result_in_place(host, scene, nodes):
+    from CardiacLib.mrml.segmentations import labels_from_node
+
+    panel = host.open_panel("BiVMesh")
+    assert panel.ui.propagatedSelector.currentNode() is None
+    made = propagate(host, panel, 4)
+    assert panel.ui.propagatedSelector.currentNode() is made is panel.ui.inputSelector.currentNode()
+    made.SetName("mine")
+    made.GetDisplayNode().SetOpacity(0.25)
+    before, count = labels_from_node(made).labels, scene.GetNumberOfNodes()
+    assert propagate(host, panel, 6) is made and scene.GetNumberOfNodes() == count
+    assert "Propagated from slice 6" in panel.ui.propagationLabel.text
+    assert made.GetName() == "mine" and made.GetDisplayNode().GetOpacity() == 0.25
+    after = labels_from_node(made)
+    assert after.labels.shape != before.shape or (after.labels != before).any()
+    assert {made.GetSegmentation().GetNthSegment(n).GetName() for n in range(4)} >= {"LV myocardium", "RV wall"}
+    panel.ui.inputSelector.setCurrentNode(nodes[1])  # back to what it was made of: its result is still the one
+    assert panel.ui.propagatedSelector.currentNode() is made
+    panel.ui.propagatedSelector.setCurrentNode(None)
+    assert panel.ui.propagationLabel.text == ""
+    other = propagate(host, panel, 4)
+    assert other not in (made, nodes[1]) and other.GetName() == "labels propagated"
+    np.testing.assert_array_equal(labels_from_node(other).labels, before)
+
+
+def test_results_are_told_apart_by_their_segmentation(host, scene, nodes, phantom):
+    from CardiacLib.mrml.propagation import last_propagation, propagation_to_scene
+    from CardiacLib.mrml.segmentations import labels_to_scene
+
+    found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)), "A note.")
+    second = labels_to_scene(phantom.labels, "second")
+    made = propagation_to_scene(found, nodes[1], None, str)
+    assert last_propagation(nodes[1]) is made is last_propagation(made)
+    assert last_propagation(second) is None is last_propagation(None)
+    panel = host.open_panel("BiVMesh")
+    panel.ui.inputSelector.setCurrentNode(made)
+    panel.ui.inputSelector.setCurrentNode(nodes[1])
+    assert panel.ui.propagatedSelector.currentNode() is made and "A note." in panel.ui.propagationLabel.text
+    panel.ui.inputSelector.setCurrentNode(second)
+    assert panel.ui.propagatedSelector.currentNode() is None and panel.ui.propagationLabel.text == ""
+    listed = [panel.ui.propagatedSelector.itemText(n) for n in range(panel.ui.propagatedSelector.count)]
+    assert listed == ["Create new segmentation", "labels propagated"]  # no segmentation of a cine to be overwritten
+    scene.RemoveNode(made)
+    with pytest.raises(InputError, match="result to update was removed"):
+        propagation_to_scene(found, nodes[1], made, str)
+
+
 def test_the_console_call_is_the_panels(host, scene, nodes):
     logic = logic_of("BiVMesh")
     made = logic.propagate(nodes[1], base=5)
     assert made.IsA("vtkMRMLSegmentationNode") and made.GetSegmentation().GetNumberOfSegments() == 4
+    again = logic.propagate(nodes[1], start=3, output=made)
+    assert again is made
     with pytest.raises(InputError, match="base slice 99 does not exist"):
         logic.propagate(nodes[1], base=99)
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2
@@ -81,3 +144,39 @@ def test_a_slice_beside_the_stack_is_refused(host, scene, nodes):
     panel.ui.shownSliceButton.click()
     assert "shows no slice of" in host.errors.pop()
     assert panel.ui.startSliceSpinBox.value == -1
+
+
+def test_missing_packages_are_told_before_a_worker_starts(host, scene, nodes, monkeypatch):
+    version = importlib.metadata.version
+
+    def without_torch(name):
+        if name == "torch":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without_torch)
+    panel = host.open_panel("BiVMesh")
+    panel.ui.propagateButton.click()
+    assert "packages are missing: torch" in host.errors.pop() and not panel.panel.running
+
+
+def test_a_result_is_still_one_after_saving_and_loading(host, scene, nodes, phantom, tmp_path):
+    from CardiacLib.mrml.propagation import last_propagation, propagation_to_scene
+    from CardiacLib.mrml.scenes import load_scene, save_scene
+
+    found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)), "A <note>.")
+    propagation_to_scene(found, nodes[1], None, str)
+    panel = host.open_panel("BiVMesh")
+    panel.panel.parameters.propagated = panel.panel.parameters.inputSegmentation = scene.GetFirstNodeByName(
+        "labels propagated"
+    )
+    save_scene(tmp_path / "scene.mrb")
+    scene.Clear(0)
+    host.process_events()
+    assert panel.ui.propagationLabel.text == ""
+    load_scene(tmp_path / "scene.mrb")
+    panel.enter()
+    made, source = (scene.GetFirstNodeByName(name) for name in ("labels propagated", "labels"))
+    assert last_propagation(source) is made is panel.ui.propagatedSelector.currentNode()
+    assert "A <note>." in panel.ui.propagationLabel.text and panel.ui.propagateButton.enabled
+    assert panel._propagation._source(panel.panel.parameters) is source

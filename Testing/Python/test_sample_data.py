@@ -1,9 +1,11 @@
 """Sample data and DICOM export in the panel host: the phantom by its button, its segmentation as DICOM."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 slicer = pytest.importorskip("slicer")
 try:
@@ -13,6 +15,7 @@ except ImportError as error:
 
 from CardiacLib.errors import InputError  # noqa: E402
 from CardiacLib.labels import LabelMap  # noqa: E402
+from CardiacLib.phantom import PhantomOptions, make_phantom  # noqa: E402
 from CardiacLib.phantom.dicom import write_dicom  # noqa: E402
 from CardiacLib.readers import read_study  # noqa: E402
 from Testing.SlicerHost import SlicerHost  # noqa: E402
@@ -38,7 +41,21 @@ def test_samples_are_registered_once_when_slicer_has_started(host):
     assert [source.sampleName for source in samples()] == ["CineHeartPhantom", "CineHeartPhantomSmall"]
     CardiacSeg.registerSampleData()  # as after a reload of the module
     assert len(samples()) == 2
-    assert all(Path(source.thumbnailFileName).is_file() for source in samples())
+    for source in samples():
+        path = Path(source.thumbnailFileName)
+        assert path.stem == source.sampleName and path.stat().st_size < 60_000
+        image = Image.open(path)
+        assert image.size == (260, 280) and image.format == "PNG"  # what Slicer's module template asks for
+
+
+def test_the_thumbnails_are_those_of_the_samples(host):
+    """The script makes the small one again, up to rounding."""
+    spec = importlib.util.spec_from_file_location("thumbnails", ROOT / "Docs" / "examples" / "thumbnails.py")
+    thumbnails = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(thumbnails)
+    made = thumbnails.picture(make_phantom(PhantomOptions.small()))
+    shipped = Image.open(ROOT / "Resources" / "CineHeartPhantomSmall.png")
+    assert np.abs(np.asarray(made, int) - np.asarray(shipped, int)).max() <= 2
 
 
 def test_slicer_5_10_knows_no_categories(host, monkeypatch):

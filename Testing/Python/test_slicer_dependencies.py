@@ -129,6 +129,26 @@ def test_slicer_5_12_installs_by_slicer_packaging(packages, torch_extension, pac
     assert options["prompt_install"] and options["requester"] == "CardiacSeg"
 
 
+def test_what_one_worker_needs_beside_the_others_is_asked_for_with_it(packages, application, packaging):
+    packages.update(dict.fromkeys(names(dependencies.requirements()), "99"))
+    packages["monai"] = "1.6.1"
+    dependencies.ensure_dependencies("CardiacSeg")
+    assert not packaging
+    dependencies.ensure_dependencies("CardiacSeg", optional=("highdicom>=0.27",))
+    assert packaging[0][0] == ["highdicom>=0.27"] and packaging[0][2]["prompt_install"]
+    packages["highdicom"] = "0.27.0"
+    dependencies.ensure_dependencies("CardiacSeg", optional=("highdicom>=0.27",))
+    assert len(packaging) == 1
+
+
+def test_the_optional_requirement_is_that_of_the_wheel():
+    from CardiacLib.mrml.dicom_export import HIGHDICOM
+
+    tomllib = pytest.importorskip("tomllib")
+    stated = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert stated["project"]["optional-dependencies"]["dicom"] == [HIGHDICOM]
+
+
 def test_slicer_5_10_asks_and_installs_by_slicer_util(packages, application, torch_extension, monkeypatch):
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     dependencies.ensure_dependencies("CardiacSeg")

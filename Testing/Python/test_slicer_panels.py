@@ -17,7 +17,7 @@ try:
 except ImportError as error:
     pytest.skip(f"PySide6-Essentials or a system library of it is missing: {error}", allow_module_level=True)
 
-from BiVMeshLib import MeshOptions  # noqa: E402
+from BiVMeshLib.sizing import EDGE_MM  # noqa: E402
 from CardiacLib.labels import LV, MYO, RV  # noqa: E402
 from CardiacLib.resources import resource_path  # noqa: E402
 from CardiacLib.segmentation import Segmentation, SliceStatistics  # noqa: E402
@@ -78,7 +78,7 @@ def test_choices_are_kept_in_the_parameter_node(host, scene, tmp_path):
     scene.Commit()
     scene.Clear(0)
     host.process_events()
-    assert panel.ui.edgeLengthSlider.value == MeshOptions().edge_length_mm and panel.ui.outputNameEdit.text == ""
+    assert panel.ui.edgeLengthSlider.value == EDGE_MM and panel.ui.outputNameEdit.text == ""
     scene.SetURL(str(path))
     scene.Import()
     panel.enter()

@@ -226,6 +226,8 @@ def make_ui_loader(qt) -> type:
             buffer.setData(ElementTree.tostring(root))
             buffer.open(QtCore.QIODevice.ReadOnly)
             widget = super().load(buffer)
+            for section in widget.findChildren(ctkCollapsibleButton):
+                section.collapsed = section.collapsed  # the file states it before the section has any children
             for connection in connections:
                 _connect_scene(widget, {part.tag: part.text for part in connection})
             return widget

@@ -35,12 +35,12 @@ def requirements() -> list[str]:
     return [str(found) for found in parsed if found.marker is None or found.marker.evaluate()]
 
 
-def missing_requirements() -> list[str]:
-    """Requirements that are not met, found from package metadata, so nothing is imported."""
+def missing_requirements(optional: Sequence[str] = ()) -> list[str]:
+    """Requirements, and ``optional`` ones besides, that are not met; from package metadata, so nothing is imported."""
     from packaging.requirements import Requirement
 
     missing = []
-    for line in requirements():
+    for line in (*requirements(), *optional):
         requirement = Requirement(line)
         try:
             version = importlib.metadata.version(requirement.name)
@@ -51,7 +51,12 @@ def missing_requirements() -> list[str]:
     return missing
 
 
-def ensure_dependencies(requester: str, install: bool | None = None, wheels: str | Path | None = None) -> None:
+def ensure_dependencies(
+    requester: str,
+    install: bool | None = None,
+    wheels: str | Path | None = None,
+    optional: Sequence[str] = (),
+) -> None:
     """Make sure that a worker that uses a network can run; asks the user before anything is installed.
 
     Args:
@@ -59,6 +64,7 @@ def ensure_dependencies(requester: str, install: bool | None = None, wheels: str
         install: True installs without a question (headless use), False never installs, None asks in the main
             window and does not install where there is none (a question without a window would wait for ever).
         wheels: folder of wheels to install from instead of the network; None takes CINEHEART_WHEELS, if it is set.
+        optional: requirements of this worker that others do without.
 
     Raises:
         InputError: packages are missing and may not be installed, there is no such folder, or the PyTorch extension
@@ -66,7 +72,7 @@ def ensure_dependencies(requester: str, install: bool | None = None, wheels: str
         Cancelled: the user said no.
         subprocess.CalledProcessError: pip failed; it has shown its log.
     """
-    missing = missing_requirements()
+    missing = missing_requirements(optional)
     if not missing:
         return
     if not in_slicer():
@@ -86,7 +92,7 @@ def ensure_dependencies(requester: str, install: bool | None = None, wheels: str
         return
     if TORCH_REQUIREMENT in missing:
         _install_torch(ask)
-    _install_packages([line for line in missing_requirements() if line != TORCH_REQUIREMENT], requester, ask)
+    _install_packages([line for line in missing_requirements(optional) if line != TORCH_REQUIREMENT], requester, ask)
 
 
 def _install_torch(ask: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..bundles import bundle_path, cache_folder
-from ..model_store import clear, discard_unfinished, manifest, weights_source
+from ..model_store import begun_bytes, clear, discard_unfinished, manifest, weights_source
 from .controls import set_enabled
 from .panels import errors_shown
 from .processes import JobRequest
@@ -18,6 +18,13 @@ def licence_of(name: str) -> str:
     """What a bundle says of its licence."""
     meta = json.loads((bundle_path(name) / "configs" / "metadata.json").read_text(encoding="utf-8"))
     return meta["copyright"]
+
+
+def licence_text(name: str, translate: Callable[[str], str]) -> str:
+    """The licence of a bundle in words, with what it forbids."""
+    stated = licence_of(name)
+    commerce = [translate("Not for commercial use.")] if "BY-NC" in stated else []
+    return " ".join([stated, *commerce, translate("For research use only.")])
 
 
 class NetworkSection:
@@ -55,20 +62,23 @@ class NetworkSection:
             "fetched": _("fetched from {source}").format(source=source.get("from")),
             "imported": _("imported from {source}").format(source=source.get("from")),
             "missing": _("not here: fetch or import them"),
+            "begun": _("{size} MB of them are here: Fetch goes on").format(size=round(begun_bytes(name) / 1e6, 1)),
         }
-        self._ui.weightsLabel.text = texts[source["state"]]
-        self._ui.licenceLabel.text = f"{self._licence(source)} {_('For research use only.')}"
+        state = source["state"]
+        if state == "missing" and begun_bytes(name):
+            state = "begun"
+        self._ui.weightsLabel.text = texts[state]
+        self._ui.licenceLabel.text = self._licence(source)
         panel = self._widget.panel  # None while it is made
         running = _("Running; press Cancel to stop.") if panel is not None and panel.running else ""
-        for button, tip, reason in self._buttons(source["state"], name in manifest()):
+        for button, tip, reason in self._buttons(state, name in manifest()):
             set_enabled(button, tip, running or reason)
 
     def _licence(self, source: dict) -> str:
         if source.get("published") is False:
             text = self._translate("'{file}' is not the published file: its author's licence applies.")
-            return text.format(file=source["from"])
-        stated = licence_of(self._name)
-        return f"{stated} {self._translate('Not for commercial use.')}" if "BY-NC" in stated else stated
+            return f"{text.format(file=source['from'])} {self._translate('For research use only.')}"
+        return licence_text(self._name, self._translate)
 
     def _buttons(self, state: str, published: bool):
         """(button, tool tip, why it is off) of the three buttons."""
@@ -110,7 +120,10 @@ class NetworkSection:
         def done(nothing) -> str:
             return self._translate("The weights of {name} are here.").format(name=name)
 
-        self._widget.panel.start(make_request, done, on_end=lambda: discard_unfinished(name, cache))
+        def clean_up(stopped: bool) -> None:
+            discard_unfinished(name, cache, keep_download=not stopped or task != "fetch")
+
+        self._widget.panel.start(make_request, done, on_end=clean_up)
 
     def _clear(self) -> None:
         with errors_shown():

@@ -33,7 +33,7 @@ def whole_scene_change() -> Iterator[None]:
         raise
 
 
-def _nothing() -> None:
+def _nothing(stopped: bool) -> None:
     """The end of a run that nobody waits for."""
 
 
@@ -103,6 +103,7 @@ class JobPanel:
         self._on_state = on_state
         self._run: WorkerRun | None = None
         self._on_end = _nothing
+        self._stopped = False
         self._started = 0.0
         ui.cancelButton.connect("clicked(bool)", lambda checked=False: self.cancel())
         self._show_running(False)
@@ -117,7 +118,7 @@ class JobPanel:
         make_request: Callable[[], JobRequest],
         on_done: Callable[[object], str],
         on_part: Callable[[JobRequest, list], str] | None = None,
-        on_end: Callable[[], None] = _nothing,
+        on_end: Callable[[bool], None] = _nothing,
     ) -> None:
         """Make the request, start its worker and follow it by a timer.
 
@@ -125,11 +126,12 @@ class JobPanel:
             make_request: may raise InputError or Cancelled.
             on_done: puts the value into the scene and returns the sentence to show; its errors are shown.
             on_part: the same for the frames, uint8 (K, J, I) each, that were labelled when the user cancelled.
-            on_end: called once after the run, however it ended, when the panel is ready again.
+            on_end: called once after the run, however it ended, when the panel is ready again; is told whether it
+                was stopped: by Cancel, or because the scene or the module goes.
         """
         if self.running:
             return
-        self._on_end = on_end
+        self._on_end, self._stopped = on_end, False
         _ = self._translate
         try:
             request = make_request()
@@ -158,11 +160,13 @@ class JobPanel:
     def cancel(self) -> None:
         """Stop the worker, if any; what it had finished is kept."""
         if self.running:
+            self._stopped = True
             self._run.cancel()
 
     def abandon(self) -> None:
         """Stop the worker, if any, and leave the scene alone."""
         if self.running:
+            self._stopped = True
             self._run.abandon()
             self._ui.progressBar.value = 0
             self._end(self._translate("Stopped."))
@@ -211,7 +215,7 @@ class JobPanel:
 
     def _end(self, sentence: str) -> None:
         self._run, on_end, self._on_end = None, self._on_end, _nothing
-        on_end()
+        on_end(self._stopped)
         self._ui.statusLabel.text = sentence
         self._show_running(False)
         self._on_state()

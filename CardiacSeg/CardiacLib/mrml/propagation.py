@@ -1,5 +1,6 @@
 """The Slice propagation section of the mesh panel: one slice's labels carried through the stack, as a segmentation."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -9,16 +10,25 @@ from ..geometry import apply
 from ..labels import LabelMap
 from .cines import cine_from_node
 from .controls import set_enabled
+from .dependencies import ensure_dependencies
 from .frames import to_array, world_transform
 from .hierarchy import place_beside
+from .networks import licence_text
 from .panels import errors_shown, require_in_scene
 from .processes import JobRequest
-from .segmentations import labels_from_node, labels_to_scene
+from .results import take_place
+from .segmentations import images_of, labels_from_node, labels_to_scene
 from .sequences import sequence_of
 from .summaries import notes_text
 
 AUTOMATIC = -1
 """Value of the slice controls that leaves the choice to the labels."""
+NOTES_ATTRIBUTE = "CineHeart.propagated"
+"""JSON of the notes of a propagation, on the segmentation that it made."""
+SOURCE = "CineHeart.propagatedFrom"
+"""Node reference of that segmentation to the one that was propagated."""
+NETWORK = "biv_propagation"
+"""The network that is told of; the other one, ``biv_initialization``, has the same licence."""
 SHORT_AXIS_VIEW = "vtkMRMLSliceNodeRed"
 
 
@@ -49,16 +59,6 @@ def propagation_request(
     return JobRequest("BiVMeshLib", "propagate", inputs, {"frame": frame, "propagation_options": options})
 
 
-def images_of(segmentation):
-    """The volume whose grid a segmentation was made on; None if it knows none."""
-    import slicer
-
-    if segmentation is None:
-        return None
-    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-    return segmentation.GetNodeReference(role)
-
-
 def shown_slice(volume) -> int:
     """The slice (k) of a short-axis volume that lies nearest to the middle of the red slice view.
 
@@ -86,43 +86,75 @@ def _ijk_to_ras(volume) -> np.ndarray:
     return world_transform(volume) @ to_array(matrix)
 
 
-def propagation_to_scene(found, segmentation, translate: Callable[[str], str]):
-    """Add the worker's labels at 1.25 mm as a segmentation of its own.
+def propagation_to_scene(found, segmentation, output, translate: Callable[[str], str]):
+    """Add the worker's labels at 1.25 mm as a segmentation of its own, which remembers what was propagated.
 
     Args:
         found: CardiacLib.segmentation.Segmentation of one frame.
         segmentation: that was propagated.
+        output: an earlier result to update in place; None makes a new node.
         translate: of the module.
 
     Returns:
-        the new segmentation node.
+        the segmentation node.
 
     Raises:
-        InputError: the segmentation was removed meanwhile.
+        InputError: segmentation or output were removed meanwhile.
     """
     require_in_scene(segmentation, translate("The segmentation"))
-    node = labels_to_scene(found.labels, translate("{name} propagated").format(name=segmentation.GetName()))
+    name = translate("{name} propagated").format(name=segmentation.GetName())
+    if output is not None:
+        require_in_scene(output, translate("The result to update"))
+        name = output.GetName()
+    node = labels_to_scene(found.labels, name)
+    if output is not None:
+        node = take_place({"propagated": output}, {"propagated": node})["propagated"]
+    node.SetAttribute(NOTES_ATTRIBUTE, json.dumps(found.notes))
+    node.SetNodeReferenceID(SOURCE, segmentation.GetID())
     place_beside([node], segmentation)
     return node
 
 
+def last_propagation(segmentation):
+    """The latest result of propagating a segmentation, or itself where it is such a result; None if there is none."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    if segmentation is None or segmentation.GetAttribute(NOTES_ATTRIBUTE) is not None:
+        return segmentation
+    count = scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    nodes = [scene.GetNthNodeByClass(number, "vtkMRMLSegmentationNode") for number in range(count)]
+    made = [node for node in nodes if node.GetNodeReference(SOURCE) is segmentation]
+    return made[-1] if made else None
+
+
 class PropagationSection:
-    """Drives ``propagateButton``, ``shownSliceButton`` and ``propagationLabel`` of the mesh panel.
+    """Drives the propagation's widgets of the mesh panel: ``propagatedSelector``, two buttons and two labels.
+
+    A result becomes the segmentation to mesh. Propagate then starts from what it was made of again and updates it; to
+    propagate the result itself, the user chooses to create a new one.
 
     Args:
         widget: the module's widget: ``ui``, ``panel``, ``logic`` with ``makePropagationRequest``; parameters have
-            ``inputSegmentation``, ``propagationVolume``, ``frame``, ``startSlice`` and ``baseSlice``.
+            ``inputSegmentation``, ``propagationVolume``, ``frame``, ``startSlice``, ``baseSlice`` and ``propagated``.
         translate: the module's translation function.
     """
 
     def __init__(self, widget, translate: Callable[[str], str]):
         self._widget, self._ui, self._translate = widget, widget.ui, translate
+        self._input_before = None
+        self._ui.licenceLabel.text = licence_text(NETWORK, translate)
+        self._ui.propagatedSelector.addAttribute("vtkMRMLSegmentationNode", NOTES_ATTRIBUTE, None)
         self._ui.propagateButton.connect("clicked(bool)", lambda checked=False: self._propagate())
         self._ui.shownSliceButton.connect("clicked(bool)", lambda checked=False: self._take_shown_slice())
 
     def update(self, parameters) -> None:
-        """Enable the buttons, or say why not; ``parameters`` may be None."""
+        """Follow the input, show the notes, enable the buttons or say why not; ``parameters`` may be None."""
         _ = self._translate
+        self._follow_input(parameters)
+        result = parameters.propagated if parameters else None
+        stated = result.GetAttribute(NOTES_ATTRIBUTE) if result else None
+        self._ui.propagationLabel.text = notes_text(tuple(json.loads(stated or "[]")), _)
         panel = self._widget.panel  # None while it is made
         reason = _("Running; press Cancel to stop.") if panel is not None and panel.running else ""
         if not reason:
@@ -130,6 +162,13 @@ class PropagationSection:
         tip = _("Carry the start slice's labels to base and apex; the result becomes the segmentation to mesh.")
         set_enabled(self._ui.propagateButton, tip, reason)
         set_enabled(self._ui.shownSliceButton, _("Start from the slice that the red view shows."), reason)
+
+    def _follow_input(self, parameters) -> None:
+        """When another segmentation is chosen, its own latest result is the one to update."""
+        chosen = parameters.inputSegmentation if parameters else None
+        if self._input_before is not None and parameters and chosen is not self._input_before:
+            parameters.propagated = last_propagation(chosen)
+        self._input_before = chosen
 
     def _reason(self, parameters) -> str:
         if parameters is None or not parameters.inputSegmentation:
@@ -139,8 +178,14 @@ class PropagationSection:
         return ""
 
     @staticmethod
-    def _volume(parameters):
-        return parameters.propagationVolume or images_of(parameters.inputSegmentation)
+    def _source(parameters):
+        """The segmentation to propagate."""
+        chosen = parameters.inputSegmentation
+        made_of = chosen.GetNodeReference(SOURCE) if chosen is parameters.propagated else None
+        return made_of or chosen
+
+    def _volume(self, parameters):
+        return parameters.propagationVolume or images_of(self._source(parameters))
 
     def _take_shown_slice(self) -> None:
         with errors_shown():
@@ -149,13 +194,16 @@ class PropagationSection:
 
     def _propagate(self) -> None:
         chosen = self._widget.logic.getParameterNode()  # stays valid when the module is left during the run
-        segmentation = chosen.inputSegmentation
+        segmentation, output = self._source(chosen), chosen.propagated
         run = (self._volume(chosen), chosen.frame, chosen.startSlice, chosen.baseSlice)
 
-        def add_result(found) -> str:
-            node = propagation_to_scene(found, segmentation, self._translate)
-            chosen.inputSegmentation = node
-            self._ui.propagationLabel.text = notes_text(found.notes, self._translate)
-            return self._translate("'{name}' is ready to be meshed.").format(name=node.GetName())
+        def make_request() -> JobRequest:
+            ensure_dependencies(self._widget.moduleName)
+            return self._widget.logic.makePropagationRequest(segmentation, *run)
 
-        self._widget.panel.start(lambda: self._widget.logic.makePropagationRequest(segmentation, *run), add_result)
+        def add_result(found) -> str:
+            chosen.propagated = propagation_to_scene(found, segmentation, output, self._translate)
+            chosen.inputSegmentation = chosen.propagated
+            return self._translate("'{name}' is ready to be meshed.").format(name=chosen.propagated.GetName())
+
+        self._widget.panel.start(make_request, add_result)

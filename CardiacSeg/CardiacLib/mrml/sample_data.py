@@ -31,7 +31,7 @@ def register_sample_data(translate: Callable[[str], str]) -> None:
             uris="",
             fileNames="",
             nodeNames=name,
-            thumbnailFileName=str(resource_path("CineHeart.png")),
+            thumbnailFileName=str(resource_path(f"{name}.png")),  # made by Docs/examples/thumbnails.py
             customDownloader=partial(_add_with_wait_cursor, translate),
         )
 

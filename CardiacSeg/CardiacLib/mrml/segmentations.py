@@ -69,6 +69,16 @@ def labels_from_node(segmentation, volume=None) -> LabelMap:
     return LabelMap(labels=labels, ijk_to_lps=matrix, times_ms=times, source=segmentation.GetName())
 
 
+def images_of(segmentation):
+    """The volume whose grid a segmentation was made on; None if it knows none, or if ``segmentation`` is None."""
+    import slicer
+
+    if segmentation is None:
+        return None
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    return segmentation.GetNodeReference(role)
+
+
 def save_segmentation_sequence(labelmap: LabelMap, path: str | Path) -> None:
     """Write labels of several frames as ``.seq.mrb``: a Slicer sequence of segmentations (RAS inside, as Slicer does).
 

@@ -1,5 +1,6 @@
 """A study's cines in one sequence browser of the scene, as the panels and ``scene.mrb`` show them."""
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,12 @@ from .hierarchy import add_study as add_study_item
 from .hierarchy import place
 from .panels import whole_scene_change
 from .processes import JobRequest, run_blocking
+from .sequences import sequence_of
 from .summaries import study_text
 from .views import show_volume
 
+SOURCE_ATTRIBUTE = "CineHeart.source"
+"""JSON of where a cine was read from: ``path`` of its study, and whether that is ``dicom``."""
 _VIEW_NAMES = {"sax": "short axis", "2ch": "2CH", "3ch": "3CH", "4ch": "4CH", "other": "other view"}
 
 
@@ -66,9 +70,23 @@ def add_study(study: Study) -> dict[str, object]:
     name = study_name(study)
     _, volumes = study_to_scene(study, name)
     item = add_study_item(str(study.patient.get("name") or name), name)
-    for volume in volumes.values():
+    for view, volume in volumes.items():
         place(volume, item)
+        stated = {"path": study.source, "dicom": bool(study.cines[view].files)}
+        _carrier(volume).SetAttribute(SOURCE_ATTRIBUTE, json.dumps(stated))
     return volumes
+
+
+def source_of(volume) -> dict[str, object]:
+    """``path`` of the study that :func:`add_study` loaded a volume from, and whether it is ``dicom``; else empty."""
+    stated = _carrier(volume).GetAttribute(SOURCE_ATTRIBUTE)
+    return json.loads(stated) if stated else {}
+
+
+def _carrier(volume):
+    """The sequence that a volume is the proxy of (browsing replaces the attributes of a proxy), or the volume."""
+    _, sequence = sequence_of(volume)
+    return volume if sequence is None else sequence
 
 
 def ask_and_load(widget, parameter: str, translate: Callable[[str], str]) -> None:
