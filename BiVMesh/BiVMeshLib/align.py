@@ -20,6 +20,7 @@ SHIFT_MM = 3.0
 LEAST_MM = 0.5
 """Displacements below this are left alone."""
 ROUNDS = 50
+LEAST_SLICES = 4
 
 
 def align_slices(stack: LabelStack) -> LabelStack:
@@ -27,13 +28,9 @@ def align_slices(stack: LabelStack) -> LabelStack:
 
     Translations only: turns of a slice within its plane are not looked for. Needs four slices with an LV.
     """
-    held = np.flatnonzero(stack.lv_epi[: stack.base + 1].any((1, 2)))
-    if len(held) < 4:
+    held, found, axes = _shifts(stack)
+    if len(held) < LEAST_SLICES:
         return replace(stack, notes=(*stack.notes, "Fewer than four slices: they were not aligned."))
-    centres = np.array([stack.to_lps(*_centre(stack.lv_epi[k]), k) for k in held])
-    axes = geometry.direction_of(stack.ijk_to_lps)[:, :2]
-    found = -displacements(centres @ axes, held)
-    found[np.linalg.norm(found, axis=1) < LEAST_MM] = 0.0
     everywhere = np.arange(len(stack.lv))
     in_plane = np.stack([np.interp(everywhere, held, found[:, n]) for n in (0, 1)], axis=1)
     moved = np.linalg.norm(found, axis=1)
@@ -42,6 +39,24 @@ def align_slices(stack: LabelStack) -> LabelStack:
         f"{moved.max():.1f} mm."
     )
     return replace(stack, shifts=stack.shifts + in_plane @ axes.T, notes=(*stack.notes, note))
+
+
+def displaced_by(stack: LabelStack) -> float:
+    """mm by which :func:`align_slices` would move the slice that is farthest out of line; 0 with fewer than four."""
+    held, found, _ = _shifts(stack)
+    return float(np.linalg.norm(found, axis=1).max()) if len(held) >= LEAST_SLICES else 0.0
+
+
+def _shifts(stack: LabelStack) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Slices with an LV (K,), what moves each back into line (K, 2) mm along the columns of the axes (3, 2)."""
+    held = np.flatnonzero(stack.lv_epi[: stack.base + 1].any((1, 2)))
+    axes = geometry.direction_of(stack.ijk_to_lps)[:, :2]
+    if len(held) < LEAST_SLICES:
+        return held, np.zeros((len(held), 2)), axes
+    centres = np.array([stack.to_lps(*_centre(stack.lv_epi[k]), k) for k in held])
+    found = -displacements(centres @ axes, held)
+    found[np.linalg.norm(found, axis=1) < LEAST_MM] = 0.0
+    return held, found, axes
 
 
 def _centre(mask: np.ndarray) -> tuple[float, float]:

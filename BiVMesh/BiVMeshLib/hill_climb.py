@@ -38,11 +38,10 @@ def climb(
     steps: int = 12,
     done: float = DONE,
     enough: float = ENOUGH,
-    still: np.ndarray | None = None,
 ) -> Stuffed:
     """Raise the quality of the worst tets; stops early when every tet is good enough.
 
-    ``done`` and ``enough`` as DONE and ENOUGH; ``still``: bool (N,) nodes that stay where they are.
+    ``done`` and ``enough`` as DONE and ENOUGH.
     """
     rng = np.random.default_rng(seed)
     points = mesh.points.copy()
@@ -61,8 +60,6 @@ def climb(
         near = np.flatnonzero(active[mesh.tets].any(1))
         nodes, local = np.unique(mesh.tets[near], return_inverse=True)
         patch = _Patch(points[nodes], local.reshape(-1, 4), active[nodes], mesh, nodes, enough)
-        if still is not None:
-            patch.fixed |= still[nodes]
         for _ in range(steps):
             patch.step(rng, myocardium)
         points[nodes] = patch.points

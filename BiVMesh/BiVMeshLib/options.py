@@ -32,7 +32,7 @@ class MeshOptions:
     """Options of :func:`BiVMeshLib.build_mesh`; lengths in mm.
 
     Attributes:
-        edge_length_mm: mean edge of the tetrahedra.
+        edge_length_mm: mean edge of the tetrahedra. None: 1.8, less where the wall is thin (``sizing.edge_for``).
         align_slices: move slices in their planes back into line first, where breath-holds displaced them.
         rv_wall_mm: thickness of the RV free wall that is grown around the RV pool when the labels have no
             RV wall (label 4). 3 mm as in biv-me (Dillon 2025).
@@ -50,7 +50,7 @@ class MeshOptions:
         coordinates: give every node its ventricular coordinates and every tet its AHA segment.
     """
 
-    edge_length_mm: float = 1.8
+    edge_length_mm: float | None = None
     align_slices: bool = False
     rv_wall_mm: float = 3.0
     min_lv_wall_mm: float = 2.5
@@ -80,5 +80,5 @@ class MeshOptions:
             ("min_scaled_jacobian", 0.0, 0.6),
         ):
             value = getattr(self, name)
-            if not low <= value <= high:
+            if value is not None and not low <= value <= high:
                 raise InputError(f"Mesh option {name} is {value}; choose a value from {low} to {high}.")

@@ -9,7 +9,7 @@ from CardiacLib.geometry import towards_anterior
 from CardiacLib.progress import Progress, part, silent
 
 from . import quality
-from .align import align_slices
+from .align import align_slices, displaced_by
 from .anatomy import with_anatomy
 from .fidelity import measure_fidelity
 from .frame import HeartFrame, heart_frame, slice_maps
@@ -22,6 +22,7 @@ from .meshers import remesh, require_mesher
 from .options import MeshOptions
 from .relax import relax
 from .shape import Shape, make_shape
+from .sizing import EDGE_MM, edge_for
 from .smoothing import smooth
 from .stuffing import Stuffed, stuff
 from .tags import patch_ids, region_ids
@@ -31,6 +32,9 @@ from .valve_base import continued, find_valve_base
 REFINE = 0.8
 STUCK_EDGES = 4.0
 """Two attempts whose worst elements are nearer than this many edges failed at the same place."""
+
+OUT_OF_LINE = 6.0
+"""mm. Slices displaced by more are pointed out in a mesh that is not true to them."""
 
 
 def build_mesh(
@@ -72,6 +76,10 @@ def build_mesh(
     shape = make_shape(stack, frame, options)
     notes = list(stack.notes)
     edge, last = options.edge_length_mm, None
+    if edge is None:
+        edge, thickness = edge_for(shape)
+        if edge < EDGE_MM:
+            notes.append(f"The wall is thin, {thickness:.1f} mm on average: the edge length is {edge:.2f} mm.")
     for attempt in range(options.refinements + 1):
         start = 1 - 0.85 * REFINE ** (2 * attempt)
         stage = part(progress, start, 1 - 0.85 * REFINE ** (2 * attempt + 2))
@@ -82,7 +90,7 @@ def build_mesh(
             mesh.quality.update(base)
             mesh = with_anatomy(mesh, options, stage, towards_anterior(stack.ijk_to_lps))
             progress(1.0, "Mesh done")
-            return replace(mesh, notes=(*notes, *mesh.notes))
+            return replace(mesh, notes=(*notes, *mesh.notes, *_advice(mesh, stack)))
         stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * edge)
         if stuck or attempt == options.refinements:
             break
@@ -151,6 +159,14 @@ def _mesh_of(shape: Shape, stack, frame: HeartFrame, edge: float, options: MeshO
     lines = quality_lines(measures(mesh.quality))
     mesh.quality.update(lines=lines, missed_lines=missed_lines(lines))
     return replace(mesh, notes=_notes(materials.repaired, stuffed, mesh))
+
+
+def _advice(mesh: BiVMesh, stack: LabelStack) -> tuple[str, ...]:
+    """What may bring a mesh within the lines of volume and distance that it misses."""
+    missed = [key for key in mesh.quality["missed_lines"] if key.endswith(("_error_percent", "_mm"))]
+    if not missed or stack.shifts.any() or (worst := displaced_by(stack)) < OUT_OF_LINE:
+        return ()
+    return (f"Slices lie up to {worst:.0f} mm out of line, which aligning them (--align-slices) may mend.",)
 
 
 def _tagged(stuffed: Stuffed, shape: Shape, frame: HeartFrame) -> BiVMesh:

@@ -13,15 +13,20 @@ from .field import Field
 from .lattice import OFFSETS, Lattice
 from .lattice_topology import flip_simple
 from .materials import Materials
+from .quality import shape_quality, signed_volumes
 from .topology import boundary_faces, surface_defects
 
-SNAP_LONG, SNAP_SHORT = 0.30, 0.46
+SNAP_LONG, SNAP_SHORT = 0.30, 0.50
 """Fractions of a long and a short lattice edge within which a cut point takes its end. In their paper 0.25 and 0.41,
-which bound the dihedral angles; farther snapping cuts fewer small tets off and leaves the worst to the hill climb."""
+which bound the dihedral angles. No short edge stays cut by these: cuts leave small tets, snapping few but flat ones."""
+FLAT = 0.10
+"""Shape quality of a tet below which its snapped corners are not snapped: the hill climb would not mend it."""
 FORCED = 0.25
 """Level (in cube edges) given to lattice points whose side was repaired."""
 PUSH = 0.3
 """Depth (in cube edges) to which points are pushed that may not be snapped."""
+SQUEEZED = 0.05
+"""Share of its volume that a lattice tet keeps when its corners are pushed, as from both sides of a thin wall."""
 MAX_UNDO = 20
 SIDE = np.array([1, 0, 2, 3])
 """Surface side (1 EPI, 2 ENDO_LV, 3 ENDO_RV, as in PATCHES) by the material beyond the surface."""
@@ -85,28 +90,48 @@ class Snaps:
 def stuff(lattice: Lattice, materials: Materials, myocardium: Field) -> Stuffed:
     """Fill the myocardium with tetrahedra; its surface has the topology of the lattice's materials.
 
-    Points that are too near to the surface but must not be snapped are pushed away from it instead.
+    Points that are too near to the surface but must not be snapped, to keep the topology or since a tet would be flat,
+    are pushed away from it instead.
     """
     level = _levels(lattice, materials, myocardium)
     tets = lattice.tets(materials.muscle)
+    least = SQUEEZED * signed_volumes(lattice.points, tets)
     may_snap = np.ones(len(level), bool)
     for _ in range(MAX_UNDO):
         cuts = find_cuts(lattice, level, materials, myocardium)
         snaps = choose_snaps(lattice, materials.muscle, cuts, myocardium, may_snap)
-        culprits = snaps.refused
+        culprits, needed = snaps.refused, True
         if not len(culprits):
             mesh, origin = _assemble(lattice, materials, level, tets, cuts, snaps)
-            bad = surface_defects(boundary_faces(mesh.tets), len(mesh.points)).vertices
-            culprits = np.intersect1d(snaps.points, _lattice_points_near(mesh.tets, bad, origin))
+            culprits, needed = _to_undo(mesh, origin, snaps)
         if not len(culprits):
             break
+        pushed, levels, no_room = _pushed(lattice, level, culprits, myocardium, tets, least)
+        if no_room and not needed:
+            break
         may_snap[culprits] = False
-        lattice, level = _pushed(lattice, level, culprits, myocardium)
+        lattice, level = pushed, levels
     return replace(mesh, undone=int((~may_snap).sum()))
 
 
-def _pushed(lattice, level, which, myocardium) -> tuple[Lattice, np.ndarray]:
-    """Lattice with some points moved away from the surface, on their own side of it, base points in the plane."""
+def _to_undo(mesh: Stuffed, origin: np.ndarray, snaps: Snaps) -> tuple[np.ndarray, bool]:
+    """Lattice points whose snapping is to be undone, and whether it must be: those where the surface is no manifold.
+
+    Where it is one, those of flat tets. ``origin`` (N,): lattice points of the mesh's nodes, -1 for cut points.
+    """
+    bad = surface_defects(boundary_faces(mesh.tets), len(mesh.points)).vertices
+    if len(around := _lattice_points_near(mesh.tets, bad, origin)):
+        return np.intersect1d(snaps.points, around), True
+    flat = mesh.tets[shape_quality(mesh.points, mesh.tets) < FLAT]
+    return np.intersect1d(snaps.points, origin[flat]), False
+
+
+def _pushed(lattice, level, which, myocardium, tets, least) -> tuple[Lattice, np.ndarray, bool]:
+    """Lattice with some points moved away from the surface, on their own side of it, base points in the plane.
+
+    Points stay where a tet would be turned inside out: where its signed volume would fall below ``least`` (M,), of
+    either sign. Whether there are such is returned last.
+    """
     start = lattice.points[which]
     value, gradient = myocardium.with_gradient(start)
     gradient[lattice.on_base[which], 2] = 0.0
@@ -116,9 +141,17 @@ def _pushed(lattice, level, which, myocardium) -> tuple[Lattice, np.ndarray]:
     places[:, 2] = np.minimum(places[:, 2], 0.0)
     after = myocardium(places)
     better = (np.abs(after) > np.abs(value)) & (np.sign(after) == np.sign(level[which])) & (value * after > 0)
-    points, level = lattice.points.copy(), level.copy()
-    points[which[better]], level[which[better]] = places[better], after[better]
-    return replace(lattice, points=points), level
+    points, moved = lattice.points.copy(), np.zeros(len(level), bool)
+    points[which[better]], moved[which[better]] = places[better], True
+    while True:
+        squeezed = tets[(signed_volumes(points, tets) - least) * np.sign(least) < 0]
+        back = squeezed[moved[squeezed]]
+        if not len(back):
+            break
+        points[back], moved[back] = lattice.points[back], False
+    levels = level.copy()
+    levels[which[better]] = np.where(moved[which[better]], after[better], level[which[better]])
+    return replace(lattice, points=points), levels, bool(better.sum() > moved.sum())
 
 
 def _levels(lattice, materials, myocardium) -> np.ndarray:

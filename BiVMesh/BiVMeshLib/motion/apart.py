@@ -58,18 +58,19 @@ def kept_apart(follower: Follower, points: np.ndarray, moved: np.ndarray) -> np.
     Then also those of tets that would fall below FLOOR (and below what they are) by that.
     """
     triangles, tets = follower.triangles, follower.tets
-    result, pairs = moved, self_intersections(moved, triangles)
+    result, changed = moved, np.flatnonzero((moved != points).any(1)[triangles].any(1))
+    pairs = self_intersections(moved, triangles, changed)
     if not len(pairs):
         return moved
-    known = _codes(self_intersections(points, triangles), len(triangles))
+    known = _codes(self_intersections(points, triangles, changed), len(triangles))
     floor = np.minimum(shape_quality(points, tets), FLOOR)
     while len(pairs := pairs[~np.isin(_codes(pairs, len(triangles)), known)]):
         crossing = _corners(follower, pairs)
         before, result = result, np.where(crossing[:, None], points, result)
         around = np.flatnonzero(crossing[tets].any(1))
         result = put_back(points, result, tets, floor, shape_quality, around)
-        changed = (result != before).any(1)
-        pairs = self_intersections(result, triangles, np.flatnonzero(changed[triangles].any(1)))
+        changed = np.flatnonzero((result != before).any(1)[triangles].any(1))
+        pairs = self_intersections(result, triangles, changed)
     return result
 
 

@@ -35,12 +35,12 @@ HARMONICS = 6
 """Of the nodes' displacement over the cycle: at 25 frames all but the noise of single frames."""
 GOAL, ENOUGH = 0.10, 0.12
 """Quality (lesser of scaled Jacobian and sine of dihedral angle): tets below ENOUGH are repaired till all have GOAL."""
-ROUNDS = 200
-"""Of the hill climb at most."""
+ROUNDS, TURNS, MOST_TURNS = 15, 12, 24
+"""Of the hill climb; after each turn of so many rounds nodes that let walls cross are put back where they were before
+it. After short turns the nodes round them make do with that, after long ones they no longer can."""
 LEAST = 0.05
-"""Quality below which the repair cares for the elements alone, and lets walls cross."""
-TURNS = 4
-"""Of the repair at most, where it would let walls pass through each other."""
+"""Quality with which the repair ends after TURNS; below it after MOST_TURNS it cares for the elements alone, and lets
+walls cross."""
 OFF_WALL = 0.5
 """mm. A surface node that is farther from its surface could not follow it, and may be moved freely in the repair."""
 CURVES = (
@@ -277,7 +277,7 @@ NOWHERE = Field(np.full((2, 2, 2), 1e3), np.zeros(3), 1.0)
 def _repaired(points: np.ndarray, mesh: BiVMesh, follower: Follower, myocardium: Field | None, seed: int) -> np.ndarray:
     """Local nodes (N, 3) moved round elements below ENOUGH; those of the surface slide on it, if it is known.
 
-    No more triangles cross by it than do at ``points``, unless elements would stay below LEAST for that.
+    No more triangles cross by it than do at ``points``, unless elements stay below LEAST otherwise.
     """
     if shape_quality(points, mesh.tets).min() >= GOAL:
         return points
@@ -290,17 +290,11 @@ def _repaired(points: np.ndarray, mesh: BiVMesh, follower: Follower, myocardium:
     else:
         loose = (side > 0) & (np.abs(myocardium(points)) > OFF_WALL)
     held = Stuffed(points, mesh.tets, side, follower.on_base, loose)
-    still, free = np.zeros(len(points), bool), None
-    for turn in range(TURNS):
-        climbed = climb(
-            replace(held, points=points), myocardium, seed + turn, ROUNDS, done=GOAL, enough=ENOUGH, still=still
-        )
-        free = climbed.points if free is None else free
+    for turn in range(MOST_TURNS):
+        climbed = climb(replace(held, points=points), myocardium, seed + turn, ROUNDS, done=GOAL, enough=ENOUGH)
         points = kept_apart(follower, points, climbed.points)
-        back = (points != climbed.points).any(1)
-        if not back.any():
-            break
-        # Where the climb let walls pass through each other only the muscle behind them is moved from now on.
-        still[mesh.triangles[back[mesh.triangles].any(1)]] = True
-    least, unheld = (shape_quality(places, mesh.tets).min() for places in (points, free))
-    return free if least < min(LEAST, unheld) else points
+        least = shape_quality(points, mesh.tets).min()
+        if least >= (GOAL if turn + 1 < TURNS else LEAST):
+            return points
+    free = climb(replace(held, points=points), myocardium, seed, TURNS * ROUNDS, done=GOAL, enough=ENOUGH).points
+    return free if shape_quality(free, mesh.tets).min() > least else points
