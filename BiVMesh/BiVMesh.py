@@ -184,7 +184,7 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         self,
         segmentationNode,
         frame: MeshFrame = MeshFrame.END_DIASTOLE,
-        edgeLength: float = DEFAULT_EDGE_LENGTH_MM,
+        edgeLength: float | None = None,
         rvWallThickness: float = DEFAULT_RV_WALL_MM,
         name: str = "",
         progress: Callable[[float, str], None] = lambda fraction, message: None,
@@ -199,7 +199,7 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         Args:
             segmentationNode: a segmentation, or the proxy of a segmentation sequence.
             frame: which frame of a sequence.
-            edgeLength: of the tetrahedra, mm.
+            edgeLength: of the tetrahedra, mm; None: 1.8, less where the wall is thin, as on the command line.
             rvWallThickness: thickness given to the right ventricular wall, mm.
             name: start of the names of new models; made from the segmentation's name if empty.
             progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.

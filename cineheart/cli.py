@@ -48,7 +48,9 @@ Bundle = Annotated[str, typer.Option(help="Network: name of a shipped bundle or 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Backend = Annotated[str, typer.Option(help="auto, torch or openvino: what runs the network.")]
 QualityOption = Annotated[Quality, typer.Option(help="best: mean over four flips of the images, four times slower.")]
-EdgeLength = Annotated[float | None, typer.Option(help="Mean edge of the tetrahedra in mm.")]
+EdgeLength = Annotated[
+    float | None, typer.Option(help="Mean edge of the tetrahedra in mm; without it 1.8, less where the wall is thin.")
+]
 Formats = Annotated[
     str,
     typer.Option(
@@ -82,6 +84,9 @@ MesherOption = Annotated[
 ]
 DicomSeg = Annotated[
     bool, typer.Option("--dicom-seg", help="Also DICOM segmentations of the DICOM images (needs highdicom).")
+]
+AlignSlices = Annotated[
+    bool, typer.Option("--align-slices", help="Move slices that breath-holds displaced back into line.")
 ]
 StartSlice = Annotated[int | None, typer.Option(help="Slice (k) to propagate from, by default the middle of the LV.")]
 BaseSlice = Annotated[int | None, typer.Option(help="Slice (k) at the base, by default told from the labels.")]
@@ -192,6 +197,9 @@ def landmarks(
     device: Device = "auto",
     backend: Backend = "auto",
     align: AlignViews = False,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Draw the points of every frame: valves_<view>.png and .gif.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Ten valve points of every frame of the long-axis cines, and the motion of the annuli."""
@@ -200,9 +208,8 @@ def landmarks(
     given = {"2ch": two_chamber, "3ch": three_chamber, "4ch": four_chamber}
     files = {view: path for view, path in given.items() if path is not None}
     with Console("cineheart landmarks", as_json) as console:
-        facts, notes = landmark_command(
-            files, output, LandmarkOptions(bundle, device, backend, align), console.progress
-        )
+        options = LandmarkOptions(bundle, device, backend, align, pictures)
+        facts, notes = landmark_command(files, output, options, console.progress)
         console.finish(facts | {"output": str(output)}, notes)
     return 0
 
@@ -220,9 +227,7 @@ def mesh(
     fibre_angles: FibreAngles = None,
     coordinates: Annotated[bool, typer.Option(help="Ventricular coordinates and AHA segments.")] = True,
     label_order: LabelOrder = "auto",
-    align_slices: Annotated[
-        bool, typer.Option("--align-slices", help="Move slices that breath-holds displaced back into line.")
-    ] = False,
+    align_slices: AlignSlices = False,
     landmarks: Annotated[
         Path | None,
         typer.Option(help="landmarks.json of the same frames: the base is the plane of their valve points."),
@@ -259,7 +264,7 @@ def mesh(
             return 1 if facts["failed"] else 0
         from .commands import mesh_labels
 
-        choices |= {"landmarks": landmarks, "propagate": _propagation(propagate, start_slice, base_slice)}
+        choices |= {"landmarks": landmarks, "propagate": _propagation(propagate, start_slice, base_slice, align_slices)}
         facts, notes = mesh_labels(labels[0], output, choices, console.progress)
         console.finish(facts | {"output": str(output)}, notes)
     return 0
@@ -279,6 +284,7 @@ def propagate(
     evidence: Annotated[
         str, typer.Option(help="What is asked in the other slices: labels, network, none (as published), or auto.")
     ] = "auto",
+    align_slices: AlignSlices = False,
     label_order: LabelOrder = "auto",
     device: Device = "auto",
     backend: Backend = "auto",
@@ -288,7 +294,7 @@ def propagate(
     from .propagation import propagate_image
 
     with Console("cineheart propagate", as_json) as console:
-        choices = _propagation(image, start_slice, base_slice, evidence, device, backend)
+        choices = _propagation(image, start_slice, base_slice, align_slices, evidence, device, backend)
         facts, notes = propagate_image(choices, labels, label_order, frame, output, console.progress)
         console.finish(facts | {"output": str(output)}, notes)
     return 0
@@ -423,7 +429,9 @@ def calibrate(
     return 0
 
 
-def _propagation(image: Path | None, start: int | None, base: int | None, evidence: str = "auto", *runs_on: str):
+def _propagation(
+    image: Path | None, start: int | None, base: int | None, align: bool, evidence: str = "auto", *runs_on: str
+):
     """The choices of a propagation; None without an image, which no slice may then be given for."""
     from .propagation import PropagateChoices, PropagationOptions
 
@@ -431,7 +439,7 @@ def _propagation(image: Path | None, start: int | None, base: int | None, eviden
         if start is not None or base is not None:
             raise InputError("--start-slice and --base-slice are of --propagate IMAGE, which is missing.")
         return None
-    return PropagateChoices(image, PropagationOptions(start, base, evidence), *runs_on)
+    return PropagateChoices(image, PropagationOptions(start, base, evidence, align_slices=align), *runs_on)
 
 
 def _mesh_options(edge_length: float | None):

@@ -37,12 +37,14 @@ class LandmarkOptions:
         device: ``auto`` or a torch device name.
         backend: what runs it, one of ``CardiacLib.backends.BACKENDS``.
         align: move views that were taken in different breath-hold positions together along the LV axis.
+        pictures: of ``cineheart landmarks``, draw the points of every frame as well.
     """
 
     bundle: str = BUNDLE
     device: str = "auto"
     backend: str = "auto"
     align: bool = False
+    pictures: bool = False
 
     def find(self, cines: Mapping[str, Cine], progress: Progress) -> StudyLandmarks:
         """The valve points of the long-axis views among ``cines``; raises InputError where that cannot be done."""
@@ -68,13 +70,23 @@ def landmark_command(files: Mapping[str, Path], output: Path, options: LandmarkO
     cines = {view: read_image(path, view) for view, path in files.items()}
     found = options.find(cines, part(progress, 0.05, 0.9))
     annulus = measure_annulus(found)
-    with atomic_directory(output, replace=("markups",)) as folder:
+    pictures = tuple(f"valves_{view}.{kind}" for view in DETECTED_VIEWS for kind in ("png", "gif"))
+    with atomic_directory(output, replace=("markups", *pictures)) as folder:
         write_landmarks(found, annulus, folder)
+        if options.pictures:
+            _draw_pictures(found, folder)
     known = np.isfinite(found.landmarks().points).all((0, 2))
     facts = {"views": list(found.views), "frames": len(found.times_ms), "points": int(known.sum())}
     if annulus is not None:
         facts |= {name: annulus.values().get(name) for name in ("mapse_mm", "tapse_mm") if name in annulus.values()}
     return facts, (*found.notes, *(annulus.notes if annulus else ()))
+
+
+def _draw_pictures(found: StudyLandmarks, folder: Path) -> None:
+    from .report.valve_motion import write_valve_pictures
+
+    for points in found.views.values():
+        write_valve_pictures(points, folder)
 
 
 def write_landmarks(

@@ -22,6 +22,8 @@ SIGMA_CELLS = 1.0
 """Standard deviation of the target round a point."""
 REACH_CELLS = 3
 """Half side of the square that decoding averages over, and radius within which the confidence sums."""
+VALVES = tuple((n, n + 1) for n in range(0, POINTS, 2))
+"""The two points of each valve in each view."""
 VIEW_WEIGHT = 0.3
 
 
@@ -76,7 +78,8 @@ def landmark_loss(outputs: torch.Tensor, target: Target) -> torch.Tensor:
 def decode(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Points and confidence from network outputs (B, CHANNELS, h, w).
 
-    The peak of the probability summed over 3 x 3 cells, refined to the mean over REACH_CELLS round it.
+    The peak of the probability summed over 3 x 3 cells, refined to the mean over REACH_CELLS round it. Two points of
+    one valve cannot lie at the same place: of two that would, the less sure one is looked for elsewhere.
 
     Returns:
         points (B, 10, 2), row and column in window pixels; confidence (B, 10), the probability that the point lies
@@ -84,8 +87,22 @@ def decode(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
     places, _ = log_probabilities(outputs.float())
     maps = places[..., :-1].exp().unflatten(-1, outputs.shape[-2:])
+    at, confidence = _peaks(maps)
+    for one, other in VALVES:
+        near = torch.linalg.norm(at[:, one] - at[:, other], dim=-1) < REACH_CELLS
+        for weak, strong, less in ((one, other, torch.lt), (other, one, torch.ge)):
+            again = near & less(confidence[:, one], confidence[:, other])
+            if again.any():
+                beyond = _distance(at[again, strong], maps.shape[-2:]) > REACH_CELLS
+                at[again, weak], confidence[again, weak] = _peaks(maps[again, weak] * beyond)
+    return at * STRIDE + (STRIDE - 1) / 2, confidence
+
+
+def _peaks(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Places (..., 2) in cells and probability round them (...) of probability maps (..., h, w)."""
     height, width = maps.shape[-2:]
-    peak = functional.avg_pool2d(maps, 3, 1, 1).flatten(2).argmax(-1)
+    peak = functional.avg_pool2d(maps.reshape(-1, 1, height, width), 3, 1, 1).flatten(1).argmax(-1)
+    peak = peak.reshape(maps.shape[:-2])
     at = torch.stack([peak // width, peak % width], -1).float()
     rows, columns = torch.arange(height, device=at.device), torch.arange(width, device=at.device)
     for _ in range(3):  # the square follows the mean, else its edge would bias it towards the peak's cell
@@ -94,9 +111,13 @@ def decode(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         near = maps * near_rows[..., :, None] * near_columns[..., None, :]
         total = near.sum((-1, -2)).clamp(min=1e-12)
         at = torch.stack([(near.sum(-1) * rows).sum(-1) / total, (near.sum(-2) * columns).sum(-1) / total], -1)
-    distance = torch.hypot(rows[:, None] - at[..., 0, None, None], columns - at[..., 1, None, None])
-    confidence = (maps * (distance <= REACH_CELLS)).sum((-1, -2))
-    return at * STRIDE + (STRIDE - 1) / 2, confidence
+    return at, (maps * (_distance(at, maps.shape[-2:]) <= REACH_CELLS)).sum((-1, -2))
+
+
+def _distance(at: torch.Tensor, shape) -> torch.Tensor:
+    """(..., h, w) of every cell from places (..., 2)."""
+    rows, columns = torch.arange(shape[0], device=at.device), torch.arange(shape[1], device=at.device)
+    return torch.hypot(rows[:, None] - at[..., 0, None, None], columns - at[..., 1, None, None])
 
 
 def _soft_window(offset: torch.Tensor) -> torch.Tensor:

@@ -60,6 +60,35 @@ class Examples:
         return np.where(seen.any(1), middle, (self.size - 1) / 2).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Cutouts:
+    """Examples with what is needed to cut hearts out of them.
+
+    Attributes:
+        examples: N images.
+        apex: float32 (N, 2) row and column of the LV cavity's apex; NaN where it is not in the image.
+        cover: uint8 (N, CANVAS, CANVAS), 255 where a pixel is wholly heart (phantom) or LV cavity (real).
+    """
+
+    examples: Examples
+    apex: np.ndarray
+    cover: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def where(self, chosen: np.ndarray) -> "Cutouts":
+        """Those at indices, or where a boolean (N,) is true."""
+        return Cutouts(self.examples.where(chosen), self.apex[chosen], self.cover[chosen])
+
+    @classmethod
+    def join(cls, parts) -> "Cutouts":
+        """All of several, in their order."""
+        parts = list(parts)
+        whole = Examples.join([part.examples for part in parts])
+        return cls(whole, *(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)[1:]))
+
+
 def to_bytes(image: np.ndarray) -> np.ndarray:
     """An image (rows, columns, at most CANVAS) as uint8 on the canvas, 1st..99th percentile as 0..255."""
     low, high = np.percentile(image, (1, 99))

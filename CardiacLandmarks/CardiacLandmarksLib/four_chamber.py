@@ -13,7 +13,7 @@ import numpy as np
 from CardiacLib.errors import InputError
 from CardiacLib.landmarks import LANDMARK_NAMES
 
-from .examples import CANVAS, PRESENT, UNKNOWN, UNKNOWN_VIEW, Examples, to_bytes
+from .examples import CANVAS, PRESENT, UNKNOWN, UNKNOWN_VIEW, Cutouts, Examples, to_bytes
 
 PIXEL_MM = 1.15
 """Side of a pixel that is taken for these images, which state none: it makes the median LV cavity 92 mm long."""
@@ -69,6 +69,30 @@ def read_four_chamber(root: str | Path, validation: bool) -> FourChamberFrames:
         was_read.append(seen is not None)
         parts.append(_example(root / "images" / row["file"], row, seen))
     return FourChamberFrames(tuple(files), Examples.join(parts), np.array(was_read))
+
+
+def read_cutouts(root: str | Path, frames: FourChamberFrames) -> Cutouts:
+    """Frames with the apex and the hand-drawn LV cavity, to cut hearts out of them.
+
+    Args:
+        root: folder of :func:`read_four_chamber`, with ``lv_masks/`` as well.
+        frames: of that folder.
+
+    Raises:
+        InputError: a mask or an apex is missing.
+    """
+    root = Path(root)
+    rows = {row["file"]: row for row in _rows(root / "points.csv")}
+    cover = np.zeros((len(frames.files), CANVAS, CANVAS), np.uint8)
+    apex = np.empty((len(frames.files), 2), np.float32)
+    for n, file in enumerate(frames.files):
+        row = rows[file]
+        if "apex_y" not in row:
+            raise InputError(f"{root / 'points.csv'}: there is no column apex_y; mixed images need the apex.")
+        apex[n] = float(row["apex_y"]), float(row["apex_x"])
+        mask = _grey(root / "lv_masks" / file)
+        cover[n, : mask.shape[0], : mask.shape[1]] = np.where(mask < 128, 255, 0)
+    return Cutouts(frames.examples, apex, cover)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -21,14 +21,17 @@ FOUND = 0.3
 """A point of less confidence is not found."""
 LOOKS = 3
 """Frames that are looked at to find the valves."""
-"""Intensities of the whole cine that become 0 and 1."""
+UNLIKELY = 0.1
+"""A given view of less probability is believed the less, the less probable it is."""
 
 
 class HeatmapDetector:
     """The default network, loaded once; a :class:`~CardiacLandmarksLib.detector.Detector`.
 
     The confidence of a point is the network's probability that it lies within ``decode.REACH_CELLS`` cells (7.5 mm) of
-    where it is said to be. With no view given, only points of the likeliest view are found.
+    where it is said to be. With no view given, only points of the likeliest view are found. Where the view is given, it
+    is the probability under this condition: a network that doubts the view doubts its points just for that. But a view
+    that it holds for impossible stays without points.
 
     Args:
         bundle: name or folder of the bundle.
@@ -64,11 +67,10 @@ class HeatmapDetector:
         whole = max(float((spacing * images.shape[1:]).max()) / self.window, self.pixel_mm)
         for pixel_mm in (whole, self.pixel_mm):
             points, confidence, views = self._look(some, centre, spacing, pixel_mm)
-            centre = _middle(points, confidence, views, view, centre)
+            centre = _middle(points, of_view(confidence, mean_views(views), view), centre)
         points, confidence, views = self._look(images, centre, spacing, self.pixel_mm, progress)
         views = mean_views(views)
-        wanted = view or VIEWS[int(views.argmax())]
-        confidence[:, [own != wanted for own in LANDMARK_VIEWS]] = 0.0
+        confidence = of_view(confidence, views, view)
         points[confidence < FOUND] = np.nan
         return Detection(points, confidence, views[: len(DETECTED_VIEWS)])
 
@@ -125,9 +127,23 @@ def mean_views(views: np.ndarray) -> np.ndarray:
     return mean / mean.sum()
 
 
-def _middle(points, confidence, views, view: str | None, otherwise: np.ndarray) -> np.ndarray:
-    """Middle of the sure points of the view, the likeliest if it is None; ``otherwise`` where there are none."""
-    wanted = view or DETECTED_VIEWS[int(mean_views(views)[: len(DETECTED_VIEWS)].argmax())]
-    own = [n for n in range(len(LANDMARK_NAMES)) if LANDMARK_VIEWS[n] == wanted]
-    medians = [np.median(points[sure, n], axis=0) for n in own if (sure := confidence[:, n] >= FOUND).any()]
+def of_view(confidence: np.ndarray, views: np.ndarray, view: str | None) -> np.ndarray:
+    """Confidence (T, 10) of the points of one view, 0 for those of others.
+
+    Args:
+        confidence: (T, 10), whatever the view.
+        views: (4,) probability of each of VIEWS for the cine.
+        view: given; None takes the likeliest.
+    """
+    wanted = view or VIEWS[int(views.argmax())]
+    if view is not None:  # a point is there only in its view: P(there | view) = P(there) / P(view)
+        likely = float(views[VIEWS.index(view)])
+        confidence = np.minimum(confidence * min(1.0 / max(likely, UNLIKELY), likely / UNLIKELY**2), 1.0)
+    return np.where([own == wanted for own in LANDMARK_VIEWS], confidence, 0.0)
+
+
+def _middle(points: np.ndarray, confidence: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """Middle of the sure points; ``otherwise`` where there are none."""
+    sure = confidence >= FOUND
+    medians = [np.median(points[sure[:, n], n], axis=0) for n in range(len(LANDMARK_NAMES)) if sure[:, n].any()]
     return np.mean(medians, axis=0) if medians else otherwise

@@ -23,7 +23,8 @@ from CardiacLib.phantom.truth import valve_points
 from CardiacLib.phantom.views import Grid, heart_to_lps, lax_grid, sax_grid
 from CardiacLib.progress import Progress, silent
 
-from .examples import ABSENT, CANVAS, PRESENT, VIEWS, Examples, to_bytes
+from .clutter import clutter
+from .examples import ABSENT, CANVAS, PRESENT, VIEWS, Cutouts, Examples, to_bytes
 
 FRAMES = 3
 """Frames of each heart: end-diastole, end-systole and one more."""
@@ -35,7 +36,11 @@ TILT_DEG, OFFSET_MM = 7.0, 3.0
 """Largest turn and shift of a plane away from the exact one; the points are then projected into the plane."""
 
 
-def synthetic_examples(seed: int) -> Examples:
+HEART_SIGNALS = ("lv blood", "rv blood", "atrial blood", "papillary", "valve", "myocardium", "epicardial fat", "wall")
+"""Tissues of the heart in ``phantom.body.SIGNAL``."""
+
+
+def synthetic_hearts(seed: int) -> Cutouts:
     """Images of one random heart: three views and ``SHORT_AXIS_SLICES`` short-axis slices at ``FRAMES`` moments."""
     rng = np.random.default_rng(seed)
     options, motion = _random_heart(rng)
@@ -51,7 +56,12 @@ def synthetic_examples(seed: int) -> Examples:
         matrix = stack.ijk_to_lps.copy()
         matrix[:3, 3] += k * matrix[:3, 2]
         found.append(_examples(scene, Grid(matrix, (1, *stack.shape[1:]), stack.thickness, "sax"), "other", None, rng))
-    return Examples.join(found)
+    return Cutouts.join(found)
+
+
+def synthetic_examples(seed: int) -> Examples:
+    """The images of :func:`synthetic_hearts` alone."""
+    return synthetic_hearts(seed).examples
 
 
 def _random_heart(rng) -> tuple[PhantomOptions, Motion]:
@@ -150,19 +160,27 @@ def _rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * cross @ cross
 
 
-def _examples(scene: Scene, grid: Grid, view: str, points: np.ndarray | None, rng) -> Examples:
+def _examples(scene: Scene, grid: Grid, view: str, points: np.ndarray | None, rng) -> Cutouts:
     images = render(scene, grid, np.zeros((1, 3)), rng)[:, 0]
+    cover = _cover(scene, grid)
+    apex = np.stack([apply(scene.to_lps, np.array([0.0, 0.0, shape.apex_z])) for shape in scene.shapes])
+    apex = apply(np.linalg.inv(grid.ijk_to_lps), apex)[:, 1::-1].astype(np.float32)
     count, side = len(images), images.shape[-1]
     pixels = np.full((count, len(LANDMARK_VIEWS), 2), np.nan, np.float32)
     state = np.full(pixels.shape[:2], ABSENT, np.uint8)
-    if points is not None:
+    pixel_mm = float(np.linalg.norm(grid.ijk_to_lps[:3, 0]))
+    if points is None:
+        apex[:] = np.nan
+    else:
         own = [n for n, of in enumerate(LANDMARK_VIEWS) if of == view]
         pixels[:, own] = apply(np.linalg.inv(grid.ijk_to_lps), points[:, own])[..., 1::-1]
         inside = ((pixels[:, own] >= 0) & (pixels[:, own] <= side - 1)).all(-1)
         state[:, own] = np.where(inside, PRESENT, ABSENT)
         images = np.stack([_flow_voids(image, near, rng) for image, near in zip(images, pixels[:, own], strict=True)])
-    pixel_mm = float(np.linalg.norm(grid.ijk_to_lps[:3, 0]))
-    return Examples(
+    bases = np.nanmean(pixels, axis=1) if points is not None else apex
+    parts = zip(images, cover / 255.0, apex, bases, strict=True)
+    images = [clutter(image, heart, tip, base, pixel_mm, rng) for image, heart, tip, base in parts]
+    examples = Examples(
         images=np.stack([to_bytes(image) for image in images]),
         points=pixels,
         state=state,
@@ -171,6 +189,18 @@ def _examples(scene: Scene, grid: Grid, view: str, points: np.ndarray | None, rn
         pixel_mm=np.full(count, pixel_mm, np.float32),
         size=np.full((count, 2), side, np.int32),
     )
+    canvas = np.zeros((count, CANVAS, CANVAS), np.uint8)
+    canvas[:, :side, :side] = cover
+    return Cutouts(examples, apex, canvas)
+
+
+def _cover(scene: Scene, grid: Grid) -> np.ndarray:
+    """Uint8 (T, side, side): how much of each pixel is heart, found by imaging a heart that alone gives signal."""
+    bright = 1e4
+    signal = {name: bright if name in HEART_SIGNALS else 0.0 for name in scene.signal}
+    still = replace(scene, signal=signal, options=replace(scene.options, noise=0.0, bias=0.0))
+    images = render(still, grid, np.zeros((1, 3)), np.random.default_rng(0))[:, 0]
+    return np.rint(255 * np.clip(images / (0.8 * bright), 0.0, 1.0)).astype(np.uint8)
 
 
 def _flow_voids(image: np.ndarray, points: np.ndarray, rng) -> np.ndarray:
@@ -189,8 +219,8 @@ def _flow_voids(image: np.ndarray, points: np.ndarray, rng) -> np.ndarray:
     return out
 
 
-def synthetic_corpus(folder: str | Path, hearts: int, progress: Progress = silent) -> Examples:
-    """Examples of the hearts with seeds 0, 1, ...: read from ``folder`` where they lie there, else made and kept."""
+def synthetic_corpus(folder: str | Path, hearts: int, progress: Progress = silent) -> Cutouts:
+    """Images of the hearts with seeds 0, 1, ...: read from ``folder`` where they lie there, else made and kept."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
@@ -199,9 +229,11 @@ def synthetic_corpus(folder: str | Path, hearts: int, progress: Progress = silen
         path = folder / f"hearts_{seeds[0]:04d}_{seeds[-1]:04d}.npz"
         if not path.is_file():
             work = path.with_suffix(".part.npz")
-            np.savez_compressed(work, **Examples.join([synthetic_examples(seed) for seed in seeds]).to_dict())
+            made = Cutouts.join([synthetic_hearts(seed) for seed in seeds])
+            np.savez_compressed(work, **made.examples.to_dict(), apex=made.apex, cover=made.cover)
             os.replace(work, path)
         with np.load(path) as arrays:
-            parts.append(Examples(**arrays))
+            known = dict(arrays)
+            parts.append(Cutouts(apex=known.pop("apex"), cover=known.pop("cover"), examples=Examples(**known)))
         progress((seeds[-1] + 1) / hearts, f"{seeds[-1] + 1} of {hearts} synthetic hearts")
-    return Examples.join(parts)
+    return Cutouts.join(parts)

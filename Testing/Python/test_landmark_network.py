@@ -21,8 +21,8 @@ from CardiacLandmarksLib.decode import (
 from CardiacLandmarksLib.evaluation import CHANGES, FoundFrame, error_table, evaluate_frames, sure_frames
 from CardiacLandmarksLib.examples import ABSENT, CANVAS, PRESENT, UNKNOWN, UNKNOWN_VIEW, VIEWS, Examples, to_bytes
 from CardiacLandmarksLib.four_chamber import MITRAL, TRICUSPID, is_validation, read_four_chamber
-from CardiacLandmarksLib.heatmaps import HeatmapDetector, cut_windows, mean_views
-from CardiacLandmarksLib.synthesis import FRAMES, synthetic_examples
+from CardiacLandmarksLib.heatmaps import HeatmapDetector, cut_windows, mean_views, of_view
+from CardiacLandmarksLib.synthesis import FRAMES, synthetic_examples, synthetic_hearts
 from CardiacLandmarksLib.training_data import LandmarkBatches, locate
 from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.errors import InputError
@@ -51,6 +51,8 @@ def target_of(points, state=PRESENT, doubt=0.02, view=2) -> Target:
 
 def test_points_go_into_maps_and_come_back():
     points = torch.rand(50, POINTS, 2, generator=torch.Generator().manual_seed(1)) * (STRIDE * CELLS - 24) + 12
+    rows = STRIDE * CELLS - 24  # the points of a valve lie apart
+    points[:, 1::2, 0] = (points[:, 0::2, 0] - 12 + rows / 2) % rows + 12
     state = torch.full((50, POINTS), PRESENT)
     found, confidence = decode(outputs_of(encode(points, state, CELLS)))
     assert (found - points).abs().max() < 0.1
@@ -58,6 +60,21 @@ def test_points_go_into_maps_and_come_back():
     state[:, 3] = ABSENT
     _, confidence = decode(outputs_of(encode(points, state, CELLS)))
     assert confidence[:, 3].max() < 1e-3 and confidence[:, 4].min() > 0.97
+
+
+def test_two_points_of_a_valve_are_not_found_at_one_place():
+    here, there = torch.full((2, POINTS, 2), 30.0), torch.full((2, POINTS, 2), 66.0)
+    state = torch.full((2, POINTS), PRESENT)
+    first, second = encode(here, state, CELLS), encode(there, state, CELLS)
+    places = first.clone()
+    places[0, 1::2] = 0.6 * first[0, 1::2] + 0.4 * second[0, 1::2]
+    places[1, 0::2] = 0.6 * first[1, 0::2] + 0.4 * second[1, 0::2]
+    found, confidence = decode(outputs_of(places))
+    for n in range(2):
+        sure, weak = slice(n, None, 2), slice(1 - n, None, 2)
+        assert (found[n, sure] - 30.0).abs().max() < 0.1 and (found[n, weak] - 66.0).abs().max() < 0.1
+        assert confidence[n, sure].min() > 0.97
+        assert confidence[n, weak].numpy() == pytest.approx(0.4, abs=0.02)
 
 
 def test_unknown_points_and_views_teach_nothing():
@@ -164,16 +181,21 @@ def write_frames(folder, count=6) -> None:
     """Made four-chamber frames in the form of the real ones: patients 1..count, points known, two not checked."""
     from PIL import Image
 
-    (folder / "images").mkdir(parents=True)
-    heart = synthetic_examples(11)
-    image = heart.images[heart.view == VIEWS.index("4ch")][0][:246, :246]
-    points = heart.points[heart.view == VIEWS.index("4ch")][0]
+    for name in ("images", "lv_masks"):
+        (folder / name).mkdir(parents=True)
+    heart = synthetic_hearts(11)
+    heart = heart.where(heart.examples.view == VIEWS.index("4ch"))
+    image, points = heart.examples.images[0][:246, :246], heart.examples.points[0]
+    middle = (heart.apex[0] + points[list(MITRAL)].mean(0)) / 2
+    cavity = np.linalg.norm(np.stack(np.mgrid[:246, :246], -1) - middle, axis=-1) < 12
     mitral, read = [], []
     for patient in range(1, count + 1):
         name = f"ch4_{patient}_0001.jpg"
         Image.fromarray(image).save(folder / "images" / name)
+        Image.fromarray(np.where(cavity, 0, 255).astype(np.uint8)).save(folder / "lv_masks" / name)
         (sr, sc), (fr, fc) = points[list(MITRAL)]
         mitral.append({"file": name, "septal_x": sc, "septal_y": sr, "lateral_x": fc, "lateral_y": fr})
+        mitral[-1] |= {"apex_x": heart.apex[0, 1], "apex_y": heart.apex[0, 0]}
         mitral[-1] |= {"perp": 0.9, "far": 1.5, "side_conf": 0.1 if patient == 2 else 0.5}
         (sr, sc), (fr, fc) = points[list(TRICUSPID)]
         row = {"file": name, "ts_x": sc, "ts_y": sr, "tf_x": fc, "tf_y": fr, "conf": 0 if patient == 3 else 2}
@@ -278,11 +300,24 @@ def test_the_view_of_a_cine_is_the_mean_of_its_frames():
     assert mean_views(frames) == pytest.approx([0.3626, 0.3626, 0.1374, 0.1374], abs=1e-3)
 
 
+def test_a_given_view_is_a_condition_and_an_impossible_one_is_not_believed():
+    confidence = np.full((2, POINTS), 0.15)
+    own = {view: np.array([v == view for v in LANDMARK_VIEWS]) for view in VIEWS[:-1]}
+    views = np.array([0.2, 0.6, 0.19, 0.01])
+    for view, expected in (("2ch", 0.75), ("3ch", 0.25), (None, 0.15)):
+        found = of_view(confidence, views, view)
+        chosen = own[view or "3ch"]
+        assert found[:, chosen] == pytest.approx(expected) and not found[:, ~chosen].any()
+    assert of_view(confidence, np.array([0.1, 0.9, 0.0, 0.0]), "2ch")[0, 0] == 1.0
+    assert of_view(confidence, np.array([0.002, 0.998, 0.0, 0.0]), "2ch")[0, 0] == pytest.approx(0.03)
+    assert not of_view(confidence, np.array([0.0, 1.0, 0.0, 0.0]), "2ch").any()
+
+
 def narrow_bundle(folder):
     """The bundle with few channels and small windows, so that training takes seconds."""
     for part in ("configs", "docs"):
         shutil.copytree(bundle_path(BUNDLE) / part, folder / part)
-    small = {"batches": 2, "batch_size": 2, "window": 64, "pixel_mm": 3.0, "hearts": 1}
+    small = {"batches": 2, "batch_size": 2, "window": 64, "pixel_mm": 3.0, "hearts": 1, "mixed": 4}
     for name in ("train", "inference"):
         path = folder / "configs" / f"{name}.json"
         config = json.loads(path.read_text(encoding="utf-8"))

@@ -367,6 +367,27 @@ def test_the_command_writes_all_files(noisy_network, phantom, files, tmp_path, c
         assert len(list(csv.DictReader(stream))) == 8
 
 
+def test_the_command_draws_every_frame(noisy_network, files, tmp_path, capsys):
+    from PIL import Image
+
+    out = tmp_path / "out"
+    command = ["landmarks", "--4ch", str(files["4ch"]), "-o", str(out)]
+    assert main([*command, "--pictures"]) == 0
+    assert {p.name for p in out.glob("valves_*")} == {"valves_4ch.png", "valves_4ch.gif"}
+    with Image.open(out / "valves_4ch.gif") as moving:
+        assert moving.n_frames == 8 and moving.info["loop"] == 0
+        frames = []
+        for n in range(moving.n_frames):
+            moving.seek(n)
+            frames.append(np.asarray(moving.convert("RGB"), int))
+    colour = frames[3].max(2) - frames[3].min(2)
+    assert (colour > 100).sum() > 50 and np.abs(frames[0] - frames[3]).max() > 100
+    with Image.open(out / "valves_4ch.png") as montage:
+        assert montage.width > 400
+    assert main(command) == 0 and not list(out.glob("valves_*"))
+    capsys.readouterr()
+
+
 def test_the_command_needs_a_view_and_weights(tmp_path, files, capsys, monkeypatch):
     monkeypatch.setenv("CINEHEART_BUNDLES", str(tmp_path / "empty"))
     assert main(["landmarks", "-o", str(tmp_path / "out")]) == 2

@@ -72,15 +72,16 @@ def point_montage(found: StudyLandmarks, phases: np.ndarray) -> Picture:
     for column, points in enumerate(found.views.values()):
         for line, (name, phase) in enumerate(zip(("end-diastole", "end-systole"), phases, strict=True)):
             box = (column / count[0], 1 - (line + 1) / count[1], 1 / count[0] - 0.004, 1 / count[1] - 0.004)
-            _draw_points(figure.add_axes(box), points, float(phase))
+            frame = int(np.argmin(np.abs(frame_phases(points.cine.times_ms) - phase)))
+            draw_points(figure.add_axes(box), points, frame)
             caption(figure.axes[-1], f"{points.cine.view.upper()} {name}")
     views = ", ".join(view.upper() for view in found.views)
     return png(figure, f"Valve points in {views} at end-diastole and end-systole", dpi=150)
 
 
-def _draw_points(axes, points: ViewLandmarks, phase: float) -> None:
+def draw_points(axes, points: ViewLandmarks, frame: int) -> None:
+    """One frame with the points of its view; crosses are the network's own, dots the smooth paths."""
     cine = points.cine
-    frame = int(np.argmin(np.abs(frame_phases(cine.times_ms) - phase)))
     image = cine.frames[:, cine.n_slices // 2]
     show(axes, image[frame], _box(points), grey_range(image), cine.spacing)
     smooth, raw = points.pixels[frame], points.detection.points[frame]

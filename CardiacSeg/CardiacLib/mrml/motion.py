@@ -19,7 +19,7 @@ from .summaries import mesh_text
 from .tables import mesh_quality_to_scene
 
 
-def mesh_options(edge_mm: float, rv_wall_mm: float, helix_deg, align_slices: bool) -> dict[str, object]:
+def mesh_options(edge_mm: float | None, rv_wall_mm: float, helix_deg, align_slices: bool) -> dict[str, object]:
     """Fields of ``BiVMeshLib.MeshOptions``, ``fibre_angles`` as a dict; without fibres where ``helix_deg`` is None."""
     options = {"edge_length_mm": edge_mm, "rv_wall_mm": rv_wall_mm, "align_slices": align_slices}
     options["fibres"] = helix_deg is not None
