@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -118,9 +119,18 @@ def node_names(scene) -> list[str]:
 def living_processes(group: int) -> list[int]:
     """Process ids of a process group that still run half a second after it was killed (unreaped ones do not)."""
     for _ in range(25):
-        stats = [path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")]
-        living = [stat for stat in stats if stat[0] != "Z" and int(stat[2]) == group]
+        living = [pid for pid, (state, _, of, *_) in _processes() if state != "Z" and int(of) == group]
         if not living:
             return []
         time.sleep(0.02)
-    return [int(stat[1]) for stat in living]
+    return living
+
+
+def _processes() -> Iterator[tuple[int, list[str]]]:
+    """Process ids, and what the system states of each: state, parent, group, and more."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            stated = path.read_text()
+        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            continue
+        yield int(path.parent.name), stated.rpartition(")")[2].split()
