@@ -137,8 +137,8 @@ def _reversed(labels, matrix) -> tuple[np.ndarray, np.ndarray]:
     return labels[::-1], flipped
 
 
-def _largest(mask: np.ndarray) -> np.ndarray:
-    """The largest 4-connected piece of a 2-D mask."""
+def largest_piece(mask: np.ndarray) -> np.ndarray:
+    """The largest piece of a mask of any dimension; elements hold together by their faces, pixels by their edges."""
     pieces, count = ndimage.label(mask)
     if count < 2:
         return mask
@@ -152,7 +152,7 @@ def _without_islands(labels, notes) -> np.ndarray:
     for k, section in enumerate(labels):
         for value, parts in ((LV, (LV,)), (MYO, (LV, MYO)), (RV, (RV,))):
             mask = np.isin(clean[k], parts)
-            drop = mask & ~_largest(mask)
+            drop = mask & ~largest_piece(mask)
             removed[value] += int(drop.sum())
             clean[k][drop] = MYO if value == LV and (section == MYO).any() else 0
     for value, count in removed.items():

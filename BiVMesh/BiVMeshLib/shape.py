@@ -13,7 +13,7 @@ from scipy import ndimage
 from .field import Field
 from .frame import HeartFrame
 from .interpolate import UPRIGHT, Grid, interpolate_structure, make_grid, slab_volume
-from .labels_check import LabelStack
+from .labels_check import LabelStack, largest_piece
 from .options import MeshOptions
 
 MARGIN = 9.0
@@ -167,13 +167,9 @@ def _with_volume(values: np.ndarray, grid: Grid, volume: float, guard: Callable)
 def _solid(values: np.ndarray) -> np.ndarray:
     """One piece without cavities: other pieces become outside, enclosed cavities inside."""
     inside = values < 0
-    pieces, count = ndimage.label(inside)
-    out = values
-    if count > 1:
-        keep = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-        out = np.where(inside & ~keep, np.float32(0.5), values)
-        inside = keep
-    cavities = ndimage.binary_fill_holes(inside) & ~inside
+    keep = largest_piece(inside)
+    out = np.where(inside & ~keep, np.float32(0.5), values)
+    cavities = ndimage.binary_fill_holes(keep) & ~keep
     return np.where(cavities, np.float32(-0.5), out) if cavities.any() else out
 
 

@@ -67,7 +67,9 @@ class HeatmapDetector:
         whole = max(float((spacing * images.shape[1:]).max()) / self.window, self.pixel_mm)
         for pixel_mm in (whole, self.pixel_mm):
             points, confidence, views = self._look(some, centre, spacing, pixel_mm)
-            centre = _middle(points, of_view(confidence, mean_views(views), view), centre)
+            views = mean_views(views)
+            likeliest = DETECTED_VIEWS[int(views[: len(DETECTED_VIEWS)].argmax())]
+            centre = _middle(points, of_view(confidence, views, view or likeliest), centre)
         points, confidence, views = self._look(images, centre, spacing, self.pixel_mm, progress)
         views = mean_views(views)
         confidence = of_view(confidence, views, view)

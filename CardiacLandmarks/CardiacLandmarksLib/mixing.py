@@ -34,6 +34,7 @@ SIDES = {
 AORTIC = ("aortic septal", "aortic free wall")
 MOST_STRETCH = 1.9
 """Ratio of the largest to the least stretching of a real part; beyond it another pair is drawn."""
+MOST_PAIRS = 1000
 WIDE_SHARE = 0.6
 """Part of the 3CH images whose aortic root is widened: the phantom's is narrower than that of many patients."""
 SIDE_DOUBT = 0.1
@@ -92,11 +93,13 @@ class Mixer:
 
     def _real_part(self, view: str, way: str) -> Examples:
         """The phantom's image with a real left ventricle, left heart or both ventricles in the place of its own."""
-        while True:
+        for _ in range(MOST_PAIRS):
             drawn, real = self._drawn(view), self._real()
             matrix = self._fit(drawn, real, view)
             if matrix is not None:
                 break
+        else:
+            raise InputError(f"No synthetic {view.upper()} image fits a real frame; make more synthetic hearts.")
         around = Around.of(real)
         if way == "real ventricles":
             alpha = _step(-around.height - self.rng.uniform(1.0, 5.0), 4.0)
@@ -191,17 +194,18 @@ def _widened(drawn: Cutouts, rng) -> Cutouts:
     away = root - drawn.apex[0]
     centre = root + rng.uniform(0.0, 14.0) / pixel * away / np.linalg.norm(away)
     gain, width = rng.uniform(0.3, 1.0), rng.uniform(17.0, 28.0) / pixel
-    before = np.linspace(0.0, 2.0 * CANVAS, 4 * CANVAS)
-    after = before * (1.0 + gain * np.exp(-0.5 * (before / width) ** 2))
+
+    def factor(reach):
+        return 1.0 + gain * np.exp(-0.5 * (reach / width) ** 2)
 
     def moved(points):
         offset = points - centre
-        reach = np.linalg.norm(offset, axis=-1, keepdims=True)
-        return centre + offset * (1.0 + gain * np.exp(-0.5 * (reach / width) ** 2))
+        return centre + offset * factor(np.linalg.norm(offset, axis=-1, keepdims=True))
 
+    before = np.linspace(0.0, 2.0 * CANVAS, 4 * CANVAS)
     offset = np.stack(np.mgrid[:CANVAS, :CANVAS].astype(float), -1) - centre
     reach = np.linalg.norm(offset, axis=-1, keepdims=True)
-    source = centre + offset * np.interp(reach, after, before) / np.maximum(reach, 1e-6)
+    source = centre + offset * np.interp(reach, before * factor(before), before) / np.maximum(reach, 1e-6)
     image, cover = (
         map_coordinates(a[0].astype(float), source.transpose(2, 0, 1), order=1).round().astype(np.uint8)[None]
         for a in (examples.images, drawn.cover)

@@ -59,11 +59,6 @@ def synthetic_hearts(seed: int) -> Cutouts:
     return Cutouts.join(found)
 
 
-def synthetic_examples(seed: int) -> Examples:
-    """The images of :func:`synthetic_hearts` alone."""
-    return synthetic_hearts(seed).examples
-
-
 def _random_heart(rng) -> tuple[PhantomOptions, Motion]:
     """Options and motion reduced to ``FRAMES`` frames; draws again where no such heart exists."""
     while True:
@@ -226,7 +221,7 @@ def synthetic_corpus(folder: str | Path, hearts: int, progress: Progress = silen
     parts = []
     for first in range(0, hearts, PART):
         seeds = range(first, min(first + PART, hearts))
-        path = folder / f"hearts_{seeds[0]:04d}_{seeds[-1]:04d}.npz"
+        path = folder / f"cutouts_{seeds[0]:04d}_{seeds[-1]:04d}.npz"
         if not path.is_file():
             work = path.with_suffix(".part.npz")
             made = Cutouts.join([synthetic_hearts(seed) for seed in seeds])

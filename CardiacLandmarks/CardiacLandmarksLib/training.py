@@ -96,7 +96,8 @@ def landmark_sources(
     if set(shares) & {*VIEWS, MIXED}:
         made = synthetic_corpus(synthetic_dir, hearts)
         found |= {view: made.examples.where(made.examples.view == n) for n, view in enumerate(VIEWS)}
-        found["3ch"] = some_widened(made.where(made.examples.view == VIEWS.index("3ch")), SEED).examples
+        if "3ch" in shares:
+            found["3ch"] = some_widened(made.where(made.examples.view == VIEWS.index("3ch")), SEED).examples
     if set(shares) & {*REAL, MIXED}:
         real = read_four_chamber(dataset_dir, validation=False)
         found |= {"checked": real.examples.where(real.read), "unchecked": real.examples.where(~real.read)}

@@ -4,8 +4,9 @@ import numpy as np
 from scipy import ndimage
 
 ALIKE = 0.15
-"""Least correlation of a slice with the likeliest of its neighbours. In the 80 ACDC training patients no
-slice but those at the ends of the stack had less than 0.28; noise in its place had 0.08 at most."""
+"""Least correlation of a slice with the likeliest of its neighbours. In the 80 ACDC training patients slices that are
+not at an end of the stack have 0.25 or more, noise in their place (4 slices each) 0.13 or less. In one of 20 other
+patients noise had more."""
 SMOOTH_MM = 2.0
 REACH = 2
 """Neighbours on either side that a slice is compared with."""
@@ -49,14 +50,9 @@ def bridged(frames: np.ndarray, spoilt: np.ndarray) -> np.ndarray:
     good = np.flatnonzero(~spoilt)
     out = frames.copy()
     for k in np.flatnonzero(spoilt):
-        after = good[min(np.searchsorted(good, k), len(good) - 1)]
-        before = good[max(np.searchsorted(good, k) - 1, 0)]
-        share = (k - before) / (after - before) if before < k < after else 0.0
-        nearest = before if before < k else after
-        if share:
-            out[..., k, :, :] = (1 - share) * frames[..., before, :, :] + share * frames[..., after, :, :]
-        else:
-            out[..., k, :, :] = frames[..., nearest, :, :]
+        place = np.interp(k, good, np.arange(len(good)))
+        before, after = (frames[..., good[int(end(place))], :, :] for end in (np.floor, np.ceil))
+        out[..., k, :, :] = before + (place % 1) * (after - before.astype(np.float32))
     return out
 
 

@@ -22,7 +22,7 @@ from CardiacLandmarksLib.evaluation import CHANGES, FoundFrame, error_table, eva
 from CardiacLandmarksLib.examples import ABSENT, CANVAS, PRESENT, UNKNOWN, UNKNOWN_VIEW, VIEWS, Examples, to_bytes
 from CardiacLandmarksLib.four_chamber import MITRAL, TRICUSPID, is_validation, read_four_chamber
 from CardiacLandmarksLib.heatmaps import HeatmapDetector, cut_windows, mean_views, of_view
-from CardiacLandmarksLib.synthesis import FRAMES, synthetic_examples, synthetic_hearts
+from CardiacLandmarksLib.synthesis import FRAMES, synthetic_hearts
 from CardiacLandmarksLib.training_data import LandmarkBatches, locate
 from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.errors import InputError
@@ -123,14 +123,14 @@ def test_points_are_located_in_random_windows():
 
 @pytest.fixture(scope="module")
 def heart() -> Examples:
-    return synthetic_examples(5)
+    return synthetic_hearts(5).examples
 
 
 def test_synthetic_hearts_show_every_point_once(heart):
-    again = synthetic_examples(5)
+    again = synthetic_hearts(5).examples
     assert (heart.images == again.images).all() and np.array_equal(heart.points, again.points, equal_nan=True)
     assert heart.images.shape[1:] == (CANVAS, CANVAS)
-    assert (heart.images[heart.view == 0] != synthetic_examples(6).images[heart.view == 0]).any()
+    assert (heart.images[heart.view == 0] != synthetic_hearts(6).examples.images[heart.view == 0]).any()
     for n, view in enumerate(LANDMARK_VIEWS):
         own = heart.view == VIEWS.index(view)
         assert own.sum() == FRAMES

@@ -17,15 +17,15 @@ from .propagate import MUSCLE
 from .stacks import PropagationOptions, SlicePropagation, one_piece
 
 PROPAGATED = {
-    "expert's slice alone": ("expert", "none"),
-    "network's slice alone": ("network", "none"),
-    "network": ("network", "network"),
-    "segmentation": ("segmentation", "labels"),
-    "segmentation, aligned": ("segmentation", "labels"),
+    "expert's slice alone": ("expert", "none", False),
+    "network's slice alone": ("network", "none", False),
+    "network": ("network", "network", False),
+    "segmentation": ("segmentation", "labels", False),
+    "segmentation, aligned": ("segmentation", "labels", True),
 }
-"""Propagated labels: whose start slice, and what is asked in the other slices. The first two are the published method,
-from the expert's and from the initialization network's slice; ``segmentation`` is a short-axis network's, in its last
-variant with slices moved back into line."""
+"""Propagated labels: whose start slice, what is asked in the other slices, whether these are first moved into line. The
+first two are the published method, from the expert's and from the initialization network's slice; ``segmentation`` is
+a short-axis network's."""
 SLICE_WISE = ("network, slice by slice", "segmentation, interpolated")
 """Without propagation: the initialization network on every slice of 1.25 mm; and the short-axis segmentation, by
 shape interpolated between its slices."""
@@ -125,10 +125,8 @@ def compare_all(
     for method in methods:
         try:
             if method in PROPAGATED:
-                source, evidence = PROPAGATED[method]
-                options = PropagationOptions(
-                    expert.start_slice, expert.base_slice, evidence, rv_wall_mm, method.endswith(", aligned")
-                )
+                source, evidence, align = PROPAGATED[method]
+                options = PropagationOptions(expert.start_slice, expert.base_slice, evidence, rv_wall_mm, align)
                 labels, grid = _propagated(networks, cine, frame, sources[source], options, expert)
             elif method == "segmentation, interpolated":
                 labels, grid = _interpolated(segmented, frame, expert, rv_wall_mm), expert.grid

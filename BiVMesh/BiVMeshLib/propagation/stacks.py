@@ -14,7 +14,7 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.spoilt_slices import bridged, spoilt_note, spoilt_slices
 
 from ..align import align_slices
-from ..labels_check import LabelStack, check_labels
+from ..labels_check import LabelStack, check_labels, largest_piece
 from .isotropic import SIDE, SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
 from .propagate import Evidence, Initializer, Propagator
 from .slice_labels import label_slices
@@ -254,13 +254,8 @@ def one_piece(labels: np.ndarray) -> np.ndarray:
     out = labels.copy()
     for values in ((1, 2), (3, 4)):
         body = np.isin(labels, values)
-        out[body & ~_largest(body)] = 0
+        out[body & ~largest_piece(body)] = 0
     return out
-
-
-def _largest(mask: np.ndarray) -> np.ndarray:
-    pieces, count = ndimage.label(mask)
-    return mask if count < 2 else pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
 
 
 def _poor_slices(confidence: np.ndarray, grid: IsotropicGrid, count: int, turned: bool) -> list[int]:
