@@ -95,6 +95,11 @@ class Annulus:
     lv_length_mm: np.ndarray
     notes: tuple[str, ...]
 
+    @property
+    def long_axis_strain_percent(self) -> np.ndarray:
+        """(T,) change of the LV length from its ED value, negative while it is shorter; empty where not known."""
+        return 100.0 * (self.lv_length_mm / self.lv_length_mm[self.ed] - 1.0) if len(self.lv_length_mm) else np.empty(0)
+
     def values(self) -> dict[str, float | None]:
         """The single numbers: peaks, velocities, diameters and length at ED and ES; None where not known."""
         found = {}
@@ -105,6 +110,8 @@ class Annulus:
             stem = name.removesuffix("_mm")
             ends = (("ed", self.ed), ("es", self.es)) if len(curve) else ()
             found |= {f"{stem}_{phase}_mm": _number(curve[frame]) for phase, frame in ends}
+        if len(self.lv_length_mm):
+            found["lv_long_axis_strain_percent"] = _number(self.long_axis_strain_percent[self.es])
         return found
 
     def to_dict(self) -> dict[str, object]:
@@ -141,7 +148,9 @@ class Annulus:
         for name, excursion in self.excursions.items():
             curves |= {f"{name}_mm": excursion.curve_mm, f"{name}_cm_s": excursion.velocity_cm_s}
         curves |= self.diameters
-        return curves | ({"lv_length_mm": self.lv_length_mm} if len(self.lv_length_mm) else {})
+        if len(self.lv_length_mm):
+            curves |= {"lv_length_mm": self.lv_length_mm, "lv_long_axis_strain_percent": self.long_axis_strain_percent}
+        return curves
 
 
 def measure_annulus(

@@ -266,7 +266,12 @@ def test_length_of_the_ventricle_from_labels(phantom, long_axis):
     assert np.linalg.norm(apex - true) < 5.0  # slices are 10 mm apart
     measured = measure_annulus(study, phantom.labels.times_ms, apex)
     assert measured.axis_source == "apex of the segmentation" and len(measured.lv_length_mm) == 8
-    assert measured.values()["lv_length_ed_mm"] > measured.values()["lv_length_es_mm"] + 8.0
+    values = measured.values()
+    assert values["lv_length_ed_mm"] > values["lv_length_es_mm"] + 8.0
+    lengths = np.linalg.norm(phantom.landmarks.points[:, :6].mean(1) - true, axis=1)
+    strain = 100.0 * (lengths.min() / lengths.max() - 1.0)
+    assert strain < -10.0 and values["lv_long_axis_strain_percent"] == pytest.approx(strain, abs=1.5)
+    assert measured.rows()[measured.ed]["lv_long_axis_strain_percent"] == 0.0
     empty = type(phantom.labels)(
         np.zeros_like(phantom.labels.labels), phantom.labels.ijk_to_lps, phantom.labels.times_ms
     )

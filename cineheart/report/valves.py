@@ -36,6 +36,7 @@ _ROWS = (
     ("Tricuspid diameter 4CH, end-diastole", "tricuspid_4ch_ed_mm", "mm", 0),
     ("Length of the LV, end-diastole", "lv_length_ed_mm", "mm", 0),
     ("Length of the LV, end-systole", "lv_length_es_mm", "mm", 0),
+    ("Long-axis strain of the LV", "lv_long_axis_strain_percent", "%", 1),
 )
 _CURVES = (
     ("MAPSE septal", "mapse_septal", "#d13b3b"),
