@@ -36,6 +36,17 @@ def phantom():
     return make_phantom(PhantomOptions.small())
 
 
+@pytest.fixture(scope="module")
+def host(request):
+    """A panel host with the three modules; its style checks look at the test module too."""
+    from panel_hearts import MODULES
+
+    from Testing.SlicerHost import SlicerHost
+
+    with SlicerHost(*MODULES, style_modules=(request.module.__name__,)) as running:
+        yield running
+
+
 @pytest.fixture
 def scene(host):
     """The scene of a module's panel host, empty; panels of earlier tests are gone."""

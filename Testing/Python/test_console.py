@@ -15,17 +15,9 @@ except ImportError as error:
 
 from CardiacLib.mrml.sequences import sequence_of  # noqa: E402
 from CardiacLib.phantom.dicom import write_dicom  # noqa: E402
-from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "Docs" / "Console.md").read_text(encoding="utf-8"), re.DOTALL)
-
-
-@pytest.fixture(scope="module")
-def host():
-    modules = (ROOT / name / f"{name}.py" for name in ("CardiacSeg", "CardiacLandmarks", "BiVMesh"))
-    with SlicerHost(*modules, style_modules=(__name__,)) as running:
-        yield running
 
 
 def test_the_recipes_do_what_they_say(host, scene, phantom, tmp_path):

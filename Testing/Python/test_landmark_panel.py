@@ -14,7 +14,6 @@ except ImportError as error:
 
 from CardiacLib.errors import InputError  # noqa: E402
 from CardiacLib.landmarks import LANDMARK_NAMES, Landmarks  # noqa: E402
-from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (ROOT / "CardiacSeg" / "CardiacSeg.py", ROOT / "CardiacLandmarks" / "CardiacLandmarks.py")
@@ -30,12 +29,6 @@ def quick(progress):
 
 sys.exit(run_worker({"quick": quick}, sys.argv[1:]))
 """
-
-
-@pytest.fixture(scope="module")
-def host():
-    with SlicerHost(*MODULES, style_modules=(__name__,)) as running:
-        yield running
 
 
 @pytest.fixture

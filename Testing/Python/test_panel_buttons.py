@@ -12,8 +12,6 @@ from panel_hearts import MODULES, add_true_results, heart_cine, heart_labels, te
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
-from Testing.SlicerHost import SlicerHost  # noqa: E402
-
 
 @pytest.fixture(scope="module")
 def study(phantom):
@@ -21,12 +19,6 @@ def study(phantom):
     return SimpleNamespace(
         cines=phantom.cines | {"sax": heart_cine(14)}, labels=heart_labels(14), landmarks=phantom.landmarks
     )
-
-
-@pytest.fixture(scope="module")
-def host():
-    with SlicerHost(*MODULES, style_modules=(__name__,)) as running:
-        yield running
 
 
 @pytest.fixture

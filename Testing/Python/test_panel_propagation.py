@@ -4,7 +4,7 @@ import importlib.metadata
 
 import numpy as np
 import pytest
-from panel_hearts import MODULES, logic_of, with_statistics
+from panel_hearts import logic_of, with_statistics
 
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
@@ -12,13 +12,6 @@ pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 from BiVMeshLib.propagation import PropagationOptions, SlicePropagation  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
 from CardiacLib.labels import LabelMap  # noqa: E402
-from Testing.SlicerHost import SlicerHost  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def host():
-    with SlicerHost(*MODULES, style_modules=(__name__,)) as running:
-        yield running
 
 
 @pytest.fixture

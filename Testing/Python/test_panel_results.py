@@ -5,7 +5,6 @@ import sys
 import numpy as np
 import pytest
 from panel_hearts import (
-    MODULES,
     heart_cine,
     heart_labels,
     install_quick_worker,
@@ -23,13 +22,6 @@ from CardiacLib.errors import InputError  # noqa: E402
 from CardiacLib.labels import RV, LabelMap  # noqa: E402
 from CardiacLib.landmarks import Landmarks  # noqa: E402
 from CardiacLib.segmentation import Segmentation  # noqa: E402
-from Testing.SlicerHost import SlicerHost  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def host():
-    with SlicerHost(*MODULES, style_modules=(__name__,)) as running:
-        yield running
 
 
 @pytest.fixture

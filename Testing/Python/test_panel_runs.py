@@ -9,15 +9,8 @@ from panel_hearts import MODULES, heart_cine, heart_labels, install_quick_worker
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
-from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 NAMES = [path.stem for path in MODULES]
-
-
-@pytest.fixture(scope="module")
-def host():
-    with SlicerHost(*MODULES, style_modules=(__name__,)) as running:
-        yield running
 
 
 @pytest.fixture(params=NAMES)

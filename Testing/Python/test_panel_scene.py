@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_study import make_mesh
-from panel_hearts import MODULES, add_true_results
+from panel_hearts import add_true_results
 
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from CardiacLib.bivmesh import MovingMesh  # noqa: E402
-from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 TEXTS = {
     "CardiacSeg": ("resultLabel", "lightLabel", "notesLabel"),
@@ -22,12 +21,6 @@ TEXTS = {
 }
 OTHER_VALUES = {"exportFormats": "stl", "exportFolder": Path("other folder"), "outputName": 'a "new" name; <b>'}
 """Values of parameters that cannot be made from their type; the text has what XML must escape."""
-
-
-@pytest.fixture(scope="module")
-def host():
-    with SlicerHost(*MODULES, style_modules=(__name__,)) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

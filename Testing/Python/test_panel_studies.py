@@ -5,19 +5,12 @@ import sys
 import numpy as np
 import pytest
 from dicom_factory import write_planes
-from panel_hearts import MODULES, heart_cine, node_names
+from panel_hearts import heart_cine, node_names
 
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from CardiacLib.errors import Cancelled, InputError  # noqa: E402
-from Testing.SlicerHost import SlicerHost  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def host():
-    with SlicerHost(*MODULES, style_modules=(__name__,)) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -21,16 +21,9 @@ from BiVMeshLib.sizing import EDGE_MM  # noqa: E402
 from CardiacLib.labels import LV, MYO, RV  # noqa: E402
 from CardiacLib.resources import resource_path  # noqa: E402
 from CardiacLib.segmentation import Segmentation, SliceStatistics  # noqa: E402
-from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (ROOT / "CardiacSeg" / "CardiacSeg.py", ROOT / "BiVMesh" / "BiVMesh.py")
-
-
-@pytest.fixture(scope="module")
-def host():
-    with SlicerHost(*MODULES, style_modules=(__name__,)) as running:
-        yield running
 
 
 def add_cine(n_frames: int = 3):
