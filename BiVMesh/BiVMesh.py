@@ -226,13 +226,15 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
     def makeRequest(self, node, frame, edge, rvWall, helix=DEFAULT_HELIX_DEG, motion=False, align=False, valves=None):
         """The worker's job for one frame of a segmentation in the scene, or for its motion from that frame on."""
         from CardiacLib.mrml.motion import mesh_options, mesh_request, valve_points_of
+        from CardiacLib.mrml.propagation import known_phase
         from CardiacLib.mrml.segmentations import labels_from_node
         from CardiacSegLib.scene import frame_number
 
         labels = labels_from_node(node)
         points = None if valves is None else valve_points_of(valves)
         number = frame_number(node, labels, frame.value)
-        return mesh_request(labels, number, mesh_options(edge, rvWall, helix, align), motion, points)
+        options = mesh_options(edge, rvWall, helix, align)
+        return mesh_request(labels, number, options, motion, points, known_phase(node))
 
     def propagate(
         self,
@@ -243,23 +245,29 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         base: int = -1,
         progress: Callable[[float, str], None] = lambda fraction, message: None,
         output=None,
+        valvePoints=None,
     ):
         """Carry a slice's labels through its images, wait: CardiacLib.mrml.propagation; returns a segmentation node.
 
-        ``output`` is that of an earlier call, to be updated in place; None makes a new node.
+        ``output`` is that of an earlier call, to be updated in place; None makes a new node. ``valvePoints``, a point
+        list of Cardiac Landmarks, tell the base where ``base`` is -1.
         """
         from CardiacLib.mrml.processes import run_blocking
-        from CardiacLib.mrml.propagation import propagation_to_scene
+        from CardiacLib.mrml.propagation import phase_of, propagation_to_scene
 
-        found = run_blocking(self.makePropagationRequest(node, volume, frame, start, base), progress)
-        return propagation_to_scene(found, node, output, _)
+        request = self.makePropagationRequest(node, volume, frame, start, base, valvePoints)
+        return propagation_to_scene(run_blocking(request, progress), node, output, _, phase_of(request))
 
-    def makePropagationRequest(self, node, volume, frame, start, base):
+    def makePropagationRequest(self, node, volume, frame, start, base, valves=None):
         """The worker's job: CardiacLib.mrml.propagation.propagation_request."""
+        from CardiacLib.mrml.motion import valve_points_of
         from CardiacLib.mrml.propagation import propagation_request
         from CardiacSegLib.scene import frame_number
 
-        return propagation_request(node, volume, lambda labels: frame_number(node, labels, frame.value), start, base)
+        points = None if valves is None else valve_points_of(valves)
+        return propagation_request(
+            node, volume, lambda labels: frame_number(node, labels, frame.value), start, base, points
+        )
 
     def addResult(self, segmentationNode, found, name: str = "", meshNode=None) -> dict[str, object]:
         """Add a CardiacLib.bivmesh BiVMesh or MovingMesh: CardiacLib.mrml.motion.mesh_result_to_scene."""

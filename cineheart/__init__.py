@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_LIBRARIES = ("CardiacSeg", "BiVMesh")
+_LIBRARIES = ("CardiacSeg", "CardiacLandmarks", "BiVMesh")
 
 
 def _use_source_tree() -> None:

@@ -1,4 +1,5 @@
-"""Command line: ``cineheart run | segment | landmarks | mesh | phantom | train | evaluate | bundles``.
+"""Command line: ``cineheart run | segment | landmarks | mesh | propagate | surfaces | phantom | train | evaluate |
+crossvalidate | calibrate | bundles``.
 
 Exit codes: 0 everything asked for was written, 1 something failed on the way, 2 input that cannot be used.
 """
@@ -14,6 +15,7 @@ import typer
 from CardiacLib.errors import Cancelled, InputError
 
 from .bundle_cli import bundles
+from .choices import chosen_views, fibre_options, mesh_options, propagate_choices
 from .console import Console, Json
 from .workers import terminated_as_interrupted
 
@@ -89,7 +91,12 @@ AlignSlices = Annotated[
     bool, typer.Option("--align-slices", help="Move slices that breath-holds displaced back into line.")
 ]
 StartSlice = Annotated[int | None, typer.Option(help="Slice (k) to propagate from, by default the middle of the LV.")]
-BaseSlice = Annotated[int | None, typer.Option(help="Slice (k) at the base, by default told from the labels.")]
+BaseSlice = Annotated[
+    int | None, typer.Option(help="Slice (k) at the base, by default told from valve points or the labels.")
+]
+BaseLandmarks = Annotated[
+    Path | None, typer.Option(help="landmarks.json of the same frames: the base is the plane of their valve points.")
+]
 Scene = Annotated[bool, typer.Option(help="Write Slicer scenes (needs slicer-core outside Slicer).")]
 
 
@@ -145,10 +152,12 @@ def run(
     from .network import NetworkOptions
     from .pipeline import RunOptions, run_study
 
-    mesh = _mesh_options(edge_length)
+    mesh = mesh_options(edge_length)
     network = NetworkOptions(bundle, device, backend, quality.value)
     valves = LandmarkOptions(landmark_bundle, device, backend, align)
-    options = RunOptions(network, _views(view), mesh, scene, papillary.value, valves, cut_at_valves, motion, dicom_seg)
+    options = RunOptions(
+        network, chosen_views(view), mesh, scene, papillary.value, valves, cut_at_valves, motion, dicom_seg
+    )
     with Console("cineheart run", as_json) as console:
         result = run_study(study, output, options, console.progress)
         notes = (*result.study.notes, *result.notes, *(result.quality.reasons if result.quality else ()))
@@ -228,10 +237,7 @@ def mesh(
     coordinates: Annotated[bool, typer.Option(help="Ventricular coordinates and AHA segments.")] = True,
     label_order: LabelOrder = "auto",
     align_slices: AlignSlices = False,
-    landmarks: Annotated[
-        Path | None,
-        typer.Option(help="landmarks.json of the same frames: the base is the plane of their valve points."),
-    ] = None,
+    landmarks: BaseLandmarks = None,
     propagate: Annotated[
         Path | None,
         typer.Option(help="The labels' image: carry one slice through it by the propagation networks, and mesh that."),
@@ -249,9 +255,10 @@ def mesh(
     """Tagged tetrahedral mesh of both ventricles from labels; from several label maps one folder each and a table."""
     given = {"min_dihedral_deg": min_dihedral, "min_scaled_jacobian": min_jacobian}
     given = {name: value for name, value in given.items() if value is not None} | {"mesher": mesher}
-    options = replace(_mesh_options(edge_length), fibres=fibres, coordinates=coordinates, **given)
-    options = replace(options, fibre_angles=_fibre_angles(fibre_angles), align_slices=align_slices)
+    options = replace(mesh_options(edge_length), fibres=fibres, coordinates=coordinates, **given)
+    options = replace(options, fibre_angles=fibre_options(fibre_angles), align_slices=align_slices)
     choices = {"frame": frame, "order": label_order, "options": options, "formats": formats}
+    propagation = propagate_choices(propagate, start_slice, base_slice, align_slices, landmarks)
     with Console("cineheart mesh", as_json) as console:
         if len(labels) > 1 or labels[0].is_dir():
             from .mesh_batch import mesh_batch
@@ -264,7 +271,7 @@ def mesh(
             return 1 if facts["failed"] else 0
         from .commands import mesh_labels
 
-        choices |= {"landmarks": landmarks, "propagate": _propagation(propagate, start_slice, base_slice, align_slices)}
+        choices |= {"landmarks": landmarks, "propagate": propagation}
         facts, notes = mesh_labels(labels[0], output, choices, console.progress)
         console.finish(facts | {"output": str(output)}, notes)
     return 0
@@ -278,13 +285,17 @@ def propagate(
         Path | None,
         typer.Option(help="Label map on the image's grid that the start slice is taken from; else the network's."),
     ] = None,
-    frame: Annotated[str, typer.Option(help="ed or es, as the labels tell, or a number from 0.")] = "0",
+    frame: Annotated[
+        str | None,
+        typer.Option(help="ed or es, as the labels tell, or a number, by default 0; labels of one frame need it."),
+    ] = None,
     start_slice: StartSlice = None,
     base_slice: BaseSlice = None,
     evidence: Annotated[
         str, typer.Option(help="What is asked in the other slices: labels, network, none (as published), or auto.")
     ] = "auto",
     align_slices: AlignSlices = False,
+    landmarks: BaseLandmarks = None,
     label_order: LabelOrder = "auto",
     device: Device = "auto",
     backend: Backend = "auto",
@@ -294,7 +305,7 @@ def propagate(
     from .propagation import propagate_image
 
     with Console("cineheart propagate", as_json) as console:
-        choices = _propagation(image, start_slice, base_slice, align_slices, evidence, device, backend)
+        choices = propagate_choices(image, start_slice, base_slice, align_slices, landmarks, evidence, device, backend)
         facts, notes = propagate_image(choices, labels, label_order, frame, output, console.progress)
         console.finish(facts | {"output": str(output)}, notes)
     return 0
@@ -427,47 +438,6 @@ def calibrate(
     with Console("cineheart calibrate", as_json) as console:
         console.finish(calibrate_bundle(NetworkOptions(bundle, device), data, console.progress))
     return 0
-
-
-def _propagation(
-    image: Path | None, start: int | None, base: int | None, align: bool, evidence: str = "auto", *runs_on: str
-):
-    """The choices of a propagation; None without an image, which no slice may then be given for."""
-    from .propagation import PropagateChoices, PropagationOptions
-
-    if image is None:
-        if start is not None or base is not None:
-            raise InputError("--start-slice and --base-slice are of --propagate IMAGE, which is missing.")
-        return None
-    return PropagateChoices(image, PropagationOptions(start, base, evidence, align_slices=align), *runs_on)
-
-
-def _mesh_options(edge_length: float | None):
-    from BiVMeshLib import MeshOptions
-
-    return MeshOptions() if edge_length is None else MeshOptions(edge_length_mm=edge_length)
-
-
-def _fibre_angles(text: str | None):
-    from BiVMeshLib import FibreOptions
-
-    if text is None:
-        return FibreOptions()
-    try:
-        endo, epi = (float(angle) for angle in text.split(","))
-    except ValueError as error:
-        raise InputError(f"--fibre-angles {text}: write ENDO,EPI in degrees, for instance '60,-60'.") from error
-    return FibreOptions(alpha_endo=endo, alpha_epi=epi)
-
-
-def _views(pairs: list[str] | None) -> dict[str, str]:
-    chosen = {}
-    for pair in pairs or []:
-        name, separator, view = pair.rpartition("=")
-        if not separator:
-            raise InputError(f"--view {pair}: write NAME=VIEW, for instance 'cine_b=2ch'.")
-        chosen[name] = view
-    return chosen
 
 
 def _study_facts(result) -> dict[str, object]:

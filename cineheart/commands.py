@@ -111,13 +111,15 @@ def mesh_of_file(
     Args:
         choices: ``frame`` (ed, es, a number, or all: ED carried over the cycle), ``order`` of the label values,
             ``options`` (MeshOptions); perhaps ``landmarks``, a ``landmarks.json`` of the same frames, whose valve
-            points then carry the base, and ``propagate`` (PropagateChoices), to mesh what slice propagation makes of
-            the labels and their image.
+            points then carry the base, and ``propagate`` (PropagateChoices, with the same landmarks), to mesh what
+            slice propagation makes of the labels and their image; the frame is then counted in the image.
 
     Raises:
         InputError: names the file.
     """
     labels, frame, options = read_labels(path, choices["order"]), choices["frame"], choices["options"]
+    if choices.get("propagate") is not None:
+        return *_mesh_of_propagation(path, labels, choices, progress), None
     ed, es = end_frames(labels.volume_ml(LV))
     known = {"ed": ed, "es": es, "all": ed}
     number = known[frame] if frame in known else frame_number(frame, len(labels.labels))
@@ -125,8 +127,6 @@ def mesh_of_file(
     points = None if valves is None else valves.points[number]
     share = 0.3 if frame == "all" else 1.0
     try:
-        if choices.get("propagate") is not None:
-            return _mesh_of_propagation(labels, number, choices, points, progress), number, None
         mesh = build_mesh(labels.labels[number], labels.ijk_to_lps, options, part(progress, 0.0, share), points)
         if frame != "all":
             return mesh, number, None
@@ -135,13 +135,18 @@ def mesh_of_file(
         raise type(error)(f"{path}: {error}") from error
 
 
-def _mesh_of_propagation(labels: LabelMap, number: int, choices: dict, points, progress: Progress) -> BiVMesh:
+def _mesh_of_propagation(path: Path, labels: LabelMap, choices: dict, progress: Progress) -> tuple[BiVMesh, int]:
+    """Mesh of what slice propagation makes of the labels, and the image's frame."""
     if choices["frame"] == "all":
         raise InputError("--propagate works on one frame; choose --frame ed, es or a number.")
-    found = choices["propagate"].run(labels, number, part(progress, 0.0, 0.3))
-    made, options = found.labels, replace(choices["options"], align_slices=False)  # already done if it was asked for
-    mesh = build_mesh(made.labels[0], made.ijk_to_lps, options, part(progress, 0.3, 1.0), points)
-    return replace(mesh, notes=(*found.notes, *mesh.notes))
+    options = replace(choices["options"], align_slices=False)  # propagation has done it, if it was asked for
+    made = choices["propagate"].run(labels, choices["frame"], part(progress, 0.0, 0.3))
+    grid = made.found.labels
+    try:
+        mesh = build_mesh(grid.labels[0], grid.ijk_to_lps, options, part(progress, 0.3, 1.0), made.points)
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return replace(mesh, notes=(*made.found.notes, *mesh.notes)), made.number
 
 
 def _valves_of(path: Path | None, labels: LabelMap) -> Landmarks | None:

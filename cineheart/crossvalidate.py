@@ -28,7 +28,7 @@ def crossvalidate_propagation(
         progress: of the whole.
 
     Returns:
-        Mean Dice by method over all patients.
+        Mean Dice over all patients, of the methods that every fold has.
 
     Raises:
         InputError: the bundle is no slice network.
@@ -50,11 +50,18 @@ def crossvalidate_propagation(
 
 
 def _summary(files: list[Path]) -> dict[str, object]:
-    """Mean and standard deviation of the myocardium's Dice over all volumes, by method, and the number of volumes."""
-    values: dict[str, list[float]] = {}
+    """Mean and standard deviation of the myocardium's Dice over all volumes, by method, and the number of volumes.
+
+    Methods that not every fold has, those of the short-axis network, are left out.
+    """
+    folds: list[dict[str, list[float]]] = []
     for file in files:
+        values: dict[str, list[float]] = {}
         with open(file, newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
                 values.setdefault(row["method"], []).append(float(row["myocardium"]))
-    facts = {name: f"{np.mean(v):.4f} +- {np.std(v, ddof=1):.4f}" for name, v in values.items()}
-    return facts | {"volumes": len(next(iter(values.values())))}
+        folds.append(values)
+    common = [method for method in folds[0] if all(method in fold for fold in folds)]
+    together = {method: np.concatenate([fold[method] for fold in folds]) for method in common}
+    facts = {method: f"{v.mean():.4f} +- {v.std(ddof=1):.4f}" for method, v in together.items()}
+    return facts | {"volumes": len(next(iter(together.values())))}

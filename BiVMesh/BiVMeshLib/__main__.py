@@ -54,18 +54,21 @@ def propagate_task(
     propagation_options: dict[str, object],
     progress: Progress,
     labels: LabelMap | None = None,
+    valves: Landmarks | None = None,
     device: str = "auto",
     backend: str = "auto",
 ) -> Segmentation:
     """Labels at 1.25 mm of one frame, carried from one slice; see ``propagation.SlicePropagation``.
 
-    ``propagation_options`` are fields of ``PropagationOptions``. The confidence is in the notes only.
+    ``propagation_options`` are fields of ``PropagationOptions``; ``valves`` has the points of that frame alone, which
+    tell the base. The confidence is in the notes only.
     """
     from .propagation import PropagationOptions, SlicePropagation
 
     progress(0.0, "loading the networks")
     networks = SlicePropagation(device=device, backend=backend)
-    found = networks(cine, frame, labels, PropagationOptions(**propagation_options), part(progress, 0.1, 1.0))
+    points = None if valves is None else valves.points[0]
+    found = networks(cine, frame, labels, PropagationOptions(**propagation_options), part(progress, 0.1, 1.0), points)
     return Segmentation(found.labels, None, found.notes)
 
 

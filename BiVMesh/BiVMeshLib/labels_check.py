@@ -69,7 +69,7 @@ def check_labels(
     notes: list[str] = []
     if apex_first is None:
         apex_first = _decided_apex_first(labels, notes)
-    given, matrix = (labels, matrix) if apex_first else _reversed(labels, matrix)
+    given, matrix = (labels, matrix) if apex_first else reversed_slices(labels, matrix)
     labels = _without_strays(_without_islands(given, notes), notes)
     lv, lv_epi = labels == LV, _filled_body(labels, notes)
     rv = _filled_rv(labels == RV, lv_epi, notes)
@@ -129,12 +129,12 @@ def _decided_apex_first(labels, notes) -> bool:
     return trend >= 0
 
 
-def _reversed(labels, matrix) -> tuple[np.ndarray, np.ndarray]:
-    """The slices in the other order, with the matrix that keeps every voxel in its place."""
-    flipped = matrix.copy()
-    flipped[:3, 3] += matrix[:3, 2] * (len(labels) - 1)
+def reversed_slices(stack: np.ndarray, ijk_to_lps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slices (..., K, J, I) in the other order, a view, and the matrix that keeps every voxel in its place."""
+    flipped = ijk_to_lps.copy()
+    flipped[:3, 3] += ijk_to_lps[:3, 2] * (stack.shape[-3] - 1)
     flipped[:3, 2] *= -1
-    return labels[::-1], flipped
+    return stack[..., ::-1, :, :], flipped
 
 
 def largest_piece(mask: np.ndarray) -> np.ndarray:

@@ -22,8 +22,9 @@ TILT = np.tan(np.deg2rad(30.0))
 """Standard deviation of the base's slope against the slices, known before any point is seen."""
 STEEPEST = np.cos(np.deg2rad(45.0))
 """A base that stands steeper on the long axis belongs to other images."""
-MOST_ABOVE = 1.5
-"""Slice distances by which the base may lie above the labels' last section, on the long axis."""
+MOST_ABOVE, MOST_ABOVE_MM = 1.5, 12.0
+"""Slice distances, or mm where that is more, by which the base may lie above the labels' last section, on the long
+axis. The mm are those of usual slices of 8 mm: of thin ones, as propagation gives, more may be missing."""
 ASIDE_MM = 35.0
 """Most distance in the slices' plane from the mitral points' middle to the LV's centre."""
 CUT_SHARE = 0.5
@@ -120,7 +121,7 @@ def _require_at_base(stack: LabelStack, height: float, upright: float, mitral: n
     problem = None
     if aside > ASIDE_MM:
         problem = f"their mitral points lie {aside:.0f} mm beside the LV"
-    elif above > MOST_ABOVE * gap:
+    elif above > max(MOST_ABOVE * gap, MOST_ABOVE_MM):
         problem = f"their plane lies {above:.0f} mm above the last labelled slice"
     elif below < MIN_SLICES:
         problem = f"their plane leaves {below} slices of the LV below it"

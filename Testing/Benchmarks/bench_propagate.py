@@ -13,6 +13,9 @@ import sys
 import time
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), *(str(ROOT / name) for name in ("CardiacSeg", "CardiacLandmarks", "BiVMesh"))]
+
 BOUND_S = 3.0
 ROUNDS = 3
 
@@ -34,6 +37,7 @@ def bench(start: str, paths: list[str]) -> dict[str, object]:
     from BiVMeshLib.propagation import SlicePropagation
 
     cine, labels, frame = volume(paths)
+    unit = 1 if sys.platform == "darwin" else 1024  # of the peak memory
     networks = SlicePropagation()
     given = labels if start == "labels" else None
     seconds = []
@@ -46,7 +50,7 @@ def bench(start: str, paths: list[str]) -> dict[str, object]:
         "seconds": round(min(seconds), 2),
         "share_of_bound": round(min(seconds) / BOUND_S, 2),
         "slices": int((found.labels.labels > 0).any((0, 2, 3)).sum()),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20),
     }
 
 

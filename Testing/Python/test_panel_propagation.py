@@ -173,3 +173,33 @@ def test_a_result_is_still_one_after_saving_and_loading(host, scene, nodes, phan
     assert last_propagation(source) is made is panel.ui.propagatedSelector.currentNode()
     assert "A <note>." in panel.ui.propagationLabel.text and panel.ui.propagateButton.enabled
     assert panel._propagation._source(panel.panel.parameters) is source
+
+
+def test_valve_points_tell_the_base_and_stay_at_the_frames_phase(host, scene, nodes, phantom, monkeypatch):
+    """The worker gets the points of the frame; the mesh of the result gets them too, not those of the first frame."""
+    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.propagation import known_phase, propagation_to_scene
+    from CardiacLib.mrml.sequences import sequence_of
+
+    _, view = cine_to_scene(phantom.cines["4ch"], "four chambers", sequence_of(nodes[0])[0])
+    points = logic_of("CardiacLandmarks").addResult({"4ch": view}, phantom.landmarks, "valves").points["mitral"]
+    panel = host.open_panel("BiVMesh")
+    logic, choice = panel.logic, type(panel.panel.parameters.frame)
+    truth, es = phantom.landmarks.points, phantom.es
+    request = logic.makePropagationRequest(nodes[1], None, choice.END_SYSTOLE, -1, -1, points)
+    assert request.options["frame"] == es and np.allclose(request.inputs["valves"].points, truth[es : es + 1])
+    assert "valves" not in logic.makePropagationRequest(nodes[1], None, choice.END_SYSTOLE, -1, -1).inputs
+    seen = []
+    monkeypatch.setattr(logic, "makePropagationRequest", lambda *given: seen.append(given) or request)
+    panel.ui.valvesSelector.setCurrentNode(points)
+    panel.ui.propagateButton.click()
+    host.wait_until(lambda: not panel.panel.running)
+    assert not host.errors and seen[0][-1] is points
+    assert "plane of 8 valve points" in panel.ui.propagationLabel.text
+    made = panel.panel.parameters.inputSegmentation
+    assert known_phase(made) == es / len(truth) and known_phase(nodes[1]) is None
+    request = logic.makeRequest(made, choice.SHOWN, 4.0, 3.0, valves=points)
+    assert np.allclose(request.inputs["valves"].points, truth[es : es + 1])
+    found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)))
+    propagation_to_scene(found, nodes[1], made, str, 0.25)
+    assert known_phase(made) == 0.25

@@ -11,7 +11,7 @@ import torch
 
 from BiVMeshLib.labels_check import check_labels
 from BiVMeshLib.propagation import PropagationOptions, SlicePropagation
-from BiVMeshLib.propagation.evaluation import CHANGES, METHODS, compare, spoilt
+from BiVMeshLib.propagation.evaluation import CHANGES, METHODS, OF_SEGMENTATION, compare, spoilt
 from BiVMeshLib.propagation.isotropic import SPACING, IsotropicGrid, apex_first, heart_centre
 from BiVMeshLib.propagation.loss import PropagationLoss
 from BiVMeshLib.propagation.networks import STEP, InitializationNet, PropagationNet
@@ -24,12 +24,14 @@ from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.intensity import normalise
 from CardiacLib.labels import LabelMap
+from CardiacLib.progress import silent
 from CardiacLib.readers import read_labels
 from CardiacLib.readers.acdc import patient_folders
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer
 from CardiacLib.writers import write_cine, write_labels
 from cineheart.cli import main
+from cineheart.evaluate.propagation import evaluate_propagation, methods_of
 from cineheart.outputs import write_rows
 
 TINY = {"biv_propagation": [[8, 12], [6, 8]], "biv_initialization": [[6, 8], [6, 8], [6, 8]]}
@@ -391,9 +393,7 @@ def patients(phantom, tmp_path_factory):
 
 def test_evaluate_writes_every_method_and_the_cards(patients, random_bundles, tmp_path, capsys):
     together = tmp_path / "bundles"
-    for folder in random_bundles:
-        shutil.copytree(folder, together / Path(folder).name)
-    words = ["evaluate", str(together / "biv_propagation"), "--data", str(patients), "-o", str(tmp_path / "out")]
+    words = ["evaluate", copied(random_bundles, together), "--data", str(patients), "-o", str(tmp_path / "out")]
     assert main([*words, "--robustness", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert set(METHODS) <= set(facts) and facts["segmentation, interpolated"] > 0.7
@@ -410,6 +410,35 @@ def test_evaluate_writes_every_method_and_the_cards(patients, random_bundles, tm
         assert "2 volumes (ED and ES)" in card and "missing" in card
 
 
+def test_other_folds_leave_out_the_network_that_has_seen_their_patients(
+    patients, random_bundles, tmp_path, monkeypatch, read_json
+):
+    folder = tmp_path / "acdc" / "patient001"
+    shutil.copytree(patients / "patient005", folder)
+    for file in folder.glob("patient005*"):
+        file.rename(folder / file.name.replace("005", "001"))
+
+    def refused(*given):
+        raise AssertionError("cineheart_sax was trained on this patient")
+
+    monkeypatch.setattr("cineheart.evaluate.propagation.open_segmenter", refused)
+    out = tmp_path / "out"
+    bundle = copied(random_bundles, tmp_path / "bundles")
+    facts = evaluate_propagation(bundle, folder.parent, out, silent, robustness=True, fold=1)
+    assert set(facts) == set(methods_of(1)) == set(METHODS) - set(OF_SEGMENTATION) and methods_of(0) == METHODS
+    stated = read_json(out / "evaluation.json")
+    assert set(stated["methods"]) == set(facts) and set(stated["spoilt"]["noise"]) == set(methods_of(1)[1:])
+    assert (out / "dice_by_slice.png").stat().st_size > 5000
+    assert "cineheart_sax" not in (out / "evaluation.md").read_text()
+
+
+def copied(folders, together) -> str:
+    """Copies of both bundles beside each other, as an evaluation writes into their cards; that of propagation."""
+    for folder in folders:
+        shutil.copytree(folder, together / Path(folder).name)
+    return str(together / "biv_propagation")
+
+
 def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypatch):
     trained, evaluated = [], []
 
@@ -419,7 +448,7 @@ def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypat
     def evaluate(bundle, data, output, progress, device, fold):
         evaluated.append(fold)
         output.mkdir(parents=True)
-        write_rows(output / "evaluation.csv", [{"method": m, "myocardium": 0.5 + fold / 10} for m in METHODS])
+        write_rows(output / "evaluation.csv", [{"method": m, "myocardium": 0.5 + fold / 10} for m in methods_of(fold)])
 
     monkeypatch.setattr("cineheart.crossvalidate.train_bundle", train)
     monkeypatch.setattr("cineheart.crossvalidate.evaluate_propagation", evaluate)
@@ -428,6 +457,7 @@ def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypat
     assert trained == [(name, fold, 2) for fold in range(5) for name in TINY] and evaluated == [0, 1, 2, 3, 4]
     facts = json.loads((tmp_path / "out" / "crossvalidation.json").read_text())
     assert facts["volumes"] == 5 and facts["network"].startswith("0.7000 +- 0.1581")
+    assert set(facts) - {"volumes"} == set(methods_of(1))  # no mean of one fold among means of five
     (tmp_path / "out" / "fold3" / "evaluation" / "evaluation.csv").unlink()
     (tmp_path / "out" / "fold3" / "evaluation").rmdir()
     assert main(words) == 0 and evaluated == [0, 1, 2, 3, 4, 3]

@@ -1,14 +1,19 @@
 """Where the initialization network finds the heart; stacks closed at the apex, put in order, and brought into line."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from BiVMeshLib.labels_check import check_labels
 from BiVMeshLib.propagation import PropagationOptions, SlicePropagation
+from BiVMeshLib.propagation.bundle_inference import label_files
+from BiVMeshLib.propagation.evaluation import compare_all, spoilt
 from BiVMeshLib.propagation.isotropic import SPACING, IsotropicGrid, with_apex
 from BiVMeshLib.propagation.slice_labels import find_heart, heart_pieces, local_motion, window_round
 from CardiacLib import geometry
 from CardiacLib.errors import InputError
+from CardiacLib.writers import write_cine
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +122,24 @@ def test_a_chosen_base_needs_no_closed_ring(phantom, networks):
         networks.on_grid(cine, phantom.ed, open_rings)
     found = networks.on_grid(cine, phantom.ed, open_rings, PropagationOptions(base_slice=int(held[-2])))
     assert found.base_slice == held[-2] and (found.labels == 1).any()
+
+
+def test_slice_by_slice_a_spoilt_slice_is_interpolated_as_in_propagation(phantom, tmp_path, monkeypatch):
+    """The same images for both, so that they are compared fairly; also what MONAI's run labels."""
+    cine, labels, seen = phantom.cines["sax"], phantom.labels, []
+
+    def initializer(images):
+        seen.append(images)
+        return SimpleNamespace(labels=np.zeros(images.shape, np.uint8))
+
+    networks = SimpleNamespace(initializer=initializer)
+    missing = spoilt(cine, 6, "missing")
+    compare_all(networks, missing, labels, phantom.ed, None, methods=("network, slice by slice",))
+    assert seen[0].any((1, 2)).all()
+    write_cine(tmp_path / "sax.nii.gz", missing)
+    monkeypatch.setattr(
+        "BiVMeshLib.propagation.bundle_inference.label_slices",
+        lambda network, shown, *given: seen.append(shown) or labels.labels[phantom.ed],
+    )
+    label_files(initializer, [str(tmp_path / "sax.nii.gz")], tmp_path / "out")
+    assert seen[1][:, 6].any()

@@ -11,6 +11,7 @@ from BiVMeshLib.propagation import SlicePropagation
 from BiVMeshLib.propagation.evaluation import (
     CHANGES,
     METHODS,
+    OF_SEGMENTATION,
     PROPAGATED,
     SLICE_WISE,
     Comparison,
@@ -75,6 +76,7 @@ class Job:
         patient: folder of the ACDC patient.
         bundles: folders of the propagation and of the initialization network.
         device, backend: what runs the networks.
+        methods: of METHODS.
         robustness: also spoil a slice at ED.
         meshes: also build the meshes of the labels.
     """
@@ -83,6 +85,7 @@ class Job:
     bundles: tuple[str, str]
     device: str
     backend: str
+    methods: tuple[str, ...]
     robustness: bool
     meshes: bool
 
@@ -110,14 +113,17 @@ def evaluate_propagation(
         robustness: also evaluate stacks with a spoilt slice.
         meshes: also build the mesh of every method's labels and count those that pass the gate.
         workers: processes, each with a patient.
-        fold: patients that were held out in training.
+        fold: patients that were held out in training. cineheart_sax was trained on those of folds 1 to 4: the methods
+            that start from its labels are left out there.
 
     Returns:
         Facts to show.
     """
     folders = [_beside(bundle_path(bundle), name) for name in BUNDLES]
     patients = patient_folders(data, validation=True, fold=fold)
-    jobs = {p.name: Job(p, tuple(map(str, folders)), device, backend, robustness, meshes) for p in patients}
+    methods = methods_of(fold)
+    given = (tuple(map(str, folders)), device, backend, methods, robustness, meshes)
+    jobs = {p.name: Job(p, *given) for p in patients}
     done = run_in_workers(_evaluated, jobs, workers) if workers > 1 else ((n, _evaluated(j)) for n, j in jobs.items())
     found: dict[str, list[Volume]] = {}
     for name, made in done:
@@ -134,20 +140,26 @@ def evaluate_propagation(
         (work / "evaluation.md").write_text(f"# Slice propagation\n\n{accuracy(result)}\n{picture}", encoding="utf-8")
     for folder in folders:
         write_section(folder / "docs" / "README.md", "evaluation", "Accuracy on held-out patients", accuracy(result))
-    return {method: round(result["methods"][method]["dice"]["mean"], 4) for method in METHODS}
+    return {method: round(result["methods"][method]["dice"]["mean"], 4) for method in methods}
+
+
+def methods_of(fold: int) -> tuple[str, ...]:
+    """The methods whose networks have seen no patient of a fold."""
+    return METHODS if fold == 0 else tuple(m for m in METHODS if m not in OF_SEGMENTATION)
 
 
 def _evaluated(job: Job) -> list[Volume]:
     """ED and ES of one patient."""
     networks = SlicePropagation(*job.bundles, device=job.device, backend=job.backend)
-    segmenter = open_segmenter("cineheart_sax", job.device, job.backend)
+    needed = not set(OF_SEGMENTATION).isdisjoint(job.methods)
+    segmenter = open_segmenter("cineheart_sax", job.device, job.backend) if needed else None
     patient = next(acdc_patients([job.patient]))
-    segmented = segmenter(patient.cine)
+    segmented = segmenter(patient.cine) if needed else None
     volumes = []
     for frame, phase in enumerate(PHASES):
-        found = compare_all(networks, patient.cine, patient.true, frame, segmented)
-        changed = _spoilt(networks, segmenter, patient, frame) if job.robustness and phase == "ED" else {}
-        meshed = {m: _meshed(found[m]) for m in MESHED} if job.meshes else {}
+        found = compare_all(networks, patient.cine, patient.true, frame, segmented, methods=job.methods)
+        changed = _spoilt(networks, segmenter, patient, frame, job.methods) if job.robustness and phase == "ED" else {}
+        meshed = {m: _meshed(found[m]) for m in MESHED if m in found} if job.meshes else {}
         volumes.append(Volume(patient.name, patient.group, phase, found, changed, meshed))
     return volumes
 
@@ -159,16 +171,17 @@ def _beside(folder: Path, name: str) -> Path:
     return other if (other / "models" / "model.pt").is_file() else bundle_path(name)
 
 
-def _spoilt(networks, segmenter, patient, frame: int) -> dict[tuple[str, str], tuple[float, float]]:
+def _spoilt(networks, segmenter, patient, frame: int, methods) -> dict[tuple[str, str], tuple[float, float]]:
     """(change, method) to Dice of the volume and mean Dice near the spoilt slice, the start's neighbour to the apex."""
     expert = reference(patient.cine, patient.true, frame)
     count = patient.cine.n_slices
     slice_ = expert.start_slice + (1 if expert.turned else -1)
-    methods = list(METHODS[1:])
+    methods = methods[1:]  # the expert's slice stays as it is
     rows = {}
     for change in CHANGES:
         cine = spoilt(patient.cine, slice_, change)
-        found = compare_all(networks, cine, patient.true, frame, segmenter(cine), methods=tuple(methods))
+        segmented = segmenter(cine) if segmenter else None
+        found = compare_all(networks, cine, patient.true, frame, segmented, methods=methods)
         for method in methods:
             rows[change, method] = found[method].dice, near(found[method], expert, slice_, count)
     return rows
@@ -188,7 +201,7 @@ def _meshed(found: Comparison) -> str:
 def summary(volumes: list[Volume]) -> dict[str, object]:
     """Means and worst cases by method; ready for JSON."""
     methods = {}
-    for method in METHODS:
+    for method in volumes[0].found:
         found = [v.found[method] for v in volumes]
         values = np.array([c.dice for c in found])
         worst = volumes[int(values.argmin())]
@@ -251,6 +264,8 @@ def draw_by_slice(volumes: list[Volume], path: Path) -> None:
     edges = np.linspace(0, 1, BINS + 1)
     middles = (edges[1:] + edges[:-1]) / 2
     for n, method in enumerate(METHODS):
+        if method not in volumes[0].found:
+            continue
         places = np.concatenate([v.found[method].positions for v in volumes])
         values = np.concatenate([v.found[method].slices for v in volumes])
         bins = np.clip(np.digitize(places, edges) - 1, 0, BINS - 1)

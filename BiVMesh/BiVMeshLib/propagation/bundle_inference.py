@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from CardiacLib.errors import InputError
-from CardiacLib.intensity import normalise
 from CardiacLib.labels import LabelMap
 from CardiacLib.readers import read_image
 from CardiacLib.writers import write_labels
 
 from .propagate import Initializer
 from .slice_labels import label_slices
-from .stacks import SlicePropagation
+from .stacks import SlicePropagation, shown_frames
 
 
 def propagate_files(networks: SlicePropagation, images: Sequence[str], output_dir: str | Path) -> None:
@@ -34,7 +33,7 @@ def label_files(initializer: Initializer, images: Sequence[str], output_dir: str
     """
     for image in _existing(images):
         cine = read_image(image)
-        labels = label_slices(initializer, normalise(cine.frames), 0, cine)
+        labels = label_slices(initializer, shown_frames(cine)[0], 0, cine)
         result = LabelMap(labels[None], cine.ijk_to_lps, cine.times_ms[:1], cine.source)
         write_labels(_target(output_dir, image, "slices"), result)
 

@@ -7,14 +7,13 @@ from scipy import ndimage
 
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
-from CardiacLib.intensity import normalise
 from CardiacLib.labels import LabelMap
 from CardiacLib.metrics import dice
 
 from ..labels_check import check_labels
 from .isotropic import SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
 from .propagate import MUSCLE
-from .stacks import PropagationOptions, SlicePropagation, one_piece
+from .stacks import PropagationOptions, SlicePropagation, one_piece, shown_frames
 
 PROPAGATED = {
     "expert's slice alone": ("expert", "none", False),
@@ -30,6 +29,8 @@ SLICE_WISE = ("network, slice by slice", "segmentation, interpolated")
 """Without propagation: the initialization network on every slice of 1.25 mm; and the short-axis segmentation, by
 shape interpolated between its slices."""
 METHODS = (*PROPAGATED, *SLICE_WISE)
+OF_SEGMENTATION = ("segmentation", "segmentation, aligned", "segmentation, interpolated")
+"""Methods that start from the labels of the short-axis network."""
 CHANGES = ("noise", "missing", "shifted 5 mm")
 SHIFT_MM = 5.0
 RV_WALL_MM = 3.0
@@ -104,7 +105,7 @@ def compare_all(
     cine: Cine,
     true: LabelMap,
     frame: int,
-    segmented: LabelMap,
+    segmented: LabelMap | None,
     rv_wall_mm: float = RV_WALL_MM,
     methods: tuple[str, ...] = METHODS,
 ) -> dict[str, Comparison]:
@@ -115,7 +116,7 @@ def compare_all(
         cine: images; ``true`` and ``segmented`` are on its grid, with as many frames.
         true: the expert's labels.
         frame: of all three.
-        segmented: of a short-axis network.
+        segmented: of a short-axis network; None where ``methods`` need none of it.
         rv_wall_mm: thickness of the wall grown round every RV pool that has none.
         methods: of METHODS.
     """
@@ -197,7 +198,7 @@ def _on(grid: IsotropicGrid, true: LabelMap, frame: int, expert: Reference, rv_w
 
 
 def _apex_first_frame(cine: Cine, frame: int, expert: Reference) -> np.ndarray:
-    shown = normalise(cine.frames)[frame]
+    shown = shown_frames(cine)[0][frame]
     return shown[::-1] if expert.turned else shown
 
 

@@ -18,6 +18,8 @@ STEP = 4
 """Slices that the propagation network labels at once."""
 SIDE = 128
 """Pixels of a slice: 160 mm."""
+ON_END = 1e-6
+"""Slice distances by which a slice of the grid may miss one of the stack, by rounding."""
 BEYOND = 0.6
 """Slice distances by which the grid goes on beyond the apical end of the stack: the apex may lie there."""
 
@@ -63,6 +65,10 @@ class IsotropicGrid:
         """The grid's slice nearest to a slice of the stack."""
         step = SPACING / geometry.spacing_of(self.stack_to_lps)[2]
         return int(np.clip(round((stack_slice - self.first) / step), 0, self.depth - 1))
+
+    def slice_under(self, stack_slice: float) -> int:
+        """The grid's last slice that is not over a place of the stack, or its very last one."""
+        return int(np.searchsorted(self.stack_slices(), stack_slice + ON_END, side="right")) - 1
 
     def stack_slices(self) -> np.ndarray:
         """(Z,) index in the stack, with fractions, of every slice of the grid."""
@@ -146,7 +152,7 @@ def with_apex(labels: np.ndarray, grid: IsotropicGrid) -> np.ndarray:
 
     As shape-based interpolation has it: each structure tapers as a paraboloid from its section in the last image.
     """
-    end = int(np.searchsorted(grid.stack_slices(), -1e-6))
+    end = int(np.searchsorted(grid.stack_slices(), -ON_END))
     if not end:
         return labels
     gap = float(geometry.spacing_of(grid.stack_to_lps)[2])

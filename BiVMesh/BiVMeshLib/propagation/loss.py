@@ -24,7 +24,7 @@ def stabilised_cross_entropy(p: torch.Tensor, truth: torch.Tensor) -> torch.Tens
 
 
 class PropagationLoss(nn.Module):
-    """Sum over the scales of the stabilised cross entropy and the soft Dice loss of the structures.
+    """Mean over the scales of the stabilised cross entropy plus the soft Dice loss of the structures.
 
     The cross entropy is the paper's, its sum over channels and pixels divided by the number of pixels; the Dice term
     is ours, for the RV wall is thin.

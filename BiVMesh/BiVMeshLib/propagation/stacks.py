@@ -1,6 +1,6 @@
 """From one frame of a short-axis cine to 3-D consistent labels at 1.25 mm: crop, base, start slice, propagation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -9,14 +9,15 @@ from CardiacLib import geometry
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.intensity import normalise
-from CardiacLib.labels import LV, LabelMap
+from CardiacLib.labels import LabelMap
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.spoilt_slices import bridged, spoilt_note, spoilt_slices
 
 from ..align import align_slices
-from ..labels_check import LabelStack, check_labels, largest_piece
-from .isotropic import SIDE, SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
-from .propagate import Evidence, Initializer, Propagator
+from ..labels_check import LabelStack, check_labels, largest_piece, reversed_slices
+from .base_slice import apex_first_by, base_at_valves, chosen_slices
+from .isotropic import ON_END, SIDE, SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
+from .propagate import MUSCLE, Evidence, Initializer, Propagator
 from .slice_labels import label_slices
 
 ROOM = 8
@@ -36,7 +37,7 @@ class PropagationOptions:
 
     Attributes:
         start_slice: slice of the stack (k) to start from; None for the middle between apex and base.
-        base_slice: slice of the stack (k) that carries the base; None to let the labels, or the networks, tell.
+        base_slice: slice of the stack (k) that carries the base; None to let valve points, labels or networks tell.
         evidence: what is asked beside the propagation in every other slice: ``labels``; the initialization
             ``network``; ``none``, which is the published method; ``auto`` for the labels where there are some and no
             start slice was chosen, else the network.
@@ -61,9 +62,10 @@ class Propagation:
 
     Attributes:
         labels: T = 1 on cubic voxels of 1.25 mm round the heart, values 0 to 4, empty over the base.
-        confidence: (Z,) of the myocardium in every slice of ``labels``; NaN in slices without.
+        confidence: (Z,) of the myocardium in every slice of ``labels``; NaN in slices without, and in those beyond the
+            apical end of the images, whose labels come of shape alone.
         start_slice, base_slice: slices (k) of the stack that were used.
-        start, base: the same as slices of ``labels``.
+        start, base: the same as slices of ``labels``; with valve points ``base`` is the last slice under their plane.
         notes: what was decided, one sentence each.
     """
 
@@ -119,26 +121,30 @@ class SlicePropagation:
         labels: LabelMap | None = None,
         options: PropagationOptions | None = None,
         progress: Progress = silent,
+        valves: np.ndarray | None = None,
     ) -> Propagation:
         """Propagate one slice of a frame to base and apex.
 
         Args:
             cine: short-axis stack of at least three slices.
-            frame: of the cine, and of ``labels`` if these have as many frames.
+            frame: of the cine, and of ``labels`` if these have as many frames; labels of one frame are this frame's.
             labels: on the grid of the cine; the start slice is taken from them, corrected by hand or not. None: the
                 initialization network labels the start slice.
             options: start and base slice.
             progress: called with the fraction done.
+            valves: (10, 3) valve points of the frame, LPS mm, in the order of ``CardiacLib.landmarks``, NaN if not
+                seen: they tell the base where ``options`` leave it open.
 
         Raises:
-            InputError: the stack, labels or slices cannot be used; one sentence says why.
+            InputError: the stack, labels, slices or points cannot be used; one sentence says why.
         """
-        found = self.on_grid(cine, frame, labels, options, progress)
-        result = LabelMap(found.labels[None], found.grid.ijk_to_lps, cine.times_ms[frame : frame + 1], cine.source)
+        found = self.on_grid(cine, frame, labels, options, progress, valves)
+        made, matrix = found.labels, found.grid.ijk_to_lps
         confidence, places = found.confidence, (found.start, found.base)
         if found.reversed:
-            result, confidence = _upside_down(result), confidence[::-1]
-            places = tuple(found.grid.depth - 1 - z for z in places)
+            made, matrix = reversed_slices(made, matrix)
+            confidence, places = confidence[::-1], tuple(found.grid.depth - 1 - z for z in places)
+        result = LabelMap(np.ascontiguousarray(made)[None], matrix, cine.times_ms[frame : frame + 1], cine.source)
         return Propagation(result, confidence, found.start_slice, found.base_slice, *places, found.notes)
 
     def on_grid(
@@ -148,6 +154,7 @@ class SlicePropagation:
         labels: LabelMap | None = None,
         options: PropagationOptions | None = None,
         progress: Progress = silent,
+        valves: np.ndarray | None = None,
     ) -> "GridPropagation":
         """As :meth:`__call__`, with slices from apex to base whatever the order of the cine's."""
         options = options or PropagationOptions()
@@ -156,30 +163,37 @@ class SlicePropagation:
         for what, k in (("start", options.start_slice), ("base", options.base_slice)):
             if k is not None and not 0 <= k < cine.n_slices:
                 raise InputError(f"The {what} slice {k} does not exist: the stack has slices 0 to {cine.n_slices - 1}.")
-        spoilt = spoilt_slices(cine.frames, cine.spacing)
-        shown = normalise(bridged(cine.frames, spoilt))
+        shown, spoilt = shown_frames(cine)
         if labels is None:
             labelled = label_slices(self.initializer, shown, frame, cine, part(progress, 0.0, 0.4))
         else:
             labelled = _frame_of(labels, cine, frame)
-        order = _apex_first(labelled, options.base_slice)
-        stack = check_labels(labelled, cine.ijk_to_lps, order, options.base_slice)
+        plane = None
+        if valves is not None and options.base_slice is None:
+            plane = base_at_valves(labelled, cine.ijk_to_lps, valves)
+            stack = check_labels(labelled, cine.ijk_to_lps, plane.apex_first, plane.base_slice)
+        else:
+            order = apex_first_by(labelled, options.base_slice)
+            stack = check_labels(labelled, cine.ijk_to_lps, order, options.base_slice)
         if options.align_slices:
             stack = align_slices(stack)
         frames, matrix, turned = apex_first(shown[frame], cine.ijk_to_lps, stack)
-        start, base, notes = _chosen(stack, options.start_slice, turned)
+        start, base, notes = chosen_slices(stack, options.start_slice, turned)
         grid = _grid(matrix, frames.shape, stack)
         first, last = grid.slice_at(start), grid.slice_at(base)
+        if plane is not None:
+            last, notes = max(grid.slice_under(plane.place), first), (*notes, plane.note)
         images, made = grid.images(frames, stack.shifts), grid.labels(stack, options.rv_wall_mm)
         evidence = self._evidence(options, images, made, labels is not None)
         found = self.propagator(images, made[first], first, last, evidence, part(progress, 0.5, 0.95))
         notes += spoilt_note(spoilt)
-        poor = _poor_slices(found.confidence, grid, len(frames), turned)
+        closed = one_piece(with_apex(found.labels, grid))
+        confidence = _where_shown(found.confidence, closed, grid)
+        poor = _poor_slices(confidence, grid, len(frames), turned)
         if poor:
             notes += (f"The network is unsure near slice {', '.join(map(str, poor))}: look at it.",)
         shown_as = [len(frames) - 1 - k if turned else k for k in (start, base)]
-        closed, notes = one_piece(with_apex(found.labels, grid)), (*stack.notes, *notes)
-        return GridPropagation(closed, found.confidence, grid, first, last, *shown_as, turned, notes)
+        return GridPropagation(closed, confidence, grid, first, last, *shown_as, turned, (*stack.notes, *notes))
 
     def _evidence(
         self, options: PropagationOptions, images: np.ndarray, made: np.ndarray, given: bool
@@ -190,6 +204,18 @@ class SlicePropagation:
         if kind == "labels":
             return Evidence(_as_probabilities(made), LABELS_SHARE)
         return Evidence(self.initializer.each(images), NETWORK_SHARE) if kind == "network" else None
+
+
+def shown_frames(cine: Cine) -> tuple[np.ndarray, np.ndarray]:
+    """What the networks see: float32 (T, K, J, I) normalised, spoilt slices interpolated; bool (K,) which those are."""
+    spoilt = spoilt_slices(cine.frames, cine.spacing)
+    return normalise(bridged(cine.frames, spoilt)), spoilt
+
+
+def _where_shown(confidence: np.ndarray, labels: np.ndarray, grid: IsotropicGrid) -> np.ndarray:
+    """Confidence (Z,), NaN where no image shows what is labelled, or where no myocardium was left."""
+    seen = (grid.stack_slices() > -ON_END) & np.isin(labels, MUSCLE).any((1, 2))
+    return np.where(seen, confidence, np.nan).astype(np.float32)
 
 
 def _as_probabilities(labels: np.ndarray) -> np.ndarray:
@@ -209,35 +235,9 @@ def _frame_of(labels: LabelMap, cine: Cine, frame: int) -> np.ndarray:
     if len(labels.labels) == 1:
         return labels.labels[0]
     raise InputError(
-        f"{labels.source or 'The labels'}: have {len(labels.labels)} frames, the cine {cine.n_frames}; give as many."
+        f"{labels.source or 'The labels'}: have {len(labels.labels)} frames, the cine {cine.n_frames}; give as many, "
+        "or one."
     )
-
-
-def _apex_first(labels: np.ndarray, base_slice: int | None) -> bool | None:
-    """The order of the slices, told by which end of the LV pool a chosen base slice is nearer to; None without."""
-    held = np.flatnonzero((labels == LV).any((1, 2)))
-    if base_slice is None or not len(held):
-        return None
-    return base_slice > held.mean()
-
-
-def _chosen(stack: LabelStack, start_slice: int | None, turned: bool) -> tuple[int, int, tuple[str, ...]]:
-    """Start and base slice in the order of the stack, and a note that names them in the order of the images."""
-    count = len(stack.lv)
-    held = np.flatnonzero((stack.lv & (stack.lv_epi.sum((1, 2)) > stack.lv.sum((1, 2)))[:, None, None]).any((1, 2)))
-    held = held[held <= stack.base]
-    if not len(held):
-        raise InputError("No slice under the base has LV pool and myocardium to start from; choose another base slice.")
-    if start_slice is None:
-        start = int(held[len(held) // 2])
-    else:
-        start = count - 1 - start_slice if turned else start_slice
-        if start not in held:
-            raise InputError(
-                f"The start slice {start_slice} has no labelled LV pool and myocardium, or lies over the base."
-            )
-    shown = [count - 1 - k if turned else k for k in (start, stack.base)]
-    return start, stack.base, (f"Propagated from slice {shown[0]}; base at slice {shown[1]}.",)
 
 
 def _grid(matrix: np.ndarray, counts: tuple[int, int, int], stack: LabelStack) -> IsotropicGrid:
@@ -264,11 +264,3 @@ def _poor_slices(confidence: np.ndarray, grid: IsotropicGrid, count: int, turned
     mean = {k: confidence[(place == k) & np.isfinite(confidence)] for k in range(count)}
     poor = [k for k, values in mean.items() if len(values) and values.mean() < POOR]
     return sorted(count - 1 - k if turned else k for k in poor)
-
-
-def _upside_down(labels: LabelMap) -> LabelMap:
-    """The same labels with the slices in the other order."""
-    matrix = labels.ijk_to_lps.copy()
-    matrix[:3, 3] += matrix[:3, 2] * (labels.labels.shape[1] - 1)
-    matrix[:3, 2] *= -1
-    return replace(labels, labels=np.ascontiguousarray(labels.labels[:, ::-1]), ijk_to_lps=matrix)

@@ -29,7 +29,12 @@ def mesh_options(edge_mm: float | None, rv_wall_mm: float, helix_deg, align_slic
 
 
 def mesh_request(
-    labels: LabelMap, frame: int, options: dict[str, object], motion: bool = False, valves: Landmarks | None = None
+    labels: LabelMap,
+    frame: int,
+    options: dict[str, object],
+    motion: bool = False,
+    valves: Landmarks | None = None,
+    phase: float | None = None,
 ) -> JobRequest:
     """The mesh worker's job for one frame, counted from 0, or for the motion of its mesh over all frames.
 
@@ -39,8 +44,11 @@ def mesh_request(
         options: as of :func:`mesh_options`.
         motion: carry the mesh over all frames.
         valves: valve points of all frames, or of one where ``motion`` is not asked for: they give the base.
+        phase: of labels of one frame, as share of the beat, where it is known.
     """
-    points = None if valves is None else _at_phases(valves, len(labels.labels))
+    count = len(labels.labels)
+    phases = np.arange(count) / count if phase is None or count > 1 else np.array([phase])
+    points = None if valves is None else at_phases(valves, phases)
     if motion:
         inputs = {"labels": labels} | ({} if points is None else {"valves": points})
         return JobRequest("BiVMeshLib", "motion", inputs, {"frame": frame, "mesh_options": options})
@@ -61,16 +69,14 @@ def valve_points_of(node) -> Landmarks:
     return landmarks_from_nodes(lists or [node])
 
 
-def _at_phases(valves: Landmarks, n_frames: int) -> Landmarks:
-    """Points at as many frames as the labels have: frames of equal phase match, between them points move evenly."""
-    if len(valves.points) == n_frames:
-        return valves
-    at = np.arange(n_frames) / n_frames * len(valves.points)
+def at_phases(valves: Landmarks, phases: np.ndarray) -> Landmarks:
+    """Points at phases (T,), shares of the beat: frames of equal phase match, between them points move evenly."""
+    at = np.round(phases * len(valves.points), 6)  # a frame's own points must not be mixed by rounding
     before = at.astype(int)
     share = (at - before)[:, None, None]
     after = np.where(share[:, 0, 0] > 0, before + 1, before) % len(valves.points)  # a missing one must not spread
     points = (1 - share) * valves.points[before] + share * valves.points[after]
-    return Landmarks(points, np.arange(n_frames, dtype=float))
+    return Landmarks(points, np.arange(len(phases), dtype=float))
 
 
 def mesh_result_to_scene(

@@ -8,11 +8,13 @@ import numpy as np
 from ..errors import InputError
 from ..geometry import apply
 from ..labels import LabelMap
+from ..landmarks import Landmarks
 from .cines import cine_from_node
 from .controls import set_enabled
 from .dependencies import ensure_dependencies
 from .frames import to_array, world_transform
 from .hierarchy import place_beside
+from .motion import at_phases
 from .networks import licence_text
 from .panels import errors_shown, require_in_scene
 from .processes import JobRequest
@@ -27,13 +29,20 @@ NOTES_ATTRIBUTE = "CineHeart.propagated"
 """JSON of the notes of a propagation, on the segmentation that it made."""
 SOURCE = "CineHeart.propagatedFrom"
 """Node reference of that segmentation to the one that was propagated."""
+PHASE = "CineHeart.phase"
+"""Share of the beat, 0 to 1, at which its frame lies: valve points of that phase belong to it."""
 NETWORK = "biv_propagation"
 """The network that is told of; the other one, ``biv_initialization``, has the same licence."""
 SHORT_AXIS_VIEW = "vtkMRMLSliceNodeRed"
 
 
 def propagation_request(
-    segmentation, volume, frame_of: Callable[[LabelMap], int], start: int = AUTOMATIC, base: int = AUTOMATIC
+    segmentation,
+    volume,
+    frame_of: Callable[[LabelMap], int],
+    start: int = AUTOMATIC,
+    base: int = AUTOMATIC,
+    valves: Landmarks | None = None,
 ) -> JobRequest:
     """The worker's job: propagate one slice of a segmentation through its images.
 
@@ -43,6 +52,7 @@ def propagation_request(
         frame_of: gives the frame to work on, counted from 0, of labels of all frames; labels of one frame belong to
             the frame of the images that is shown.
         start, base: slices (k) to start from and at the base, or AUTOMATIC.
+        valves: valve points of the beat, which tell the base where ``base`` is AUTOMATIC.
 
     Raises:
         InputError: the segmentation does not know its images, or nodes cannot be read.
@@ -55,8 +65,22 @@ def propagation_request(
     labels, (browser, _) = labels_from_node(segmentation, volume), sequence_of(volume)
     one = len(labels.labels) == 1
     frame = (browser.GetSelectedItemNumber() if browser is not None else 0) if one else frame_of(labels)
-    inputs = {"cine": cine_from_node(volume), "labels": labels}
+    cine = cine_from_node(volume)
+    inputs = {"cine": cine, "labels": labels}
+    if valves is not None:
+        inputs["valves"] = at_phases(valves, np.array([frame / cine.n_frames]))
     return JobRequest("BiVMeshLib", "propagate", inputs, {"frame": frame, "propagation_options": options})
+
+
+def phase_of(request: JobRequest) -> float:
+    """Share of the beat at which the frame of a :func:`propagation_request` lies."""
+    return request.options["frame"] / request.inputs["cine"].n_frames
+
+
+def known_phase(segmentation) -> float | None:
+    """Share of the beat at which the frame of a propagation's result lies; None of other segmentations."""
+    stated = segmentation.GetAttribute(PHASE)
+    return None if stated is None else float(stated)
 
 
 def shown_slice(volume) -> int:
@@ -86,7 +110,7 @@ def _ijk_to_ras(volume) -> np.ndarray:
     return world_transform(volume) @ to_array(matrix)
 
 
-def propagation_to_scene(found, segmentation, output, translate: Callable[[str], str]):
+def propagation_to_scene(found, segmentation, output, translate: Callable[[str], str], phase: float = 0.0):
     """Add the worker's labels at 1.25 mm as a segmentation of its own, which remembers what was propagated.
 
     Args:
@@ -94,6 +118,7 @@ def propagation_to_scene(found, segmentation, output, translate: Callable[[str],
         segmentation: that was propagated.
         output: an earlier result to update in place; None makes a new node.
         translate: of the module.
+        phase: share of the beat at which the frame lies.
 
     Returns:
         the segmentation node.
@@ -110,6 +135,7 @@ def propagation_to_scene(found, segmentation, output, translate: Callable[[str],
     if output is not None:
         node = take_place({"propagated": output}, {"propagated": node})["propagated"]
     node.SetAttribute(NOTES_ATTRIBUTE, json.dumps(found.notes))
+    node.SetAttribute(PHASE, repr(phase))
     node.SetNodeReferenceID(SOURCE, segmentation.GetID())
     place_beside([node], segmentation)
     return node
@@ -136,7 +162,8 @@ class PropagationSection:
 
     Args:
         widget: the module's widget: ``ui``, ``panel``, ``logic`` with ``makePropagationRequest``; parameters have
-            ``inputSegmentation``, ``propagationVolume``, ``frame``, ``startSlice``, ``baseSlice`` and ``propagated``.
+            ``inputSegmentation``, ``valvePoints``, ``propagationVolume``, ``frame``, ``startSlice``, ``baseSlice`` and
+            ``propagated``.
         translate: the module's translation function.
     """
 
@@ -195,14 +222,17 @@ class PropagationSection:
     def _propagate(self) -> None:
         chosen = self._widget.logic.getParameterNode()  # stays valid when the module is left during the run
         segmentation, output = self._source(chosen), chosen.propagated
-        run = (self._volume(chosen), chosen.frame, chosen.startSlice, chosen.baseSlice)
+        run = (self._volume(chosen), chosen.frame, chosen.startSlice, chosen.baseSlice, chosen.valvePoints)
+        phases = []
 
         def make_request() -> JobRequest:
             ensure_dependencies(self._widget.moduleName)
-            return self._widget.logic.makePropagationRequest(segmentation, *run)
+            request = self._widget.logic.makePropagationRequest(segmentation, *run)
+            phases.append(phase_of(request))
+            return request
 
         def add_result(found) -> str:
-            chosen.propagated = propagation_to_scene(found, segmentation, output, self._translate)
+            chosen.propagated = propagation_to_scene(found, segmentation, output, self._translate, phases[-1])
             chosen.inputSegmentation = chosen.propagated
             return self._translate("'{name}' is ready to be meshed.").format(name=chosen.propagated.GetName())
 
