@@ -5,6 +5,7 @@ Their softmax is the probability of where the point is. A cell is STRIDE x STRID
 lies at cell (r - (STRIDE - 1) / 2) / STRIDE.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -42,6 +43,15 @@ def log_probabilities(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     maps, absent = outputs[:, :POINTS].flatten(2), outputs[:, POINTS : 2 * POINTS, 0, 0]
     places = torch.cat([maps, absent[..., None]], -1).log_softmax(-1)
     return places, outputs[:, 2 * POINTS :, 0, 0].log_softmax(-1)
+
+
+def mean_outputs(several: list[torch.Tensor]) -> torch.Tensor:
+    """Outputs (B, CHANNELS, h, w) whose probabilities are the means of those of several outputs for the same images."""
+    both = [log_probabilities(outputs.float()) for outputs in several]
+    places, views = (torch.stack(logs).logsumexp(0) - math.log(len(logs)) for logs in zip(*both, strict=True))
+    size = several[0].shape[-2:]
+    whole = torch.cat([places[..., -1], views], 1)[..., None, None].expand(-1, -1, *size)
+    return torch.cat([places[..., :-1].unflatten(-1, size), whole], 1)
 
 
 def encode(points: torch.Tensor, state: torch.Tensor, cells: int) -> torch.Tensor:

@@ -21,6 +21,8 @@ FOUND = 0.3
 """A point of less confidence is not found."""
 LOOKS = 3
 """Frames that are looked at to find the valves."""
+MIRRORED = ((), (-1,))
+"""Axes along which the network sees every window flipped; its answers are averaged."""
 UNLIKELY = 0.1
 """A given view of less probability is believed the less, the less probable it is."""
 
@@ -49,6 +51,7 @@ class HeatmapDetector:
         self.pixel_mm, self.window = float(config["pixel_mm"]), int(config["window"])
         device = choose_device(device)
         self.predictor = make_predictor(load_network(folder, config, device), device, backend)
+        self.predictor.prepare(1, self.window, self.window)
 
     def detect(
         self,
@@ -70,17 +73,20 @@ class HeatmapDetector:
             views = mean_views(views)
             likeliest = DETECTED_VIEWS[int(views[: len(DETECTED_VIEWS)].argmax())]
             centre = _middle(points, of_view(confidence, views, view or likeliest), centre)
-        points, confidence, views = self._look(images, centre, spacing, self.pixel_mm, progress)
+        points, confidence, views = self._look(images, centre, spacing, self.pixel_mm, MIRRORED, progress)
         views = mean_views(views)
         confidence = of_view(confidence, views, view)
         points[confidence < FOUND] = np.nan
         return Detection(points, confidence, views[: len(DETECTED_VIEWS)])
 
-    def _look(self, images, centre, spacing, pixel_mm: float, progress: Progress = silent):
-        """Points (T, 10, 2) in image pixels, confidence (T, 10) and log views (T, 4) in windows round ``centre``."""
+    def _look(self, images, centre, spacing, pixel_mm: float, flips=((),), progress: Progress = silent):
+        """Points (T, 10, 2) in image pixels, confidence (T, 10) and log views (T, 4) in windows round ``centre``.
+
+        Probabilities are averaged over sets of axes, ``flips``, to flip the windows along.
+        """
         import torch
 
-        from .decode import decode, log_probabilities
+        from .decode import decode, log_probabilities, mean_outputs
 
         step = pixel_mm / spacing
         found: list[list] = [[], [], []]
@@ -88,7 +94,8 @@ class HeatmapDetector:
             progress(start / len(images), f"finding valve points in frame {start + 1} of {len(images)}")
             with torch.inference_mode():
                 cut = cut_windows(images[start : start + self.predictor.batch], centre, step, self.window)
-                outputs = self.predictor(cut.to(self.predictor.device)).cpu()
+                cut = cut.to(self.predictor.device)
+                outputs = mean_outputs([self.predictor(cut.flip(axes)).flip(axes).cpu() for axes in flips])
                 parts = (*decode(outputs), log_probabilities(outputs)[1])
             for values, more in zip(found, parts, strict=True):
                 values.append(more.double().numpy())

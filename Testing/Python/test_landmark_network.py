@@ -17,11 +17,12 @@ from CardiacLandmarksLib.decode import (
     encode,
     landmark_loss,
     log_probabilities,
+    mean_outputs,
 )
 from CardiacLandmarksLib.evaluation import CHANGES, FoundFrame, error_table, evaluate_frames, sure_frames
 from CardiacLandmarksLib.examples import ABSENT, CANVAS, PRESENT, UNKNOWN, UNKNOWN_VIEW, VIEWS, Examples, to_bytes
 from CardiacLandmarksLib.four_chamber import MITRAL, TRICUSPID, is_validation, read_four_chamber
-from CardiacLandmarksLib.heatmaps import HeatmapDetector, cut_windows, mean_views, of_view
+from CardiacLandmarksLib.heatmaps import FOUND, MIRRORED, HeatmapDetector, cut_windows, mean_views, of_view
 from CardiacLandmarksLib.synthesis import FRAMES, synthetic_hearts
 from CardiacLandmarksLib.training_data import LandmarkBatches, locate
 from CardiacLib.bundles import bundle_path, read_config
@@ -60,6 +61,18 @@ def test_points_go_into_maps_and_come_back():
     state[:, 3] = ABSENT
     _, confidence = decode(outputs_of(encode(points, state, CELLS)))
     assert confidence[:, 3].max() < 1e-3 and confidence[:, 4].min() > 0.97
+
+
+def test_the_mean_of_two_answers_is_that_of_their_probabilities():
+    state = torch.full((2, POINTS), PRESENT)
+    places = [encode(torch.full((2, POINTS, 2), at), state, CELLS) for at in (30.0, 66.0)]
+    mean = mean_outputs([outputs_of(place) for place in places])
+    found, _ = log_probabilities(mean)
+    assert mean.shape == (2, CHANNELS, CELLS, CELLS)
+    assert torch.allclose(found.exp(), sum(places) / 2, atol=1e-5)
+    one = torch.randn(2, CHANNELS, CELLS, CELLS, generator=torch.Generator().manual_seed(2))
+    for alone, again in zip(log_probabilities(one), log_probabilities(mean_outputs([one])), strict=True):
+        assert torch.allclose(alone, again, atol=1e-5)
 
 
 def test_two_points_of_a_valve_are_not_found_at_one_place():
@@ -380,6 +393,20 @@ def test_the_shipped_network_finds_the_phantoms_points(shipped):
     errors = np.array([frame.errors for frame in found])
     assert np.mean(errors[np.isfinite(errors)]) < 1.5
     assert np.isinf(errors).sum() <= 2
+
+
+def test_a_mirrored_window_has_mirrored_points(shipped, heart):
+    """The network sees every window mirrored as well, so that its answer is the same but for rounding."""
+    images = heart.images[heart.view == VIEWS.index("4ch")].astype(np.float32) / 255
+    spacing, middle = np.array([1.25, 1.25]), (np.array(images.shape[1:]) - 1) / 2
+    (here, sure, _), (there, again, _) = (
+        shipped._look(shown, middle, spacing, 1.25, MIRRORED) for shown in (images, images[..., ::-1].copy())
+    )
+    there[..., 1] = images.shape[-1] - 1 - there[..., 1]
+    found = sure > FOUND
+    assert found.sum() >= 8 and np.abs(here - there)[found].max() < 0.05 and np.abs(sure - again).max() < 0.01
+    alone, _, _ = shipped._look(images, middle, spacing, 1.25)
+    assert np.abs(here - alone)[found].max() > 0.1
 
 
 def test_frames_and_views_are_checked(shipped):
