@@ -58,9 +58,10 @@ class NetworkGrid:
 
     def from_images(self, images, window: Window):
         """Torch (N, J, I) slices to (N, H, W) network pixels of a window."""
-        rows, columns = window
-        sampled = sample_slices(images[:, None], tuple(self.pixel_mm / s for s in self.spacing), self.shape)
-        return sampled[:, 0, rows, columns]
+        scale = tuple(self.pixel_mm / s for s in self.spacing)
+        first = tuple(side.start * s for side, s in zip(window, scale, strict=True))
+        shape = tuple(side.stop - side.start for side in window)
+        return sample_slices(images[:, None], scale, shape, first)[:, 0]
 
     def labels(self, probabilities, window: Window):
         """Torch (N, 4, H, W) probabilities in a window to uint8 (N, J, I) labels; background outside the window."""

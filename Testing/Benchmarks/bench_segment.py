@@ -26,6 +26,7 @@ SECONDS_BOUND, RATIO_BOUND, MEMORY_BOUND_MB = 6.0, 3.0, 1500
 
 def make_study(folder: Path) -> None:
     """The phantom as one file and as one file per frame, and the published bundle with random weights."""
+    import numpy as np
     import SimpleITK as sitk
 
     from CardiacLib.geometry import to_sitk
@@ -34,7 +35,8 @@ def make_study(folder: Path) -> None:
     options = PhantomOptions(n_frames=30, n_slices=10, slice_spacing_mm=10.0, sax_size=256, lax_size=64)
     cine = make_phantom(options).cines["sax"]
     (folder / "frames").mkdir()
-    frames = [to_sitk(frame, cine.ijk_to_lps) for frame in cine.frames]
+    # Whole numbers, as scanners store them.
+    frames = [to_sitk(frame, cine.ijk_to_lps) for frame in np.rint(cine.frames).astype(np.int16)]
     for number, frame in enumerate(frames):
         sitk.WriteImage(frame, str(folder / "frames" / f"frame{number:02d}.nii.gz"))
     sitk.WriteImage(sitk.JoinSeries(frames), str(folder / "cine.nii.gz"))

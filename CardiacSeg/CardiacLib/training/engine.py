@@ -4,7 +4,8 @@ import csv
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class Trainer:
         self.network.train()
         device = next(self.network.parameters()).device
         total = torch.zeros((), device=device)
-        for inputs, target in self.batches:
+        for inputs, target in _ahead(self.batches):
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=supports_bfloat16(device)):
                 outputs = self.network(inputs)
@@ -122,6 +123,16 @@ class Trainer:
             self._generator.set_state(state["batches"].cpu())
         torch.set_rng_state(state["random"].cpu())  # noise and dropout within the network
         return state["epoch"]
+
+
+def _ahead(batches: Iterable[tuple]) -> Iterator[tuple]:
+    """The batches, each made by a second thread while the one before is learned from."""
+    with ThreadPoolExecutor(1) as pool:
+        rest = iter(batches)
+        coming = pool.submit(next, rest, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, rest, None)
+            yield batch
 
 
 def train(trainer: Trainer, bundle_root: str | Path, progress: Progress = silent) -> Path:
