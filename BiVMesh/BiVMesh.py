@@ -260,13 +260,11 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
 
     def makePropagationRequest(self, node, volume, frame, start, base, valves=None):
         """The worker's job: CardiacLib.mrml.propagation.propagation_request."""
-        from CardiacLib.mrml.motion import valve_points_of
         from CardiacLib.mrml.propagation import propagation_request
         from CardiacSegLib.scene import frame_number
 
-        points = None if valves is None else valve_points_of(valves)
         return propagation_request(
-            node, volume, lambda labels: frame_number(node, labels, frame.value), start, base, points
+            node, volume, lambda labels: frame_number(node, labels, frame.value), start, base, valves
         )
 
     def addResult(self, segmentationNode, found, name: str = "", meshNode=None) -> dict[str, object]:

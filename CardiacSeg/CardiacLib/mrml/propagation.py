@@ -8,13 +8,12 @@ import numpy as np
 from ..errors import InputError
 from ..geometry import apply
 from ..labels import LabelMap
-from ..landmarks import Landmarks
 from .cines import cine_from_node
 from .controls import set_enabled
 from .dependencies import ensure_dependencies
 from .frames import to_array, world_transform
 from .hierarchy import place_beside
-from .motion import at_phases
+from .motion import at_phases, valve_points_of
 from .networks import licence_text
 from .panels import errors_shown, require_in_scene
 from .processes import JobRequest
@@ -42,7 +41,7 @@ def propagation_request(
     frame_of: Callable[[LabelMap], int],
     start: int = AUTOMATIC,
     base: int = AUTOMATIC,
-    valves: Landmarks | None = None,
+    valves=None,
 ) -> JobRequest:
     """The worker's job: propagate one slice of a segmentation through its images.
 
@@ -52,7 +51,7 @@ def propagation_request(
         frame_of: gives the frame to work on, counted from 0, of labels of all frames; labels of one frame belong to
             the frame of the images that is shown.
         start, base: slices (k) to start from and at the base, or AUTOMATIC.
-        valves: valve points of the beat, which tell the base where ``base`` is AUTOMATIC.
+        valves: point list of Cardiac Landmarks, whose points of the beat tell the base where ``base`` is AUTOMATIC.
 
     Raises:
         InputError: the segmentation does not know its images, or nodes cannot be read.
@@ -68,7 +67,7 @@ def propagation_request(
     cine = cine_from_node(volume)
     inputs = {"cine": cine, "labels": labels}
     if valves is not None:
-        inputs["valves"] = at_phases(valves, np.array([frame / cine.n_frames]))
+        inputs["valves"] = at_phases(valve_points_of(valves), np.array([frame / cine.n_frames]))
     return JobRequest("BiVMeshLib", "propagate", inputs, {"frame": frame, "propagation_options": options})
 
 
