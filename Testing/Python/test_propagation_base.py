@@ -198,7 +198,7 @@ def test_what_does_not_belong_together_is_one_sentence(files, tmp_path, capsys):
 def test_a_mesh_of_one_labelled_frame_up_to_its_valves(files, phantom, tmp_path, read_json):
     words = ["mesh", str(files / "es.nii.gz"), "-o", str(tmp_path / "out"), "--propagate", str(files / "sax.nii.gz")]
     words += ["--frame", str(phantom.es), "--landmarks", str(files / "landmarks.json")]
-    assert main([*words, "--no-fibres", "--no-coordinates", "--edge-length", "3"]) == 0
+    assert main([*words, "--no-fibres", "--no-coordinates", "--edge-length", "2.2"]) == 0
     quality = read_json(tmp_path / "out" / "quality.json")
     assert quality["base_from"] == "valve points"
     truth = float(phantom.volumes["lv"][phantom.es])
