@@ -51,7 +51,6 @@ class HeatmapDetector:
         self.pixel_mm, self.window = float(config["pixel_mm"]), int(config["window"])
         device = choose_device(device)
         self.predictor = make_predictor(load_network(folder, config, device), device, backend)
-        self.predictor.prepare(1, self.window, self.window)
 
     def detect(
         self,

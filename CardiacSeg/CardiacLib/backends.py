@@ -2,8 +2,7 @@
 
 A predictor is called with float32 slices (N, C, H, W) on its ``device`` and gives the network's float32 answer there,
 logits (N, classes, H, W) for instance. Its ``batch`` is the N at which it is fastest per slice, its ``name`` the
-backend's; ``prepare`` does before the first call what would else be done in it. Measured by
-Testing/Benchmarks/bench_segment.py.
+backend's. Measured by Testing/Benchmarks/bench_segment.py.
 """
 
 import importlib.util
@@ -56,9 +55,6 @@ class TorchPredictor:
         self.bfloat16 = bfloat16
         self.batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
 
-    def prepare(self, channels: int, rows: int, columns: int) -> None:
-        """Nothing: torch runs a network as it is."""
-
     def __call__(self, inputs):
         import torch
 
@@ -71,7 +67,7 @@ class OpenVinoPredictor:
     """A network run by OpenVINO on the processor, in bfloat16 where that is native and allowed, with as many
     threads as torch.
 
-    The network is traced and compiled by ``prepare`` or at the first call, once for all sizes of slice.
+    The network is traced and compiled at the first call, once for all sizes of slice.
     """
 
     name = "openvino"
@@ -82,17 +78,11 @@ class OpenVinoPredictor:
         self.bfloat16 = bfloat16
         self._compiled = None
 
-    def prepare(self, channels: int, rows: int, columns: int) -> None:
-        """Compile the network; slices of any other size can be given to it afterwards."""
-        import torch
-
-        self._compiled = compile_network(self.network, torch.zeros(1, channels, rows, columns), self.bfloat16)
-
     def __call__(self, inputs):
         import torch
 
         if self._compiled is None:
-            self.prepare(*inputs.shape[1:])
+            self._compiled = compile_network(self.network, inputs[:1], self.bfloat16)
         return torch.from_numpy(self._compiled(inputs.contiguous().numpy(), share_inputs=True)[0])
 
 

@@ -82,7 +82,6 @@ class Segmenter(SliceNetwork):
         super().__init__(bundle, device, backend, quality)
         self.pixel_mm = float(self.config.get_parsed_content("pixel_mm"))
         self.window = int(self.config.get_parsed_content("window"))
-        self.predictor.prepare(6, self.window, self.window)
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         spoilt = spoilt_slices(cine.frames, cine.spacing)

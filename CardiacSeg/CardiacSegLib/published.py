@@ -35,7 +35,6 @@ class VolumeSegmenter(SliceNetwork):
     ):
         super().__init__(bundle, device, backend, quality)
         self.inferer = self.config.get_parsed_content("inferer")
-        self.predictor.prepare(1, *self.inferer.orig_roi_size)
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         import torch

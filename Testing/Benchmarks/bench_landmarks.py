@@ -42,12 +42,6 @@ def make_study(folder: Path) -> None:
     random_bundle(PUBLISHED, folder, key="net")
 
 
-def work_of(name: str, folder: Path):
-    """The steps of a measurement."""
-    bundle, how = MEASUREMENTS[name]
-    return monai_evaluator(folder) if how == "monai" else product(bundle, how, folder)
-
-
 def product(bundle: str, backend: str, folder: Path):
     """The product's path; yields after loading and after the work."""
     from CardiacLandmarksLib import open_detector
@@ -83,4 +77,4 @@ def print_table(results: list[dict[str, object]]) -> None:
 
 
 if __name__ == "__main__":
-    run_benchmark(__doc__.splitlines()[0], MEASUREMENTS, make_study, work_of, print_table)
+    run_benchmark(__doc__.splitlines()[0], MEASUREMENTS, make_study, product, monai_evaluator, print_table)

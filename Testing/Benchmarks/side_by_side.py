@@ -72,7 +72,8 @@ def run_benchmark(
     description: str,
     names: dict[str, tuple[str, str]],
     make_study: Callable[[Path], None],
-    work_of: Callable[[str, Path], Iterator[str]],
+    product: Callable[[str, str, Path], Iterator[str]],
+    monai_evaluator: Callable[[Path], Iterator[str]],
     print_table: Callable[[list[dict[str, object]]], None],
 ) -> None:
     """The command line of a benchmark: all measurements, or one of them in a process of its own.
@@ -81,7 +82,8 @@ def run_benchmark(
         description: one line.
         names: of :func:`measurements`.
         make_study: puts what is measured into an empty folder.
-        work_of: the steps of a measurement by name, on the study in a folder.
+        product: the product's steps with a bundle and a backend on the study in a folder.
+        monai_evaluator: those of MONAI's run of the published bundle.
         print_table: shows the facts of :func:`measure`, with the ratios to MONAI's run.
     """
     parser = argparse.ArgumentParser(description=description)
@@ -97,7 +99,10 @@ def run_benchmark(
         # MONAI prints what it writes; only the facts belong on standard output.
         output, sys.stdout = sys.stdout, sys.stderr
         name, folder = chosen.measure
-        print(json.dumps(measure(name, work_of(name, Path(folder)))), file=output)
+        shutil.rmtree(Path(folder) / "monai", ignore_errors=True)  # what an earlier round wrote proves nothing
+        bundle, how = names[name]
+        steps = monai_evaluator(Path(folder)) if how == "monai" else product(bundle, how, Path(folder))
+        print(json.dumps(measure(name, steps)), file=output)
     else:
         results = _compared(names, chosen.rounds, chosen.threads)
         print(json.dumps(results, indent=2)) if chosen.json else print_table(results)

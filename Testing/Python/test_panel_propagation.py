@@ -89,7 +89,7 @@ def test_results_are_told_apart_by_their_segmentation(host, scene, nodes, phanto
 
     found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)), "A note.")
     second = labels_to_scene(phantom.labels, "second")
-    made = propagation_to_scene(found, nodes[1], None, str)
+    made = propagation_to_scene(found, nodes[1], None, str, 0.0)
     assert last_propagation(nodes[1]) is made is last_propagation(made)
     assert last_propagation(second) is None is last_propagation(None)
     panel = host.open_panel("BiVMesh")
@@ -102,7 +102,7 @@ def test_results_are_told_apart_by_their_segmentation(host, scene, nodes, phanto
     assert listed == ["Create new segmentation", "labels propagated"]  # no segmentation of a cine to be overwritten
     scene.RemoveNode(made)
     with pytest.raises(InputError, match="result to update was removed"):
-        propagation_to_scene(found, nodes[1], made, str)
+        propagation_to_scene(found, nodes[1], made, str, 0.0)
 
 
 def test_the_console_call_is_the_panels(host, scene, nodes):
@@ -158,7 +158,7 @@ def test_a_result_is_still_one_after_saving_and_loading(host, scene, nodes, phan
     from CardiacLib.mrml.scenes import load_scene, save_scene
 
     found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)), "A <note>.")
-    propagation_to_scene(found, nodes[1], None, str)
+    propagation_to_scene(found, nodes[1], None, str, 0.0)
     panel = host.open_panel("BiVMesh")
     panel.panel.parameters.propagated = panel.panel.parameters.inputSegmentation = scene.GetFirstNodeByName(
         "labels propagated"

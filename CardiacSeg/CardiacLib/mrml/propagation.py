@@ -109,7 +109,7 @@ def _ijk_to_ras(volume) -> np.ndarray:
     return world_transform(volume) @ to_array(matrix)
 
 
-def propagation_to_scene(found, segmentation, output, translate: Callable[[str], str], phase: float = 0.0):
+def propagation_to_scene(found, segmentation, output, translate: Callable[[str], str], phase: float):
     """Add the worker's labels at 1.25 mm as a segmentation of its own, which remembers what was propagated.
 
     Args:
