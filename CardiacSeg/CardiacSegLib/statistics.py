@@ -18,8 +18,7 @@ def slice_statistics(probabilities) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     winner = likeliest(found)
     won = torch.stack([winner == structure for structure in (1, 2, 3)], 1)
     structures = found[:, 1:]
-    # As torch.special.entr, at half its time; 0 log 0 is 0.
-    entropy = -(found * found.clamp_min(torch.finfo(found.dtype).tiny).log()).sum((1, 2, 3))
+    entropy = torch.special.entr(found).sum((1, 2, 3))
     sums = (structures.sum((2, 3)), won.sum((2, 3)), (structures * won).sum((2, 3)), entropy)
     return tuple(values.float().cpu().numpy() for values in sums)
 
