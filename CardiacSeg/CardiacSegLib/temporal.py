@@ -1,9 +1,10 @@
 """Make the network's probabilities of a whole cardiac cycle consistent over time.
 
-The network sees each frame alone. Two things flicker: pixels on faint borders, and whole slices at the base and the
-apex, which the network now takes for ventricle and now for atrium. Pixels are averaged with the neighbouring frames
-where the image does not change (motion is left alone, so that contraction is not flattened). Slices are decided over
-the cycle: through-plane motion takes a slice out of a ventricle and back once per beat, so its absence is one interval.
+The network sees a frame and its opposite in the cycle, no others. Two things flicker: pixels on faint borders, and
+whole slices at the base and the apex, which the network now takes for ventricle and now for atrium. Pixels are
+averaged with the neighbouring frames where the image does not change (motion is left alone, so that contraction is
+not flattened). Slices are decided over the cycle: through-plane motion takes a slice out of a ventricle and back once
+per beat, so its absence is one interval.
 """
 
 import numpy as np

@@ -18,6 +18,9 @@ from CardiacLib.segmentation import ValveCut
 MITRAL, TRICUSPID = valve_points("mitral"), valve_points("tricuspid")
 ANNULUS = 0.6
 """Radius over which the tricuspid plane counts, over the distance of the two tricuspid points."""
+CONTINUED_MM = 12.0
+"""Distance from the last labelled slice to a further one that may count up to the plane. Farther off the section would
+be a guess: the ventricle narrows towards its valves."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,10 @@ class ValvePlanes:
 def cut_at_valve_plane(labels: LabelMap, landmarks: Landmarks) -> ValveCut:
     """End the LV at the mitral plane and the RV at the tricuspid plane in every frame.
 
-    A frame whose points give no plane keeps its labels. What the labels say beyond a plane counts for nothing: in
-    the slab that the plane crosses, labels that stop early are continued from the slice below. The tricuspid plane
-    ends the RV over its annulus only: the outflow tract beside it rises higher, and is left as labelled.
+    A frame whose points give no plane keeps its labels. What the labels say beyond a plane counts for nothing. For the
+    volumes, labels that stop early are continued from the slice below: in the slab that the plane crosses, and in
+    slices below it that hold no pool of the ventricle, within ``CONTINUED_MM`` of the last that does. The tricuspid
+    plane ends the RV over its annulus only: the outflow tract beside it rises higher, and is left as labelled.
 
     Args:
         labels: labels of every frame of a short-axis stack.
@@ -127,17 +131,22 @@ def _count(
     """Voxels of each structure, by the fraction of their slab below a plane.
 
     Args:
+        structures: pool and wall, or the pool alone.
         heights: (K, J, I) of the voxels' centres over the plane.
         thickness: by which the height grows from slice to slice.
         towards_atria: 1 where slices follow one another towards the atria, else -1.
     """
-    below = np.clip(0.5 - heights / max(thickness, 1e-3), 0.0, 1.0)
+    thickness = max(thickness, 1e-3)
+    below = np.clip(0.5 - heights / thickness, 0.0, 1.0)[::towards_atria]
+    upwards = heights[::towards_atria]
     continued = np.where(np.isin(frame, structures), frame, 0)[::towards_atria].copy()
-    crossed = ((heights > 0.0) & (below > 0.0))[::towards_atria]
+    held = np.flatnonzero((continued == structures[0]).any((1, 2)))
+    top = held[-1] if len(held) else len(continued)
     for k in range(1, len(continued)):
-        fill = crossed[k] & (continued[k] == 0)
+        lowest = -np.inf if 0 < k - top <= CONTINUED_MM / thickness else 0.0
+        fill = (continued[k] == 0) & (upwards[k] > lowest) & (below[k] > 0.0)
         continued[k][fill] = continued[k - 1][fill]
-    return {label: float(below[::towards_atria][continued == label].sum()) for label in structures}
+    return {label: float(below[continued == label].sum()) for label in structures}
 
 
 def _notes(planes: ValvePlanes) -> tuple[str, ...]:

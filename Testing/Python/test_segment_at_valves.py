@@ -12,6 +12,7 @@ from CardiacLib.phantom import PhantomOptions, make_phantom
 from CardiacLib.segmentation import Segmentation, SliceStatistics
 from CardiacLib.writers import write_cine
 from CardiacSegLib.slice_network import SliceNetwork
+from CardiacSegLib.valve_plane import cut_at_valve_plane
 from cineheart.cli import main
 from cineheart.network import NetworkOptions
 
@@ -85,6 +86,22 @@ def test_volumes_end_at_the_valve_planes(files, phantom, tmp_path, monkeypatch):
     truth = float(np.max(phantom.volumes["lv"]))
     error = {name: abs(values["lv_edv_ml"] - truth) for name, values in measured.items()}
     assert error["cut"] < 0.06 * truth and error["cut"] < 0.5 * error["whole"]
+
+
+@pytest.mark.parametrize(("spacing", "continued"), [(8.0, True), (16.0, False)])
+def test_a_slice_left_empty_below_the_plane_counts(spacing, continued):
+    """Networks leave a slice that is half ventricle, half atrium; the plane tells how much of it there is."""
+    phantom = make_phantom(PhantomOptions.small(slice_spacing_mm=spacing))
+    short = phantom.labels.labels.copy()
+    for frame in short:
+        held = np.flatnonzero((frame == LV).any((1, 2)))
+        frame[held[-1] if (frame[held[-1]] == LV).sum() > (frame[held[0]] == LV).sum() else held[0]] = 0
+    found = LabelMap(short, phantom.labels.ijk_to_lps, phantom.labels.times_ms, "phantom")
+    cut = cut_at_valve_plane(found, phantom.landmarks)
+    left = np.abs(cut.lv_ml / phantom.volumes["lv"] - 1)
+    plain = np.abs(found.volume_ml(LV) / phantom.volumes["lv"] - 1)
+    np.testing.assert_array_equal(cut.labels.labels[short == 0], 0)
+    assert (left.max() < 0.05) == continued and left.mean() < plain.mean()
 
 
 def test_points_of_another_number_of_frames_are_refused(files, phantom, tmp_path, monkeypatch, capsys):

@@ -54,6 +54,10 @@ def test_the_valve_plane_mends_the_base(found, phantom):
     for label, volume, name in ((LV, cut.lv_ml, "lv"), (RV, cut.rv_ml, "rv")):
         plain, mended = (np.abs(v - phantom.volumes[name]).mean() for v in (found.volume_ml(label), volume))
         assert mended < plain
+    edv, esv = float(cut.lv_ml.max()), float(cut.lv_ml.min())
+    true_edv, true_esv = float(phantom.volumes["lv"].max()), float(phantom.volumes["lv"].min())
+    assert edv == pytest.approx(true_edv, rel=0.05) and esv == pytest.approx(true_esv, rel=0.05)
+    assert abs(esv / edv - true_esv / true_edv) < 0.02
     extent = ventricle_extent(cut.labels)
     assert extent.lv.sum() <= ventricle_extent(found).lv.sum() and extent.lv.any(1).all()
 
