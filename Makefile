@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo-output
 CONSTRAINTS := .ci/constraints.txt
+# Files of tests side by side, one processor core each.
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 .PHONY: demo test test-slicer-core lint clean
 
@@ -19,7 +22,7 @@ demo: $(BIN)/.ready
 	@echo "Open $(DEMO)/result/report.html in a browser and $(DEMO)/result/scene.mrb in 3D Slicer."
 
 test: $(BIN)/.ready
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The scene and the panels with the scene libraries of other versions of Slicer: slicer-core and the VTK that it needs.
 SLICER_CORES := 5.12.4.0/9.6.0 5.13.31053.0/9.6.2
@@ -30,7 +33,7 @@ test-slicer-core: $(BIN)/.ready
 	  core=$${pair%/*}; folder=build/slicer-core-$$core; \
 	  test -d $$folder || $(BIN)/python -m pip install --quiet --no-deps --target $$folder \
 	    slicer-core==$$core vtk==$${pair#*/} || exit 1; \
-	  PYTHONPATH=$$folder $(BIN)/python -m pytest $(SLICER_TESTS) || exit 1; \
+	  PYTHONPATH=$$folder $(PYTEST) $(SLICER_TESTS) || exit 1; \
 	done
 
 lint: $(BIN)/.ready
