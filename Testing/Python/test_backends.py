@@ -13,6 +13,7 @@ from CardiacLib.device import supports_bfloat16
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LV, MYO, RV
 from CardiacLib.metrics import dice
+from CardiacLib.plain_convolutions import with_plain_convolutions
 from CardiacSegLib import Segmenter
 from cineheart.cli import main
 
@@ -50,9 +51,32 @@ def test_torch_where_openvino_is_not_installed(network, no_openvino):
 def test_a_broken_openvino_is_not_passed_over(network, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     monkeypatch.setitem(sys.modules, "openvino", None)
-    predictor = make_predictor(network, CPU)
     with pytest.raises(InputError, match="cannot be loaded"):
-        predictor(torch.zeros(1, 3, 16, 16))
+        make_predictor(network, CPU)
+
+
+def test_transposed_convolutions_of_stride_one_become_convolutions():
+    from monai.networks.nets import UNet
+
+    torch.manual_seed(3)
+    network = UNet(2, 3, 4, (4, 8, 8), (1, 2), num_res_units=2).eval()
+    plain = with_plain_convolutions(network)
+    strides = [[m.stride for m in n.modules() if isinstance(m, torch.nn.ConvTranspose2d)] for n in (network, plain)]
+    assert strides == [[(1, 1), (2, 2)], [(2, 2)]] or strides == [[(2, 2), (1, 1)], [(2, 2)]]
+    slices = torch.randn(2, 3, 20, 28)
+    with torch.inference_mode():
+        torch.testing.assert_close(plain(slices), network(slices))
+    assert with_plain_convolutions(plain) is plain
+
+
+@pytest.mark.parametrize("options", [{"padding": 0}, {"padding": 1}, {"padding": 2, "bias": False}])
+def test_a_turned_kernel_gives_what_the_transposed_one_gives(options):
+    transposed = torch.nn.ConvTranspose2d(3, 5, (3, 5), **options).eval()
+    slices = torch.randn(2, 3, 9, 11)
+    plain = with_plain_convolutions(torch.nn.Sequential(transposed))
+    assert type(plain[0]) is torch.nn.Conv2d and not plain[0].training
+    with torch.inference_mode():
+        torch.testing.assert_close(plain(slices), transposed(slices))
 
 
 @needs_openvino
