@@ -121,7 +121,7 @@ def heart_window(labels: np.ndarray, size: int, shape: tuple[int, int], scale: f
 
     Args:
         labels: uint8 (T, K, H, W) rough labels of the whole field.
-        size: side of the window in network pixels; grows in steps of 16 until the heart fits with a margin.
+        size: side of the window in network pixels; grows in steps of 16 until the heart fits with its margins.
         shape: rows and columns of the whole field in network pixels.
         scale: network pixels per pixel of the labels.
     """
@@ -130,10 +130,9 @@ def heart_window(labels: np.ndarray, size: int, shape: tuple[int, int], scale: f
         return None
     window = []
     for axis, n in enumerate(shape):
-        where = np.nonzero(heart)[2 + axis] * scale
-        centre = where.mean()
-        reach = 2 * (max(where.max() - centre, centre - where.min()) + MARGIN)
-        side = max(size, int(np.ceil(reach / 16)) * 16)
+        where = np.flatnonzero(heart.any((0, 1, 3 - axis))) * scale
+        centre = (where[0] + where[-1]) / 2
+        side = max(size, int(np.ceil((where[-1] - where[0] + 2 * MARGIN) / 16)) * 16)
         start = min(max(round(centre - side / 2), 0), max(n - side, 0))
         window.append(slice(start, min(start + side, n)))
     return tuple(window)

@@ -37,7 +37,7 @@ def short_axis_trainer(
 
     Args:
         network: takes (B, 6, H, W), three neighbouring slices at two phases, gives (B, 4, H, W) logits.
-        loss: MONAI loss on logits and (B, 1, H, W) labels.
+        loss: on logits and what :class:`SliceBatches` gives with the images.
         augmentation: strength of the random changes.
         dataset_dir: folder with the ACDC patient folders.
         output_dir: checkpoints and log.
@@ -60,7 +60,7 @@ def short_axis_trainer(
     return Trainer(
         network=network.to(device),
         batches=batches,
-        loss=lambda outputs, target: loss(outputs, target[:, None]),
+        loss=loss,
         output=Path(output_dir),
         epochs=epochs,
         learning_rate=learning_rate,

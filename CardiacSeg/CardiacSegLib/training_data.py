@@ -111,6 +111,17 @@ class SliceStacks:
                 centres[members] = rows.mean(), columns.mean()
         return torch.from_numpy(centres).to(self.labels.device)
 
+    def structure_weights(self, limit: float = 3.0) -> torch.Tensor:
+        """(N, 3) how much a slice's LV, myocardium and RV weigh, for every stack to count the same.
+
+        Median number of pixels of the structure in a stack over that in the slice's own, within 1 / limit and limit.
+        """
+        starts = self.first.unique()
+        pixels = torch.stack([(self.labels == label).sum((1, 2)) for label in (1, 2, 3)], 1).double()
+        own = torch.stack([pixels[self.first == start].sum(0) for start in starts])
+        weights = (own.median(0).values / own.clamp_min(1)).clamp(1 / limit, limit)
+        return weights[torch.searchsorted(starts, self.first)].float()
+
     def to(self, device) -> "SliceStacks":
         """The same arrays on another device."""
         return SliceStacks(*(tensor.to(device) for tensor in self._tensors()))
@@ -151,7 +162,7 @@ def _overlap(n: int, size: int) -> tuple[slice, slice]:
 
 
 class SliceBatches:
-    """Random augmented batches of what the network sees of a slice at two phases, and the labels at the first.
+    """Random augmented batches of what the network sees of a slice at two phases; labels and weights at the first.
 
     For stacks that ACDC lacks, the slice order is reversed at random, neighbours are taken two slices away
     (double gap) or left out (end of the stack, single slice). The second phase is sometimes the first again, as of
@@ -171,6 +182,7 @@ class SliceBatches:
         self.device = stacks.images.device
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.centres = stacks.heart_centres()
+        self.weights = stacks.structure_weights()
 
     def __len__(self) -> int:
         return len(self.stacks) // self.batch
@@ -180,15 +192,15 @@ class SliceBatches:
         for start in range(0, len(self) * self.batch, self.batch):
             yield self.make(order[start : start + self.batch])
 
-    def make(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (B, 6, side, side) and labels (B, side, side) of the slices ``index``."""
+    def make(self, index: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """Images (B, 6, side, side), and labels (B, side, side) with weights (B, 3), of the slices ``index``."""
         side = self.windows[int(torch.randint(len(self.windows), (), device=self.device, generator=self.generator))]
         images = self._two_phases(index).float() / 255
         labels = self.stacks.labels[index].long()
         images, labels = random_window(
             images, labels, self._window_centres(index), side, self.augmentation, 4, self.generator
         )
-        return random_intensity(images, self.augmentation, self.generator), labels
+        return random_intensity(images, self.augmentation, self.generator), (labels, self.weights[index])
 
     def _two_phases(self, index: torch.Tensor) -> torch.Tensor:
         n = len(index)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LV, MYO, RV, LabelMap
 from CardiacLib.landmarks import Landmarks
-from CardiacSegLib.postprocess import clean_frame
+from CardiacSegLib.postprocess import clean_frame, main_component
 from CardiacSegLib.temporal import cyclic_presence, settle, smooth_over_time
 from CardiacSegLib.valve_plane import cut_at_valve_plane
 from CardiacSegLib.ventricle_extent import ventricle_extent
@@ -151,6 +152,18 @@ def test_holes_are_filled_and_islands_of_pool_outside_the_ring_go(ring_labels):
     dirty[5, 30, 24:27] = 0
     assert dirty[5, 32, 56] == MYO
     dirty[6, 30:33, 62:64] = LV
+    assert np.array_equal(clean_frame(dirty), ring_labels)
+
+
+def test_a_slice_keeps_one_ring(ring_labels):
+    """A speck of wall within the RV, near enough to the ring to count as its neighbour in 3-D."""
+    rows, columns = np.nonzero(ring_labels[4] == RV)
+    distance = ndimage.distance_transform_edt(~np.isin(ring_labels[4], (LV, MYO)))[rows, columns]
+    inside = ndimage.binary_erosion(ring_labels[4] == RV, np.ones((3, 3)))[rows, columns]
+    n = np.flatnonzero(inside & (distance >= 2) & (distance <= 4))[0]
+    dirty = ring_labels.copy()
+    dirty[4, rows[n], columns[n]] = MYO
+    assert main_component(np.isin(dirty, (LV, MYO)))[4, rows[n], columns[n]]
     assert np.array_equal(clean_frame(dirty), ring_labels)
 
 

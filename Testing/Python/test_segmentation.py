@@ -77,6 +77,10 @@ def test_the_window_holds_the_heart():
     rows, columns = heart_window(labels, 96, (160, 208))
     assert rows.stop - rows.start == columns.stop - columns.start == 96
     assert rows.start <= 32 and rows.stop >= 72 and columns.start <= 120 and columns.stop >= 168
+    # A heart with most of its pixels at one end needs no more than its extent and the margins.
+    labels[:, 1, 36:40, 100:120] = 3
+    columns = heart_window(labels, 96, (160, 208))[1]
+    assert columns.stop - columns.start == 96 and columns.start <= 100 - 12 and columns.stop >= 168 + 12
     labels[:, :, 8:152, 48:200] = 3
     rows, columns = heart_window(labels, 96, (160, 208))
     assert (rows.start, rows.stop) == (0, 160) and columns.stop - columns.start >= 152

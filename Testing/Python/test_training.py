@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from monai.losses import DiceCELoss
 
 from CardiacLib.errors import InputError
 from CardiacLib.readers.acdc import patient_folders
@@ -12,6 +13,7 @@ from CardiacLib.training.augment import Augmentation, random_intensity, random_w
 from CardiacLib.training.engine import Trainer
 from CardiacSegLib.training import widened
 from CardiacSegLib.training_data import SliceBatches, SliceStacks
+from CardiacSegLib.training_loss import HeartDiceCELoss
 from CardiacSegLib.training_phantoms import random_phantoms
 
 STILL = Augmentation(scale=0, shear=0, elastic=0, gamma=0, bias=0, noise=0, blur=0, contrast=0)
@@ -75,6 +77,43 @@ def test_windows_of_several_sizes():
     assert sides == {(2, 6, 16, 16), (2, 6, 32, 32)}
 
 
+def test_weights_of_the_smaller_stack_are_larger():
+    stacks = made_stacks()
+    stacks.labels[3:][:, :, :26] = 0
+    pixels = torch.stack([(part == 1).sum() for part in (stacks.labels[:3], stacks.labels[3:])])
+    exact = stacks.structure_weights(limit=100)
+    torch.testing.assert_close(exact[3, 0] / exact[0, 0], pixels[0] / pixels[1])
+    weights = stacks.structure_weights()
+    assert weights.shape == (6, 3) and weights.min() == pytest.approx(1 / 3)
+    images, (labels, drawn) = SliceBatches(stacks, 2, [16], STILL, 0).make(torch.tensor([4, 1]))
+    assert images.shape[0] == len(labels) and torch.equal(drawn, weights[[4, 1]])
+
+
+def test_loss_with_equal_weights_is_that_of_monai():
+    torch.manual_seed(2)
+    logits, labels = torch.randn(3, 4, 20, 20), torch.randint(0, 4, (3, 20, 20))
+    peer = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)(logits, labels[:, None])
+    torch.testing.assert_close(HeartDiceCELoss()(logits, (labels, torch.ones(3, 3))), peer)
+
+
+def test_every_heart_counts_the_same_in_the_loss():
+    labels = torch.zeros(2, 40, 40, dtype=torch.long)
+    labels[0, :30], labels[1, :10] = 3, 3  # the second heart has a third of the pixels
+    loss = HeartDiceCELoss()
+    right = 20.0 * torch.nn.functional.one_hot(labels, 4).permute(0, 3, 1, 2).float()
+
+    def rise(wrong, weights):
+        logits = right.clone()
+        rows = int((labels[wrong] == 3).any(1).sum()) // 2
+        logits[wrong, :, :rows] = torch.tensor([20.0, 0, 0, 0])[:, None, None]
+        entropy = torch.nn.functional.cross_entropy(logits, labels)
+        return float(loss(logits, (labels, weights)) - entropy - loss(right, (labels, weights)))
+
+    equal, by_size = torch.ones(2, 3), torch.tensor([1.0, 3.0])[:, None].expand(2, 3)
+    assert rise(0, by_size) == pytest.approx(rise(1, by_size), rel=1e-3)
+    assert rise(0, equal) > 2 * rise(1, equal)
+
+
 def test_phantoms_join_the_patients():
     pair = list(random_phantoms(2, 3))
     again = next(random_phantoms(1, 3))
@@ -112,7 +151,7 @@ class Stop(Exception):
 
 def trainer(output, epochs=4) -> Trainer:
     batches = SliceBatches(made_stacks(), 2, [32], Augmentation(), 7)
-    loss = torch.nn.functional.cross_entropy
+    loss = HeartDiceCELoss()
     return Trainer(Toy(), batches, loss, output, epochs, 0.03, validate=lambda network: {"x": 1.0})
 
 
