@@ -7,9 +7,9 @@ from torch.nn import functional
 class HeartDiceCELoss(torch.nn.Module):
     """1 - Dice pooled over a batch, in which every heart counts the same, + cross entropy.
 
-    Pooled Dice of slices as they are is that of the large hearts: at end-systole, the RV of a hypertrophic heart has a
-    tenth of the pixels of a dilated one, and mistakes in it hardly count. The accuracy that is reported is the mean
-    over hearts, so each slice is weighted by how small the structure is in the stack that it comes from.
+    Pooled Dice of slices as they are is that of the large hearts: the RVs of the 80 training patients hold 13 to 263 ml
+    at end-systole, and mistakes in a small one hardly count. The accuracy that is reported is the mean over hearts, so
+    each slice is weighted by how small the structure is in the stack that it comes from.
     """
 
     def forward(self, logits: torch.Tensor, target: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:

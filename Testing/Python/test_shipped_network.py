@@ -49,15 +49,16 @@ def test_the_weights_are_small_half_precision():
 
 
 def test_the_valve_plane_mends_the_base(found, phantom):
-    """The network labels some atrium; ended at the phantom's valve planes, the LV is nearer to its true volume."""
+    """Ended at the phantom's valve planes, volumes are within 5 % and EF within 2 points; the LV is nearer than before."""
     cut = cut_at_valve_plane(found, phantom.landmarks)
-    for label, volume, name in ((LV, cut.lv_ml, "lv"), (RV, cut.rv_ml, "rv")):
-        plain, mended = (np.abs(v - phantom.volumes[name]).mean() for v in (found.volume_ml(label), volume))
-        assert mended < plain
-    edv, esv = float(cut.lv_ml.max()), float(cut.lv_ml.min())
-    true_edv, true_esv = float(phantom.volumes["lv"].max()), float(phantom.volumes["lv"].min())
-    assert edv == pytest.approx(true_edv, rel=0.05) and esv == pytest.approx(true_esv, rel=0.05)
-    assert abs(esv / edv - true_esv / true_edv) < 0.02
+    truth = phantom.volumes
+    before, after = (np.abs(volumes - truth["lv"]).mean() for volumes in (found.volume_ml(LV), cut.lv_ml))
+    assert after < before
+    for volumes, name in ((cut.lv_ml, "lv"), (cut.rv_ml, "rv")):
+        largest, smallest = volumes.max(), volumes.min()
+        assert largest == pytest.approx(truth[name].max(), rel=0.05)
+        assert smallest == pytest.approx(truth[name].min(), rel=0.05)
+        assert abs(smallest / largest - truth[name].min() / truth[name].max()) < 0.02
     extent = ventricle_extent(cut.labels)
     assert extent.lv.sum() <= ventricle_extent(found).lv.sum() and extent.lv.any(1).all()
 
