@@ -49,7 +49,7 @@ def test_the_weights_are_small_half_precision():
 
 
 def test_the_valve_plane_mends_the_base(found, phantom):
-    """Ended at the phantom's valve planes, volumes are within 5 % and EF within 2 points; the LV is nearer than before."""
+    """Ended at the valve planes, volumes are within 5 % and EF within 2 points; the LV is nearer to its own."""
     cut = cut_at_valve_plane(found, phantom.landmarks)
     truth = phantom.volumes
     before, after = (np.abs(volumes - truth["lv"]).mean() for volumes in (found.volume_ml(LV), cut.lv_ml))
