@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from CardiacLib import geometry
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LV, MYO, RV, RV_WALL
+from CardiacLib.labels import LV, MYO, RV, RV_WALL, largest_piece
 
 NAMES = {LV: "LV pool", MYO: "LV myocardium", RV: "RV pool", RV_WALL: "RV wall"}
 MIN_SLICES, MIN_RV_SLICES = 3, 2
@@ -135,14 +135,6 @@ def reversed_slices(stack: np.ndarray, ijk_to_lps: np.ndarray) -> tuple[np.ndarr
     flipped[:3, 3] += ijk_to_lps[:3, 2] * (stack.shape[-3] - 1)
     flipped[:3, 2] *= -1
     return stack[..., ::-1, :, :], flipped
-
-
-def largest_piece(mask: np.ndarray) -> np.ndarray:
-    """The largest piece of a mask of any dimension; elements hold together by their faces, pixels by their edges."""
-    pieces, count = ndimage.label(mask)
-    if count < 2:
-        return mask
-    return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
 
 
 def _without_islands(labels, notes) -> np.ndarray:

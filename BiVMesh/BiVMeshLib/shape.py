@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from CardiacLib.labels import largest_piece
+
 from .field import Field
 from .frame import HeartFrame
 from .interpolate import UPRIGHT, Grid, interpolate_structure, make_grid, slab_volume
-from .labels_check import LabelStack, largest_piece
+from .labels_check import LabelStack
 from .options import MeshOptions
 
 MARGIN = 9.0

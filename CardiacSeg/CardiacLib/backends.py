@@ -71,16 +71,12 @@ class OpenVinoPredictor:
     threads as torch.
 
     The network is traced and compiled at the first call, once for all sizes of slice.
-
-    Raises:
-        InputError: OpenVINO cannot be loaded.
     """
 
     name = "openvino"
     batch = CPU_BATCH
 
     def __init__(self, network, device, bfloat16: bool = True):
-        _import_openvino()
         self.network, self.device = network, device
         self.bfloat16 = bfloat16
         self._compiled = None

@@ -99,3 +99,18 @@ class LabelMap:
     def volume_ml(self, label: int) -> np.ndarray:
         """(T,) volume of one label in every frame, in ml."""
         return (self.labels == label).sum(axis=(1, 2, 3)) * self.voxel_ml
+
+
+def largest_piece(mask: np.ndarray, structure: np.ndarray | None = None) -> np.ndarray:
+    """The largest piece of a mask of any dimension.
+
+    Args:
+        mask: bool.
+        structure: of SciPy's ``ndimage.label``, which elements hold together; without it those that share a face.
+    """
+    from scipy import ndimage
+
+    pieces, count = ndimage.label(mask, structure)
+    if count < 2:
+        return mask
+    return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])

@@ -6,8 +6,9 @@ import copy
 def with_plain_convolutions(network):
     """A network with the same answer, up to rounding, and without transposed convolutions of stride 1.
 
-    MONAI's ``UNet`` ends with one where its first stride is 1. PyTorch and OpenVINO run it several times slower than
-    the convolution with the turned kernel, OpenVINO in float32 even where bfloat16 is native.
+    MONAI's ``UNet`` ends with one where its first stride is 1. It is the convolution with the turned kernel, which
+    PyTorch and OpenVINO run sooner; OpenVINO runs the transposed one in float32 even where bfloat16 is native.
+    Measured in Docs/Speed.md.
 
     Args:
         network: torch module; it stays as it is.

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from CardiacLib.labels import BACKGROUND, LV, MYO, RV
+from CardiacLib.labels import BACKGROUND, LV, MYO, RV, largest_piece
 
 GAP = 2
 """Pixels in the plane by which parts of one ventricle are grown to see whether they touch, in a slice or the next.
@@ -99,9 +99,8 @@ def clean_slice(section: np.ndarray) -> None:
     """
     box = ndimage.find_objects((section > 0).view(np.uint8))[0]
     inside = section[box]
-    parts, count = ndimage.label(np.isin(inside, (LV, MYO)), EIGHT)
-    if count > 1:
-        inside[(parts > 0) & (parts != 1 + np.argmax(np.bincount(parts.ravel())[1:]))] = BACKGROUND
+    ring = np.isin(inside, (LV, MYO))
+    inside[ring & ~largest_piece(ring, EIGHT)] = BACKGROUND
     pool = inside == LV
     islands, count = ndimage.label(pool, EIGHT)
     if count > 1:

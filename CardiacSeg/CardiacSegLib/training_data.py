@@ -116,11 +116,10 @@ class SliceStacks:
 
         Median number of pixels of the structure in a stack over that in the slice's own, within 1 / limit and limit.
         """
-        starts = self.first.unique()
-        pixels = torch.stack([(self.labels == label).sum((1, 2)) for label in (1, 2, 3)], 1).double()
-        own = torch.stack([pixels[self.first == start].sum(0) for start in starts])
-        weights = (own.median(0).values / own.clamp_min(1)).clamp(1 / limit, limit)
-        return weights[torch.searchsorted(starts, self.first)].float()
+        pixels = torch.stack([(self.labels == label).sum((1, 2)) for label in (1, 2, 3)], 1)
+        starts, stack = self.first.unique(return_inverse=True)
+        own = pixels.new_zeros(len(starts), 3).index_add_(0, stack, pixels)
+        return (own.median(0).values / own.clamp_min(1)).clamp(1 / limit, limit)[stack]
 
     def to(self, device) -> "SliceStacks":
         """The same arrays on another device."""

@@ -51,8 +51,9 @@ def test_torch_where_openvino_is_not_installed(network, no_openvino):
 def test_a_broken_openvino_is_not_passed_over(network, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     monkeypatch.setitem(sys.modules, "openvino", None)
+    predictor = make_predictor(network, CPU)
     with pytest.raises(InputError, match="cannot be loaded"):
-        make_predictor(network, CPU)
+        predictor(torch.zeros(1, 3, 16, 16))
 
 
 def test_transposed_convolutions_of_stride_one_become_convolutions():
@@ -61,8 +62,9 @@ def test_transposed_convolutions_of_stride_one_become_convolutions():
     torch.manual_seed(3)
     network = UNet(2, 3, 4, (4, 8, 8), (1, 2), num_res_units=2).eval()
     plain = with_plain_convolutions(network)
+    idle, other = (1, 1), (2, 2)
     strides = [[m.stride for m in n.modules() if isinstance(m, torch.nn.ConvTranspose2d)] for n in (network, plain)]
-    assert strides == [[(1, 1), (2, 2)], [(2, 2)]] or strides == [[(2, 2), (1, 1)], [(2, 2)]]
+    assert [sorted(found) for found in strides] == [[idle, other], [other]]
     slices = torch.randn(2, 3, 20, 28)
     with torch.inference_mode():
         torch.testing.assert_close(plain(slices), network(slices))

@@ -9,12 +9,12 @@ from CardiacLib import geometry
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.intensity import normalise
-from CardiacLib.labels import LabelMap
+from CardiacLib.labels import LabelMap, largest_piece
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.spoilt_slices import bridged, spoilt_note, spoilt_slices
 
 from ..align import align_slices
-from ..labels_check import LabelStack, check_labels, largest_piece, reversed_slices
+from ..labels_check import LabelStack, check_labels, reversed_slices
 from .base_slice import apex_first_by, base_at_valves, chosen_slices
 from .isotropic import ON_END, SIDE, SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
 from .propagate import MUSCLE, Evidence, Initializer, Propagator
