@@ -12,7 +12,6 @@ import warnings
 
 from .device import supports_bfloat16
 from .errors import InputError
-from .plain_convolutions import with_plain_convolutions
 
 BACKENDS = ("auto", "torch", "openvino")
 CPU_BATCH = 4
@@ -35,6 +34,8 @@ def make_predictor(network, device, backend: str = "auto", bfloat16: bool = True
     """
     if backend not in BACKENDS:
         raise InputError(f"No backend '{backend}'; choose one of {', '.join(BACKENDS)}.")
+    from .plain_convolutions import with_plain_convolutions  # imports torch
+
     network = with_plain_convolutions(network)
     installed = importlib.util.find_spec("openvino") is not None
     if backend == "torch" or (backend == "auto" and not (installed and device.type == "cpu")):
@@ -103,10 +104,11 @@ def compile_network(network, example, bfloat16: bool = True):
     import torch
 
     openvino = _import_openvino()
-    fixed = copy.deepcopy(network).requires_grad_(False)
+    if any(weights.requires_grad for weights in network.parameters()):  # what is traced as constant must not
+        network = copy.deepcopy(network).requires_grad_(False)
 
     def answer(slices):
-        return fixed(slices)
+        return network(slices)
 
     with torch.no_grad(), warnings.catch_warnings():
         # Instance normalisation looks at sizes, to refuse slices of one pixel.

@@ -72,7 +72,7 @@ def read_config(bundle: Path, name: str, **overrides):
 
 
 def load_network(bundle: Path, parser, device):
-    """The bundle's network in evaluation mode with its weights loaded strictly, float32.
+    """The bundle's network in evaluation mode with its weights loaded strictly, float32, without gradients.
 
     Raises:
         InputError: weights are missing or do not fit the network.
@@ -80,7 +80,7 @@ def load_network(bundle: Path, parser, device):
     weights = require_weights(bundle)
     network = parser.get_parsed_content("network_def", instantiate=True)
     load_weights(network, weights)
-    return network.to(device).eval()
+    return network.to(device).eval().requires_grad_(False)
 
 
 def require_weights(bundle: Path) -> Path:

@@ -88,8 +88,8 @@ class Segmenter(SliceNetwork):
         seen = cine.with_changes(frames=bridged(cine.frames, spoilt))
         found = self._probabilities(seen, progress, on_frame)
         statistics = SliceStatistics(*found.statistics(), tuple(np.flatnonzero(spoilt).tolist()))
-        settled, notes = settle(found.probabilities, found.images)
-        labels = np.stack([clean_frame(frame) for frame in replace(found, probabilities=settled).labels()])
+        notes = settle(found.probabilities, found.images)
+        labels = np.stack([clean_frame(frame) for frame in found.labels()])
         progress(1.0, "labelled all frames")
         return Segmentation(LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source), statistics, notes)
 

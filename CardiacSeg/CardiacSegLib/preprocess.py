@@ -112,5 +112,5 @@ def pad_to_multiple(images, multiple: int):
     """Zero-pad (N, C, H, W) at the far ends to multiples of ``multiple``."""
     import torch
 
-    height, width = images.shape[-2:]
-    return torch.nn.functional.pad(images, (0, -width % multiple, 0, -height % multiple))
+    missing = (0, -images.shape[-1] % multiple, 0, -images.shape[-2] % multiple)
+    return torch.nn.functional.pad(images, missing) if any(missing) else images

@@ -10,6 +10,8 @@ per beat, so its absence is one interval.
 import numpy as np
 from scipy import ndimage
 
+from .statistics import likeliest
+
 FULL_CYCLE = 6
 """Fewer frames are no cycle (ED and ES, single images): the network's answer stands."""
 NEIGHBOUR_WEIGHT = 0.5
@@ -82,24 +84,23 @@ def cyclic_presence(evidence: np.ndarray) -> np.ndarray:
     return present
 
 
-def settle(probabilities, images) -> tuple[object, tuple[str, ...]]:
-    """Consistent probabilities of a whole cycle, and what was decided against the network.
+def settle(probabilities, images) -> tuple[str, ...]:
+    """Make the probabilities of a whole cycle consistent, in place; what was decided against the network.
 
     Args:
-        probabilities: torch float16 (T, K, 4, H, W) on the CPU; shorter than a cycle, they come back as they are.
+        probabilities: torch float16 (T, K, 4, H, W) on the CPU; shorter than a cycle, they stay as they are.
         images: torch (T, K, H, W), the same pixels, 0..1.
     """
     import torch
 
     box = _heart_box(probabilities)
     if len(probabilities) < FULL_CYCLE or box is None:
-        return probabilities, ()
-    out = probabilities.clone()
-    heart = out[..., box[0], box[1]]
+        return ()
+    heart = probabilities[..., box[0], box[1]]
     for k in range(heart.shape[1]):
         smooth = smooth_over_time(heart[:, k].float().numpy(), images[:, k, box[0], box[1]].float().numpy())
         heart[:, k] = torch.from_numpy(smooth)
-    return out, (SMOOTHED, *(note for name in STRUCTURES for note in _settle_structure(heart, name)))
+    return (SMOOTHED, *(note for name in STRUCTURES for note in _settle_structure(heart, name)))
 
 
 def _heart_box(probabilities) -> tuple[slice, slice] | None:
@@ -170,7 +171,9 @@ def _between(found: np.ndarray, t: int, sure: np.ndarray) -> np.ndarray:
 
 def _mask(found: np.ndarray, channels: list[int]) -> np.ndarray:
     """Where one of the channels is the likeliest, bool (T, H, W)."""
-    return np.isin(found.argmax(1), channels)
+    import torch
+
+    return np.isin(likeliest(torch.from_numpy(found)).numpy(), channels)
 
 
 def _ends(pool_area: np.ndarray) -> dict[int, str] | None:

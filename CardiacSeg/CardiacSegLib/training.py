@@ -6,6 +6,7 @@ import torch
 
 from CardiacLib.bundles import read_weights
 from CardiacLib.device import supports_bfloat16
+from CardiacLib.plain_convolutions import with_plain_convolutions
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer, train
 
@@ -58,7 +59,7 @@ def short_axis_trainer(
     if start_from:
         network.load_state_dict(widened(read_weights(Path(start_from)), network.state_dict()))
     return Trainer(
-        network=network.to(device),
+        network=with_plain_convolutions(network).to(device),
         batches=batches,
         loss=loss,
         output=Path(output_dir),

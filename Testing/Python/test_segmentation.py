@@ -7,7 +7,7 @@ import torch
 from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
-from CardiacLib.intensity import normalise
+from CardiacLib.intensity import normalise, percentile
 from CardiacSegLib import Segmenter, segment
 from CardiacSegLib.infer import heart_window, predict
 from CardiacSegLib.postprocess import clean_frame, main_component
@@ -175,6 +175,22 @@ def test_normalise_ignores_gain_and_offset():
     image = made_cine().frames
     assert np.allclose(normalise(image), normalise(3.0 * image + 50.0), atol=1e-5)
     assert not normalise(np.full((2, 3, 4), 7.0)).any()
+
+
+@pytest.mark.parametrize("kind", ["normal", "whole numbers", "mostly air", "flat", "periodic"])
+def test_percentiles_of_many_values_are_exact(kind):
+    draw = np.random.default_rng(4)
+    values = draw.normal(100.0, 30.0, 1_300_003).astype(np.float32)
+    values = {
+        "normal": values,
+        "whole numbers": np.rint(values),
+        "mostly air": np.maximum(values - 130.0, 0.0),
+        "flat": np.full_like(values, 7.0),
+        "periodic": (np.arange(len(values)) % 97).astype(np.float32),
+    }[kind]
+    for percent in (0.0, 1.0, 37.5, 99.0, 100.0):
+        exact = np.percentile(values, percent)
+        assert percentile(values, percent) == pytest.approx(exact, rel=1e-6)
 
 
 def test_clean_up_keeps_the_heart_and_its_apex(ring_labels):
