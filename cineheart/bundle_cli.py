@@ -47,7 +47,7 @@ def import_bundle(
 
 @bundles.command("clear")
 def clear_bundle(name: BundleName, as_json: Json = False) -> int:
-    """Remove the fetched or imported weights of a network."""
+    """Remove fetched or imported weights of a network, or with the name 'compiled' what OpenVINO compiled of all."""
     from .bundle_commands import clear_bundle
 
     with Console("cineheart bundles clear", as_json) as console:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from CardiacLib.bundles import bundle_names, bundle_path, read_config, weights_path
+from CardiacLib.compiled_networks import clear_compiled
 from CardiacLib.model_store import clear, fetch, import_file, manifest, weights_source
 from CardiacLib.progress import Progress
 
@@ -51,5 +52,6 @@ def import_bundle(name: str, file: Path) -> dict[str, object]:
 
 
 def clear_bundle(name: str) -> dict[str, object]:
-    """``cineheart bundles clear``."""
-    return {"freed_mb": round(clear(name) / 1e6, 1)}
+    """``cineheart bundles clear``; ``compiled`` stands for the networks that OpenVINO has compiled."""
+    freed = clear_compiled() if name == "compiled" else clear(name)
+    return {"freed_mb": round(freed / 1e6, 1)}

@@ -83,7 +83,6 @@ class HeatmapDetector:
 
         Probabilities are averaged over sets of axes, ``flips``, to flip the windows along.
         """
-        import torch
 
         from .decode import decode, log_probabilities, mean_outputs
 
@@ -91,7 +90,7 @@ class HeatmapDetector:
         found: list[list] = [[], [], []]
         for start in range(0, len(images), self.predictor.batch):
             progress(start / len(images), f"finding valve points in frame {start + 1} of {len(images)}")
-            with torch.inference_mode():
+            with self.predictor.running():
                 cut = cut_windows(images[start : start + self.predictor.batch], centre, step, self.window)
                 cut = cut.to(self.predictor.device)
                 outputs = mean_outputs([self.predictor(cut.flip(axes)).flip(axes).cpu() for axes in flips])

@@ -59,7 +59,7 @@ class PointDetector:
 
         found = []
         batch = self.predictor.batch
-        with torch.inference_mode():
+        with self.predictor.running():
             for start in range(0, len(images), batch):
                 progress(start / len(images), f"finding valve points in frame {start + 1} of {len(images)}")
                 inputs = torch.from_numpy(images[start : start + batch])[:, None].to(self.predictor.device)

@@ -2,14 +2,17 @@
 
 A predictor is called with float32 slices (N, C, H, W) on its ``device`` and gives the network's float32 answer there,
 logits (N, classes, H, W) for instance. Its ``batch`` is the N at which it is fastest per slice, its ``name`` the
-backend's. Measured by Testing/Benchmarks/bench_segment.py.
+backend's, and what calls it time and again does so within ``with predictor.running():``. Measured by
+Testing/Benchmarks/bench_segment.py.
 """
 
 import copy
 import importlib.util
 import sys
 import warnings
+from contextlib import contextmanager
 
+from .compiled_networks import compiled_file, keep_compiled, read_compiled
 from .device import supports_bfloat16
 from .errors import InputError
 
@@ -66,37 +69,72 @@ class TorchPredictor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
             return self.network(inputs).float()
 
+    @contextmanager
+    def running(self):
+        """Without gradients."""
+        import torch
+
+        with torch.inference_mode():
+            yield
+
 
 class OpenVinoPredictor:
     """A network run by OpenVINO on the processor, in bfloat16 where that is native and allowed, with as many
     threads as torch.
 
-    The network is traced and compiled at the first call, once for all sizes of slice.
+    The network is compiled at the first call, once for all sizes of slice. A batch is shared among as many requests at
+    a time as there are threads, up to one a slice.
     """
 
     name = "openvino"
     batch = CPU_BATCH
 
     def __init__(self, network, device, bfloat16: bool = True):
+        import torch
+
         self.network, self.device = network, device
-        self.bfloat16 = bfloat16
-        self._compiled = None
+        self.bfloat16, self.threads = bfloat16, torch.get_num_threads()
+        self._compiled, self._requests = None, []
 
     def __call__(self, inputs):
         import torch
 
         if self._compiled is None:
-            self._compiled = compile_network(self.network, inputs[:1], self.bfloat16)
-        return torch.from_numpy(self._compiled(inputs.contiguous().numpy(), share_inputs=True)[0])
+            self._compiled = compile_network(self.network, inputs[:1], self.bfloat16, self.threads)
+            streams = self._compiled.get_property("NUM_STREAMS")
+            self._requests = [self._compiled.create_infer_request() for _ in range(streams)]
+        parts = [part.contiguous().numpy() for part in inputs.chunk(len(self._requests))]
+        running = self._requests[: len(parts)]
+        for request, part in zip(running, parts, strict=True):
+            request.start_async(part, share_inputs=True)
+        for request in running:
+            request.wait()
+        return torch.cat([torch.from_numpy(request.get_output_tensor(0).data) for request in running])
+
+    @contextmanager
+    def running(self):
+        """Without gradients, and with one thread of torch: its others, waiting for work, would keep cores busy."""
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            torch.set_num_threads(threads)
 
 
-def compile_network(network, example, bfloat16: bool = True):
+def compile_network(network, example, bfloat16: bool = True, threads: int = 1):
     """A torch network compiled by OpenVINO for slices of any number and size.
+
+    What was compiled before is taken from the cache folder (:mod:`CardiacLib.compiled_networks`).
 
     Args:
         network: torch module in evaluation mode on the CPU.
         example: float32 (1, C, H, W) input to trace it with.
         bfloat16: compute so where that is native.
+        threads: for all requests together.
 
     Raises:
         InputError: OpenVINO cannot be loaded, or cannot run this network.
@@ -104,6 +142,40 @@ def compile_network(network, example, bfloat16: bool = True):
     import torch
 
     openvino = _import_openvino()
+    core = openvino.Core()
+    native = bfloat16 and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    settings = {
+        "INFERENCE_PRECISION_HINT": "bf16" if native else "f32",
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": min(threads, CPU_BATCH),
+        # Pinned threads of several processes would crowd on the same cores.
+        "ENABLE_CPU_PINNING": False,
+    }
+    file = compiled_file(network, openvino.__version__, torch.__version__, settings["INFERENCE_PRECISION_HINT"])
+    compiled = None if file is None else _imported(core, read_compiled(file), settings)
+    if compiled is not None:
+        return compiled
+    try:
+        compiled = core.compile_model(_converted(openvino, network, example), "CPU", settings)
+        if file is not None:
+            keep_compiled(file, compiled.export_model().getvalue())
+    except Exception as error:  # OpenVINO's converters and plugins raise their own types, without a common one
+        raise InputError(f"OpenVINO cannot run this network ({error}); choose the backend torch.") from error
+    return compiled
+
+
+def _imported(core, exported: bytes | None, settings: dict[str, object]):
+    """A network that was compiled before; None if it was not, or by an OpenVINO that this one does not understand."""
+    try:
+        return None if exported is None else core.import_model(exported, "CPU", settings)
+    except RuntimeError:
+        return None
+
+
+def _converted(openvino, network, example):
+    """The OpenVINO model of a torch network."""
+    import torch
+
     if any(weights.requires_grad for weights in network.parameters()):  # what is traced as constant must not
         network = copy.deepcopy(network).requires_grad_(False)
 
@@ -115,20 +187,7 @@ def compile_network(network, example, bfloat16: bool = True):
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         # A traced function holds the weights as constants, and takes a third of the time of a traced and frozen module.
         traced = torch.jit.trace(answer, example, check_trace=False)
-    try:
-        model = openvino.convert_model(traced, example_input=example)
-        core = openvino.Core()
-        native = bfloat16 and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        settings = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "bf16" if native else "f32",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            # Pinned threads of several processes would crowd on the same cores.
-            "ENABLE_CPU_PINNING": False,
-        }
-        return core.compile_model(model, "CPU", settings)
-    except Exception as error:  # OpenVINO's converters and plugins raise their own types, without a common one
-        raise InputError(f"OpenVINO cannot run this network ({error}); choose the backend torch.") from error
+    return openvino.convert_model(traced, example_input=example)
 
 
 def _import_openvino():

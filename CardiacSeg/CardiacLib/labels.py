@@ -114,3 +114,19 @@ def largest_piece(mask: np.ndarray, structure: np.ndarray | None = None) -> np.n
     if count < 2:
         return mask
     return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+
+
+def likeliest(probabilities):
+    """Channel of the greatest value, the first of equals: torch (N, C, H, W) to uint8 (N, H, W).
+
+    As ``argmax(1)``, which strides over the channels and on a CPU takes about eight times as long.
+    """
+    import torch
+
+    greatest = probabilities[:, 0]
+    winner = torch.zeros_like(greatest, dtype=torch.uint8)
+    for channel in range(1, probabilities.shape[1]):
+        values = probabilities[:, channel]
+        winner.masked_fill_(values > greatest, channel)
+        greatest = torch.maximum(greatest, values)
+    return winner

@@ -7,7 +7,7 @@ import numpy as np
 from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.cine import Cine
 from CardiacLib.intensity import normalise
-from CardiacLib.labels import LabelMap
+from CardiacLib.labels import LabelMap, likeliest
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.segmentation import Segmentation, SliceStatistics
 from CardiacLib.spoilt_slices import bridged, spoilt_slices
@@ -15,7 +15,7 @@ from CardiacLib.spoilt_slices import bridged, spoilt_slices
 from .postprocess import clean_frame
 from .preprocess import NetworkGrid, Window, opposite_frames, pad_to_multiple, with_neighbours
 from .slice_network import FLIPS, OnFrame, SliceNetwork, flipped_mean
-from .statistics import likeliest, slice_statistics
+from .statistics import slice_statistics
 from .temporal import settle
 
 SCOUT_FRAMES = 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .statistics import likeliest
+from CardiacLib.labels import likeliest
 
 Window = tuple[slice, slice]
 """Rows and columns."""

@@ -9,12 +9,12 @@ Source: Kerfoot et al., STACOM 2018, doi 10.1007/978-3-030-12029-0_40, and the b
 import numpy as np
 
 from CardiacLib.cine import Cine
-from CardiacLib.labels import LabelMap
+from CardiacLib.labels import LabelMap, likeliest
 from CardiacLib.progress import Progress
 from CardiacLib.segmentation import Segmentation, SliceStatistics
 
 from .slice_network import OnFrame, SliceNetwork, flipped_mean
-from .statistics import likeliest, slice_statistics
+from .statistics import slice_statistics
 
 NOTE = "Labels are the network's own, slice by slice: this bundle has no clean-up and no smoothing over frames."
 

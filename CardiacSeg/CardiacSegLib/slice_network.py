@@ -68,7 +68,8 @@ class SliceNetwork:
             InputError: the view is a long-axis view, or the valve points are of another number of frames.
         """
         require_short_axis(cine)
-        found = self._segment(cine, progress, on_frame)
+        with self.predictor.running():
+            found = self._segment(cine, progress, on_frame)
         if landmarks is None:
             return found
         cut = cut_at_valve_plane(found.labels, landmarks)
@@ -92,7 +93,6 @@ def flipped_mean(predictor, inputs, flips=FLIPS["fast"]):
     """
     import torch
 
-    with torch.inference_mode():
-        if flips == FLIPS["fast"]:
-            return predictor(inputs).softmax(1)
-        return torch.stack([predictor(inputs.flip(axes)).softmax(1).flip(axes) for axes in flips]).mean(0)
+    if flips == FLIPS["fast"]:
+        return predictor(inputs).softmax(1)
+    return torch.stack([predictor(inputs.flip(axes)).softmax(1).flip(axes) for axes in flips]).mean(0)

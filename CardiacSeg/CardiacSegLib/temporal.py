@@ -10,7 +10,7 @@ per beat, so its absence is one interval.
 import numpy as np
 from scipy import ndimage
 
-from .statistics import likeliest
+from CardiacLib.labels import likeliest
 
 FULL_CYCLE = 6
 """Fewer frames are no cycle (ED and ES, single images): the network's answer stands."""

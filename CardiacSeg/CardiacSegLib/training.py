@@ -32,6 +32,7 @@ def short_axis_trainer(
     learning_rate: float,
     weight_decay: float,
     phantoms: int = 0,
+    phantom_slices: int = 0,
     start_from: str | None = None,
 ) -> Trainer:
     """Trainer of a slice network on the ACDC training split; held-out Dice is logged as a curve, never chosen by.
@@ -48,16 +49,17 @@ def short_axis_trainer(
         pixel_mm: pixel side the network sees.
         canvas: side of the cached slices in pixels.
         windows: sides of the training windows in pixels; held-out hearts are seen in the first.
-        phantoms: number of synthetic hearts added to the patients.
-        start_from: weights file to begin with; further inputs begin without influence. None: random weights.
+        phantoms: number of synthetic hearts to draw from.
+        phantom_slices: number of their slices that are added to the patients' in every epoch.
+        start_from: weights file to begin with, see :func:`begin_with`. None: random weights.
     """
-    stacks = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas)
+    stacks, made = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas), None
     if phantoms:
-        stacks += SliceStacks.from_phases(random_phantoms(phantoms, seed), pixel_mm, canvas)
+        made = SliceStacks.from_phases(random_phantoms(phantoms, seed), pixel_mm, canvas).to(device)
     held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).round_hearts(windows[0]).to(device)
-    batches = SliceBatches(stacks.to(device), batch_size, windows, augmentation, seed)
+    batches = SliceBatches(stacks.to(device), batch_size, windows, augmentation, seed, made, phantom_slices)
     if start_from:
-        network.load_state_dict(widened(read_weights(Path(start_from)), network.state_dict()))
+        begin_with(network, read_weights(Path(start_from)))
     return Trainer(
         network=with_plain_convolutions(network).to(device),
         batches=batches,
@@ -88,12 +90,18 @@ def slice_dice(network: torch.nn.Module, stacks: SliceStacks, batch: int = 8) ->
     return {"lv": float(dice[0]), "myo": float(dice[1]), "rv": float(dice[2])}
 
 
-def widened(weights: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights of a network with fewer inputs for one with more: zeros for the inputs that it did not have."""
-    result = {}
-    for name, values in weights.items():
-        missing = wanted[name].shape[1] - values.shape[1] if values.ndim > 1 else 0
-        if missing:
-            values = torch.cat([values, values.new_zeros(len(values), missing, *values.shape[2:])], 1)
-        result[name] = values.float()
-    return result
+def begin_with(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Load the weights of a network with fewer inputs or features; the larger one begins with the same answer.
+
+    Further inputs begin without influence. Further features keep their random weights, and nothing is made of them yet:
+    where the smaller one has no layer ``answer`` (:class:`~CardiacSegLib.network.FeatureUNet`), its own last channels
+    are the answer.
+    """
+    state = network.state_dict()
+    if "answer.weight" in state and "answer.weight" not in weights:
+        known = len(state["answer.bias"])
+        weights = weights | {"answer.weight": torch.eye(known)[..., None, None], "answer.bias": torch.zeros(known)}
+    for name, own in state.items():
+        corner = tuple(slice(0, n) for n in weights[name].shape)
+        own[corner[:1]] = 0.0
+        own[corner] = weights[name].to(own)

@@ -163,33 +163,51 @@ def _overlap(n: int, size: int) -> tuple[slice, slice]:
 class SliceBatches:
     """Random augmented batches of what the network sees of a slice at two phases; labels and weights at the first.
 
-    For stacks that ACDC lacks, the slice order is reversed at random, neighbours are taken two slices away
-    (double gap) or left out (end of the stack, single slice). The second phase is sometimes the first again, as of
-    a single volume. The window of a batch is one of several, because instance normalisation would otherwise learn one
-    field of view by heart.
+    For stacks that ACDC lacks, the slice order is reversed at random, neighbours are left out (end of the stack, single
+    slice) or, in thick stacks, taken two slices away and left out more often: such a stack may end at a slice that
+    still cuts both ventricles. The second phase is sometimes the first again, as of a single volume. The window of a
+    batch is one of several, because instance normalisation would otherwise learn one field of view by heart.
 
     Args:
-        stacks: the labelled slices.
+        stacks: the labelled slices; an epoch shows each of them once.
         batch: slices per batch.
         windows: sides in pixels of the training window; one of them is drawn for every batch.
         augmentation: strength of the random changes.
         seed: of everything random here.
+        extra: further slices, of which an epoch shows ``drawn`` at random.
+        drawn: their number per epoch.
     """
 
-    def __init__(self, stacks: SliceStacks, batch: int, windows: Sequence[int], augmentation: Augmentation, seed: int):
-        self.stacks, self.batch, self.windows, self.augmentation = stacks, batch, tuple(windows), augmentation
+    def __init__(
+        self,
+        stacks: SliceStacks,
+        batch: int,
+        windows: Sequence[int],
+        augmentation: Augmentation,
+        seed: int,
+        extra: SliceStacks | None = None,
+        drawn: int = 0,
+    ):
+        self.always, self.drawn = len(stacks), min(drawn, len(extra)) if extra else 0
+        self.stacks = stacks + extra if extra else stacks
+        self.batch, self.windows, self.augmentation = batch, tuple(windows), augmentation
         self.device = stacks.images.device
         self.generator = torch.Generator(self.device).manual_seed(seed)
-        self.centres = stacks.heart_centres()
-        self.weights = stacks.structure_weights()
+        self.centres = self.stacks.heart_centres()
+        self.weights = self.stacks.structure_weights()
 
     def __len__(self) -> int:
-        return len(self.stacks) // self.batch
+        return (self.always + self.drawn) // self.batch
 
     def __iter__(self):
-        order = torch.randperm(len(self.stacks), device=self.device, generator=self.generator)
+        others = self.always + self._order(len(self.stacks) - self.always)[: self.drawn]
+        shown = torch.cat([torch.arange(self.always, device=self.device), others])
+        shown = shown[self._order(len(shown))]
         for start in range(0, len(self) * self.batch, self.batch):
-            yield self.make(order[start : start + self.batch])
+            yield self.make(shown[start : start + self.batch])
+
+    def _order(self, n: int) -> torch.Tensor:
+        return torch.randperm(n, device=self.device, generator=self.generator)
 
     def make(self, index: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
         """Images (B, 6, side, side), and labels (B, side, side) with weights (B, 3), of the slices ``index``."""
@@ -203,9 +221,11 @@ class SliceBatches:
 
     def _two_phases(self, index: torch.Tensor) -> torch.Tensor:
         n = len(index)
-        steps = torch.where(self._chance(n, 0.25), 2, 1) * torch.where(self._chance(n, 0.5), -1, 1)
-        # The slice itself is always there; its draw keeps the sequence that the shipped weights were trained with.
-        keep = torch.stack([~self._chance(n, 0.1), self._chance(n, 1.0), ~self._chance(n, 0.1)], 1)
+        thick = self._chance(n, 0.3)
+        steps = torch.where(thick, 2, 1) * torch.where(self._chance(n, 0.5), -1, 1)
+        left_out = torch.where(thick, 0.25, 0.1)
+        before, after = self._chance(n, left_out), self._chance(n, left_out)
+        keep = torch.stack([~before, torch.ones_like(thick), ~after], 1)
         other = torch.where(self._chance(n, 0.15), index, self.stacks.opposite[index])
         return torch.cat([self.stacks.seen(which, steps, keep) for which in (index, other)], 1)
 
@@ -215,5 +235,5 @@ class SliceBatches:
         anywhere = size * (0.2 + 0.6 * torch.rand(n, 2, device=self.device, generator=self.generator))
         return torch.where(self._chance(n, 0.2)[:, None], anywhere, near)
 
-    def _chance(self, n: int, probability: float) -> torch.Tensor:
+    def _chance(self, n: int, probability: float | torch.Tensor) -> torch.Tensor:
         return torch.rand(n, device=self.device, generator=self.generator) < probability

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NONE_REFERENCES = 200_000
+
+# Tests keep compiled networks in a cache of their own, not the user's.
+os.environ.setdefault("CINEHEART_BUNDLES", tempfile.mkdtemp(prefix="cineheart-test-cache-"))
 
 if sys.version_info < (3, 12):
     # A library of the scene returns None without counting it; after thousands of calls Python would abort over that.

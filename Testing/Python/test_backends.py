@@ -121,6 +121,19 @@ def test_as_many_threads_as_torch_and_nobody_is_called(network, monkeypatch):
     assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
 
 
+@pytest.mark.parametrize("backend", ["torch", pytest.param("openvino", marks=needs_openvino)])
+def test_torch_does_not_keep_cores_busy_beside_openvino(network, backend, monkeypatch):
+    threads = [4]
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr("torch.set_num_threads", threads.append)
+    predictor = make_predictor(network, CPU, backend)
+    with pytest.raises(KeyError), predictor.running():
+        assert torch.is_inference_mode_enabled()
+        assert threads[-1] == (1 if backend == "openvino" else 4)
+        raise KeyError
+    assert threads[-1] == 4
+
+
 @needs_openvino
 def test_a_network_that_openvino_cannot_run():
     class Strange(torch.nn.Module):

@@ -14,11 +14,11 @@ import torch
 from CardiacLib.bundles import bundle_path, read_config, read_weights
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
+from CardiacLib.labels import likeliest
 from CardiacLib.model_store import import_file
 from CardiacLib.readers import read_image
 from CardiacSegLib import open_segmenter
 from CardiacSegLib.published import VolumeSegmenter, scale_frames
-from CardiacSegLib.statistics import likeliest
 from cineheart.cli import main
 
 NAME = "ventricular_short_axis_3label"

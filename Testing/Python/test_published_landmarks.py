@@ -194,7 +194,7 @@ def test_images_of_any_size_are_fitted_and_points_mapped_back(shape, spacing, re
 def test_the_published_weights_on_the_published_image(data):
     """With the weights fetched or imported: the 4CH points are where the bundle's own example has them."""
     if not weights_path(bundle_path(NAME)).is_file():
-        pytest.skip("no published weights (cineheart bundles fetch valve_landmarks)")
+        pytest.skip("no published weights (fetch valve_landmarks and set CINEHEART_BUNDLES to its cache folder)")
     cine = read_image(data / "seed_samples" / "AMRGAtlas_0031.nii.gz")
     found = open_detector(NAME, "cpu", "torch").detect(cine.frames[:, 0], (1.0, 1.0))
     assert np.isfinite(found.points[..., 0]).all(0).nonzero()[0].tolist() == [4, 5, 8, 9]

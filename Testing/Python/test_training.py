@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from monai.losses import DiceCELoss
+from monai.networks.nets import UNet
 
 from CardiacLib.errors import InputError
 from CardiacLib.readers.acdc import patient_folders
 from CardiacLib.training.augment import Augmentation, random_intensity, random_window
 from CardiacLib.training.engine import Trainer
-from CardiacSegLib.training import widened
+from CardiacSegLib.network import FeatureUNet
+from CardiacSegLib.training import begin_with
 from CardiacSegLib.training_data import SliceBatches, SliceStacks
 from CardiacSegLib.training_loss import HeartDiceCELoss
 from CardiacSegLib.training_phantoms import random_phantoms
@@ -130,9 +132,57 @@ def test_phantoms_join_the_patients():
 def test_weights_for_fewer_inputs_keep_their_answer():
     torch.manual_seed(0)
     narrow, wide = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(6, 4, 3)
-    wide.load_state_dict(widened(narrow.state_dict(), wide.state_dict()))
+    begin_with(wide, narrow.state_dict())
     seen = torch.randn(2, 6, 8, 8)
     torch.testing.assert_close(wide(seen), narrow(seen[:, :3]))
+
+
+def test_a_network_with_features_begins_with_the_answer_of_one_without():
+    torch.manual_seed(0)
+    shape = {"spatial_dims": 2, "channels": [4, 8, 8], "strides": [1, 2], "num_res_units": 2, "norm": "INSTANCE"}
+    plain = UNet(in_channels=3, out_channels=4, **shape)
+    network = FeatureUNet(features=16, in_channels=6, out_channels=4, **shape)
+    begin_with(network, plain.state_dict())
+    seen = torch.randn(2, 6, 16, 16)
+    torch.testing.assert_close(network(seen), plain(seen[:, :3]))
+    network(seen).square().sum().backward()
+    assert network.answer.weight.grad[:, 4:].abs().min() > 0  # the further features are learned from
+    again = FeatureUNet(features=16, in_channels=6, out_channels=4, **shape)
+    begin_with(again, network.state_dict())
+    assert torch.equal(again(seen), network(seen))
+
+
+def test_an_epoch_shows_every_patient_and_some_phantoms():
+    shades = replace(made_stacks(), images=torch.arange(6, dtype=torch.uint8)[:, None, None].expand(6, 48, 48))
+    made = replace(shades, images=shades.images + 100)
+    batches = SliceBatches(shades, 2, [32], STILL, 0, made, 2)
+    seen: list[list[int]] = []
+    batches.make = lambda index: seen[-1].extend(int(i) for i in batches.stacks.images[index, 0, 0])
+    for _ in range(20):
+        seen.append([])
+        assert len(list(batches)) == len(batches) == 4
+        assert sorted(seen[-1])[:6] == list(range(6)) and len(set(seen[-1])) == 8
+    assert {shade for epoch in seen for shade in epoch if shade >= 100} == set(range(100, 106))
+
+
+def test_neighbours_are_left_out_more_often_in_thick_stacks():
+    stack = SliceStacks(
+        torch.arange(1, 10, dtype=torch.uint8)[:, None, None].expand(9, 48, 48),
+        made_stacks().labels[:1].expand(9, 48, 48),
+        torch.zeros(9, dtype=torch.long),
+        torch.full((9,), 8),
+        torch.arange(9),
+    )
+    batches = SliceBatches(stack, 2, [32], STILL, 0)
+    before, _, after = batches._two_phases(torch.full((20000,), 4))[:, :3, 0, 0].long().T
+    known = (before > 0) | (after > 0)
+    thick = known & (((before - 5).abs() == 2) & (before > 0) | ((after - 5).abs() == 2) & (after > 0))
+    assert float(thick.sum() / known.sum()) == pytest.approx(0.3, abs=0.02)
+    for stacks, share in ((thick, 0.25), (known & ~thick, 0.1)):
+        # Those that lack both neighbours are told apart by nothing, and left out here.
+        assert float((before[stacks] == 0).double().mean()) == pytest.approx(
+            share * (1 - share) / (1 - share**2), abs=0.02
+        )
 
 
 class Toy(torch.nn.Module):

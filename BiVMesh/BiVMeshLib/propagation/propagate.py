@@ -74,7 +74,7 @@ class SliceLabeller:
 
         from .networks import probabilities
 
-        with torch.inference_mode():
+        with self.predictor.running():
             logits = self.predictor(torch.from_numpy(np.ascontiguousarray(inputs, np.float32)).to(self.device))
             found = probabilities(logits.float(), self.structures)
             if self.structures == 1:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from ..labels import likeliest
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -106,7 +108,7 @@ def random_window(images, labels, centres, size: int, ranges: Augmentation, n_cl
     one_hot = functional.one_hot(labels, n_classes).permute(0, 3, 1, 2).to(images.dtype)[:, 1:]
     soft = functional.grid_sample(one_hot, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
     background = 1 - soft.sum(1, keepdim=True)
-    return cut, torch.cat([background, soft], 1).argmax(1)
+    return cut, likeliest(torch.cat([background, soft], 1)).long()
 
 
 def random_intensity(images, ranges: Augmentation, generator=None):

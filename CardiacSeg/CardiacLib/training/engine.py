@@ -63,7 +63,9 @@ class Trainer:
 
     def _prepare(self):
         steps = self.epochs * len(self.batches)
-        optimiser = torch.optim.AdamW(self.network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        optimiser = torch.optim.AdamW(
+            self.network.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
+        )
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, total_steps=steps, pct_start=0.1)
         decay = math.exp(-1.0 / (self.ema_epochs * len(self.batches)))
         average_of = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
