@@ -388,6 +388,7 @@ def evaluate(
     """Accuracy on held-out patients, per structure, phase and disease; the numbers go into the bundle's model card."""
     from .evaluate import evaluate_bundle
     from .evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
+    from .evaluate.phantom import phantom_section
     from .evaluate.propagation import evaluate_propagation, propagates
     from .evaluate.quality import quality_section
     from .network import NetworkOptions
@@ -401,7 +402,8 @@ def evaluate(
             console.finish(evaluate_propagation(bundle, data, output, console.progress, *runs_on))
             return 0
         network = NetworkOptions(bundle, device, backend)
-        console.finish(evaluate_bundle(network, data, output, console.progress, robustness, (quality_section,)))
+        sections = (quality_section, lambda _: phantom_section(network))
+        console.finish(evaluate_bundle(network, data, output, console.progress, robustness, sections))
     return 0
 
 

@@ -11,6 +11,7 @@ from CardiacLib.labels import LabelMap
 from CardiacLib.phantom import PhantomOptions
 from CardiacLib.phantom.motion import solve_motion
 from CardiacLib.phantom.study import measured_labels
+from CardiacLib.phantom.truth import lv_radii, lv_radii_below_base
 from CardiacLib.phantom.views import heart_to_lps
 from CardiacSegLib.function import measure
 from CardiacSegLib.function.rings import DIRECTIONS, measure_ring
@@ -28,18 +29,10 @@ def heart():
     return labels, measure(labels), (motion.shapes[0], motion.shapes[motion.es])
 
 
-def radii(shape, z: float) -> np.ndarray:
-    """True endocardial and epicardial radius in mm in the plane of a slice at height z; the LV is round there."""
-    endo = (shape.endo_semi[0], (z - shape.center_z) / shape.endo_semi[2])
-    epi = (shape.epi_semi[0], (z - shape.epi_center_z) / shape.epi_semi[2])
-    return np.array([across * max(1.0 - reach**2, 0.0) ** 0.5 for across, reach in (endo, epi)])
-
-
 def true_radii(shapes, levels, level: str) -> np.ndarray:
     """(phase, slice, 2) true radii of the slices of one level that lie below the valve plane at ED and ES."""
     heights = [OPTIONS.first_slice_mm + k * OPTIONS.slice_spacing_mm for k, name in enumerate(levels) if name == level]
-    lowest_rim = min(s.base[0] - np.hypot(*s.base[1:]) * radii(s, s.base[0])[1] for s in shapes)
-    return np.array([[radii(s, z) for z in heights if z < lowest_rim] for s in shapes])
+    return lv_radii_below_base(shapes, heights)
 
 
 def test_thickness_is_within_half_a_millimetre_of_the_truth(heart):
@@ -86,7 +79,7 @@ def test_a_slice_that_the_valve_plane_cuts_is_not_measured_at_end_systole(heart)
     highest = max(k for k, level in enumerate(function.regional.slice_levels) if level)
     ring = measure_ring(labels.labels[1, highest - 1], (OPTIONS.sax_pixel_mm,) * 2)
     z = OPTIONS.first_slice_mm + (highest - 1) * OPTIONS.slice_spacing_mm
-    whole = np.ptp(radii(shapes[1], z))
+    whole = np.ptp(lv_radii(shapes[1], z))
     assert ring is not None and ring.thickness_mm.min() < 0.5 * whole  # cut, yet closed
     assert all(s.thickness_es_mm > whole for s in function.regional.segments[:6])
 
@@ -98,7 +91,7 @@ def marked(labels: LabelMap, shapes, name: str, factor: float) -> LabelMap:
     k, j, i = np.nonzero(labels.labels[0] == 2)
     x, y, z, _ = to_heart @ labels.ijk_to_lps @ np.stack([i, j, k, np.ones(len(i))])
     off = np.abs((np.rad2deg(np.arctan2(y, x)) - angle + 180.0) % 360.0 - 180.0)
-    truth = np.array([radii(shapes[0], height) for height in z])
+    truth = np.array([lv_radii(shapes[0], height) for height in z])
     outer = np.hypot(x, y) > truth[:, 0] + factor * (truth[:, 1] - truth[:, 0])
     thinned = labels.labels[:1].copy()
     chosen = (off < reach) & outer

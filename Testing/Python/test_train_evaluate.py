@@ -13,6 +13,7 @@ import pytest
 from CardiacLib.bundles import bundle_path
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LabelMap
+from CardiacLib.phantom import PhantomOptions
 from CardiacLib.segmentation import Segmentation
 from CardiacSegLib import robustness
 from CardiacSegLib.evaluation import Case, acdc_patients, compare
@@ -56,7 +57,8 @@ def narrow_bundle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("narrow") / "narrow_sax"
     for part in ("configs", "docs"):
         shutil.copytree(bundle_path("cineheart_sax") / part, folder / part)
-    for name, changes in (("train", {"canvas": 96, "windows": [64]}), ("inference", {"window": 64})):
+    small = {"canvas": 96, "windows": [64], "phantoms": 1, "phantom_slices": 8}
+    for name, changes in (("train", small), ("inference", {"window": 64})):
         path = folder / "configs" / f"{name}.json"
         config = json.loads(path.read_text(encoding="utf-8")) | changes
         config["network_def"]["channels"] = [4] * len(config["network_def"]["channels"])
@@ -81,6 +83,7 @@ def test_train_writes_weights_log_and_learning_curve(trained):
 
 def test_evaluate(patients, narrow_bundle, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(robustness, "CHANGES", robustness.CHANGES[-6:-3])  # test_robustness.py tries all
+    monkeypatch.setattr("cineheart.evaluate.phantom.OPTIONS", PhantomOptions.small())
     source = (narrow_bundle / "docs" / "README.md").read_text(encoding="utf-8")
     out = tmp_path / "evaluation"
     command = ["evaluate", str(trained), "--data", str(patients), "-o", str(out), "--device", "cpu", "--json"]
@@ -102,6 +105,7 @@ def test_evaluate(patients, narrow_bundle, trained, tmp_path, capsys, monkeypatc
 
     card = (trained / "docs" / "README.md").read_text(encoding="utf-8")
     assert f"mean foreground Dice **{mean:.4f}**" in card and "| gamma 1.6: " in card
+    assert "| LV EDV, ml | 140.0 | " in card and written["phantom"]["RV EF, %"]["true"] == pytest.approx(56.0, abs=0.5)
     assert (narrow_bundle / "docs" / "README.md").read_text(encoding="utf-8") == source
 
 

@@ -57,6 +57,11 @@ class Phantom:
         """Closed surfaces EPI, ENDO_LV, ENDO_RV of one frame (see ``truth.surfaces``), LPS mm."""
         return truth.surfaces(self.motion.shapes[frame], self.heart_to_lps, step_mm)
 
+    def slice_heights(self) -> np.ndarray:
+        """(K,) mm, where each short-axis slice lies on the LV axis of the heart frame."""
+        to_heart = np.linalg.inv(self.heart_to_lps) @ self.labels.ijk_to_lps
+        return to_heart[2, 3] + to_heart[2, 2] * np.arange(self.labels.labels.shape[1])
+
     def summary(self) -> dict[str, object]:
         """The truth as plain values: volumes, function, mass, landmarks, slice shifts, options."""
         lv, rv = self.volumes["lv"], self.volumes["rv"]

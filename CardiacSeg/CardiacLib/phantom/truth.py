@@ -1,5 +1,7 @@
 """Exact truth of a phantom: labels, volumes, valve points, surfaces."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .. import labels as names
@@ -129,3 +131,16 @@ def _endo_reach(shape: HeartShape, view: str, side: int) -> float:
     b = 2.0 * slope * height / shape.semi_z**2
     c = (height / shape.semi_z) ** 2 - 1.0
     return (-b + side * (b * b - 4.0 * a * c) ** 0.5) / (2.0 * a)
+
+
+def lv_radii(shape: HeartShape, z: float) -> np.ndarray:
+    """Endocardial and epicardial radius in mm of the LV, which is round, in the short-axis plane at height z."""
+    endo = (shape.endo_semi[0], (z - shape.center_z) / shape.endo_semi[2])
+    epi = (shape.epi_semi[0], (z - shape.epi_center_z) / shape.epi_semi[2])
+    return np.array([across * max(1.0 - reach**2, 0.0) ** 0.5 for across, reach in (endo, epi)])
+
+
+def lv_radii_below_base(shapes: Sequence[HeartShape], heights: Sequence[float]) -> np.ndarray:
+    """(shape, plane, 2) radii of :func:`lv_radii` in those planes that no base of the shapes cuts."""
+    lowest = min(s.base[0] - np.hypot(*s.base[1:]) * lv_radii(s, s.base[0])[1] for s in shapes)
+    return np.array([[lv_radii(s, z) for z in heights if z < lowest] for s in shapes])
