@@ -20,10 +20,9 @@ DIGEST = hashlib.sha256().digest_size
 
 def compiled_file(network, *facts: str) -> Path | None:
     """Where a network compiled under these circumstances is kept; None if its code cannot be read."""
-    foreign = {type(module) for module in network.modules()}
-    own = {kind for kind in foreign if not kind.__module__.startswith(("torch.", "monai."))}
+    kinds = {type(module) for module in network.modules()}
     try:
-        code = sorted(inspect.getsource(kind) for kind in own)
+        code = sorted(inspect.getsource(kind) for kind in kinds if not kind.__module__.startswith(("torch.", "monai.")))
     except (OSError, TypeError):  # made in a console, or without source files
         return None
     made_of = hashlib.sha256("\n".join([repr(network), *code, *facts]).encode())

@@ -6,6 +6,7 @@ import torch
 
 from CardiacLib.bundles import read_weights
 from CardiacLib.device import supports_bfloat16
+from CardiacLib.errors import InputError
 from CardiacLib.plain_convolutions import with_plain_convolutions
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer, train
@@ -96,12 +97,26 @@ def begin_with(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -> No
     Further inputs begin without influence. Further features keep their random weights, and nothing is made of them yet:
     where the smaller one has no layer ``answer`` (:class:`~CardiacSegLib.network.FeatureUNet`), its own last channels
     are the answer.
+
+    Raises:
+        InputError: the weights are of another kind of network, or of a larger one.
     """
     state = network.state_dict()
     if "answer.weight" in state and "answer.weight" not in weights:
         known = len(state["answer.bias"])
         weights = weights | {"answer.weight": torch.eye(known)[..., None, None], "answer.bias": torch.zeros(known)}
+    wrong = [name for name, own in state.items() if name not in weights or not _fits(weights[name], own)]
+    if wrong:
+        raise InputError(
+            f"The weights to begin with are not of a network like this one, or of a larger one; {len(wrong)} tensors "
+            f"do not fit, such as '{wrong[0]}'."
+        )
     for name, own in state.items():
         corner = tuple(slice(0, n) for n in weights[name].shape)
         own[corner[:1]] = 0.0
         own[corner] = weights[name].to(own)
+
+
+def _fits(smaller: torch.Tensor, larger: torch.Tensor) -> bool:
+    same = smaller.ndim == larger.ndim and smaller.shape[2:] == larger.shape[2:]
+    return same and all(a <= b for a, b in zip(smaller.shape, larger.shape, strict=True))

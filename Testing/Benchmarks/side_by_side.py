@@ -2,7 +2,8 @@
 
 A benchmark states ``MEASUREMENTS``, makes a study, and gives the work of each measurement as a generator that yields
 the name of every step when it is done, the loading of the network first. Each measurement is a process of its own;
-what is measured takes turns, and the round with the least CPU time counts.
+what is measured takes turns, and the round with the least CPU time counts. The cache of compiled networks is empty at
+first: with one round OpenVINO converts its networks, from the second on it takes them from there.
 """
 
 import argparse
@@ -115,7 +116,9 @@ def _compared(names: dict[str, tuple[str, str]], rounds: int, threads: int | Non
         _child("--make", folder, threads=None)
         for _ in range(rounds):
             for name in names:
-                facts = json.loads(_child("--measure", name, folder, threads=threads))
+                facts = json.loads(
+                    _child("--measure", name, folder, threads=threads, cache=str(Path(folder) / "cache"))
+                )
                 if name not in best or facts["cpu_seconds"] < best[name]["cpu_seconds"]:
                     best[name] = facts
     monai = next(best[name] for name, (_, how) in names.items() if how == "monai")
@@ -125,9 +128,10 @@ def _compared(names: dict[str, tuple[str, str]], rounds: int, threads: int | Non
     return list(best.values())
 
 
-def _child(*words: str, threads: int | None) -> str:
-    """What this program, started again with ``words``, prints."""
+def _child(*words: str, threads: int | None, cache: str | None = None) -> str:
+    """What this program, started again with ``words``, prints; ``cache``: where compiled networks are kept."""
     environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
+    environment |= {"CINEHEART_BUNDLES": cache} if cache else {}
     command = [sys.executable, sys.argv[0], *words]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode:
