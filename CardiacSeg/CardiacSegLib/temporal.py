@@ -31,7 +31,9 @@ STRUCTURES = {"left ventricle": (1, 2), "right ventricle": (3,)}
 HALF_FULL = 0.3
 """Part of the largest pool area that a slice must have to tell base from apex."""
 LEAST_OWN_WEIGHT = 1 / 3
-"""Of a frame in which the network missed a slice that is there, against the sure frames before and after it."""
+"""Of a frame in which the network missed a slice that is there, against the well supported ones before and after it."""
+WELL_SUPPORTED = 0.75
+"""Evidence from which a frame is one of those."""
 SMOOTHED = "Faint borders were averaged over neighbouring frames where the image does not change."
 FAINT = 0.1
 """Probability that is no sign of presence."""
@@ -123,20 +125,23 @@ def _settle_structure(probabilities, name: str):
         inner = _mask(probabilities[:, middle].float().numpy(), channels)
         for k in range(middle + step, probabilities.shape[1] if step > 0 else -1, step):
             found = probabilities[:, k].float().numpy()
-            inner, changed = _settle_slice(found, channels, inner, end)
-            if changed.any():
-                probabilities[:, k] = probabilities.new_tensor(found)
-                yield _note(name, k, changed, inner.any((1, 2)))
+            inner, changes = _settle_slice(found, channels, inner, end)
+            if changes is None:
+                continue
+            probabilities[:, k] = probabilities.new_tensor(found)
+            if any(frames.any() for frames in changes.values()):
+                yield _note(name, k, changes)
 
 
-def _settle_slice(found: np.ndarray, channels: list[int], inner: np.ndarray, end: str) -> tuple[np.ndarray, np.ndarray]:
+def _settle_slice(found: np.ndarray, channels: list[int], inner: np.ndarray, end: str):
     """Decide one slice in all frames; changes ``found`` (T, 4, H, W) in place.
 
     Args:
         inner: bool (T, H, W) the structure in the neighbouring slice towards the middle.
 
     Returns:
-        bool (T, H, W) the structure in this slice, and (T,) the frames in which it was added or removed.
+        bool (T, H, W) the structure in this slice, and what was done: word to the frames in which it was, bool (T,);
+        None if ``found`` stays as it was.
     """
     near = ndimage.maximum_filter(inner.view(np.uint8), (1, 2 * REACH + 1, 2 * REACH + 1))
     here = found[:, channels].sum(1)
@@ -145,7 +150,7 @@ def _settle_slice(found: np.ndarray, channels: list[int], inner: np.ndarray, end
     covered = inside * inside / np.maximum(everywhere, 1.0)
     before = _mask(found, channels)
     if end == "apex" and covered.max() < SUPPORTED:
-        return before, np.zeros(len(found), bool)
+        return before, None
     full = inner.sum((1, 2)) if end == "base" else covered.max()
     undecided, certain = COVERED[end]
     evidence = np.clip((covered / np.maximum(full, SUPPORTED) - undecided) / certain, -1.0, 1.0)
@@ -153,17 +158,27 @@ def _settle_slice(found: np.ndarray, channels: list[int], inner: np.ndarray, end
     for t in np.flatnonzero(~present):
         found[t, 0] += found[t, channels].sum(0)
         found[t, channels] = 0.0
-    sure = np.flatnonzero(present & (evidence == 1.0))
-    own = np.clip((1.0 + evidence) / 2.0, LEAST_OWN_WEIGHT, 1.0)
-    for t in np.flatnonzero(present & (evidence < 1.0) & (len(sure) > 0)):
-        found[t] = own[t] * found[t] + (1.0 - own[t]) * _between(found, t, sure)
+    faint = _complete(found, evidence, present)
+    if present.all() and not faint.any():
+        return before, None
     after = _mask(found, channels)
     held_before, held_after = (mask.sum((1, 2)) >= SUPPORTED for mask in (before, after))
-    return after, held_before != held_after
+    added, removed = held_after & ~held_before, held_before & ~held_after
+    return after, {"added": added, "removed": removed, "completed": faint & ~added & ~removed}
+
+
+def _complete(found: np.ndarray, evidence: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Draw faint frames partly from the well supported ones before and after them, in place; (T,) which frames."""
+    supported = present & (evidence >= WELL_SUPPORTED)
+    faint = present & ~supported & supported.any()
+    own = np.clip((1.0 + evidence) / 2.0, LEAST_OWN_WEIGHT, 1.0)
+    for t in np.flatnonzero(faint):
+        found[t] = own[t] * found[t] + (1.0 - own[t]) * _between(found, t, np.flatnonzero(supported))
+    return faint
 
 
 def _between(found: np.ndarray, t: int, sure: np.ndarray) -> np.ndarray:
-    """Probabilities at frame ``t`` interpolated between the nearest sure frames before and after it in the cycle."""
+    """Probabilities at frame ``t`` interpolated between the nearest of ``sure`` before and after it in the cycle."""
     frames = len(found)
     back, ahead = ((t - sure) % frames).min(), ((sure - t) % frames).min()
     return (ahead * found[(t - back) % frames] + back * found[(t + ahead) % frames]) / (back + ahead)
@@ -189,9 +204,10 @@ def _ends(pool_area: np.ndarray) -> dict[int, str] | None:
     return {-1: "apex", 1: "base"} if slope > 0 else {-1: "base", 1: "apex"}
 
 
-def _note(name: str, k: int, changed: np.ndarray, present: np.ndarray) -> str:
-    words = []
-    for said, frames in (("added", changed & present), ("removed", changed & ~present)):
-        if frames.any():
-            words.append(f"{said} in {frames.sum()} frame{'s' if frames.sum() > 1 else ''}")
+def _note(name: str, k: int, changes: dict[str, np.ndarray]) -> str:
+    words = [
+        f"{said} in {frames.sum()} frame{'s' if frames.sum() > 1 else ''}"
+        for said, frames in changes.items()
+        if frames.any()
+    ]
     return f"Slice {k + 1}: the {name} was {' and '.join(words)} to agree with the rest of the cycle."
