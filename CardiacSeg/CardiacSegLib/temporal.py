@@ -34,11 +34,15 @@ LEAST_OWN_WEIGHT = 1 / 3
 """Of a frame in which the network missed a slice that is there, against the well supported ones before and after it."""
 WELL_SUPPORTED = 0.75
 """Evidence from which a frame is one of those."""
+COVERED_SURELY = 0.15
+"""The same where the network is sure, at both ends: a slice through the valve plane holds part of a ventricle."""
+UNSURE, SURE = 0.75, 0.90
+"""Mean probability of the labelled pixels up to which, and from which, that is so. Torn slices have 0.6 to 0.75."""
 SMOOTHED = "Faint borders were averaged over neighbouring frames where the image does not change."
 FAINT = 0.1
 """Probability that is no sign of presence."""
 COVERED = {"base": (0.45, 0.20), "apex": (0.20, 0.12)}
-"""Coverage at which presence is undecided, and the distance from it to certainty.
+"""Coverage at which presence is undecided, where the network is unsure, and the distance from it to certainty.
 
 At the base, coverage is of the area in the slice below: in the experts' labels of the 80 training patients the last
 basal slice of the LV never covers less than 0.55 of its neighbour. Towards the apex, where ventricles taper, it is of
@@ -152,13 +156,15 @@ def _settle_slice(found: np.ndarray, channels: list[int], inner: np.ndarray, end
     if end == "apex" and covered.max() < SUPPORTED:
         return before, None
     full = inner.sum((1, 2)) if end == "base" else covered.max()
+    sureness = np.interp((here * before).sum((1, 2)) / np.maximum(before.sum((1, 2)), 1), (UNSURE, SURE), (0.0, 1.0))
     undecided, certain = COVERED[end]
+    undecided = undecided + sureness * (COVERED_SURELY - undecided)
     evidence = np.clip((covered / np.maximum(full, SUPPORTED) - undecided) / certain, -1.0, 1.0)
     present = cyclic_presence(evidence)
     for t in np.flatnonzero(~present):
         found[t, 0] += found[t, channels].sum(0)
         found[t, channels] = 0.0
-    faint = _complete(found, evidence, present)
+    faint = _complete(found, np.maximum(evidence, 2.0 * sureness - 1.0), present)
     if present.all() and not faint.any():
         return before, None
     after = _mask(found, channels)
