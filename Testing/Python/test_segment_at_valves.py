@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from CardiacLib.backends import TorchPredictor
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LV, LabelMap
 from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, read_landmarks
@@ -41,6 +43,7 @@ class TooHigh(SliceNetwork):
 
     def __init__(self, labels: LabelMap):
         self.truth = labels
+        self.predictor = TorchPredictor(torch.nn.Identity(), torch.device("cpu"))
 
     def _segment(self, cine, progress, on_frame):
         wrong = self.truth.labels.copy()
