@@ -50,10 +50,10 @@ def keep_compiled(file: Path, exported: bytes) -> None:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, work = tempfile.mkstemp(prefix=".", suffix=".part", dir=file.parent)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(hashlib.sha256(exported).digest() + exported)
-        os.replace(work, file)
+        with tempfile.TemporaryDirectory(prefix=".", dir=file.parent) as work:
+            whole = Path(work) / file.name
+            whole.write_bytes(hashlib.sha256(exported).digest() + exported)
+            os.replace(whole, file)
     except OSError:
         return
     for old in sorted(file.parent.glob("*.bin"), key=lambda p: p.stat().st_mtime)[:-KEPT]:

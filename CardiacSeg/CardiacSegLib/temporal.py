@@ -34,10 +34,6 @@ LEAST_OWN_WEIGHT = 1 / 3
 """Of a frame in which the network missed a slice that is there, against the well supported ones before and after it."""
 WELL_SUPPORTED = 0.75
 """Evidence from which a frame is one of those."""
-COVERED_SURELY = 0.15
-"""The same where the network is sure, at both ends: a slice through the valve plane holds part of a ventricle."""
-UNSURE, SURE = 0.75, 0.90
-"""Mean probability of the labelled pixels up to which, and from which, that is so. Torn slices have 0.6 to 0.75."""
 SMOOTHED = "Faint borders were averaged over neighbouring frames where the image does not change."
 FAINT = 0.1
 """Probability that is no sign of presence."""
@@ -49,6 +45,11 @@ basal slice of the LV never covers less than 0.55 of its neighbour. Towards the 
 the slice's own greatest area over the cycle. What lies beside the neighbour (an atrium taken for the other ventricle)
 lowers coverage by the part of the whole that it makes.
 """
+COVERED_SURELY = 0.15
+"""Coverage at which presence is undecided where the network is sure, at both ends: a slice through the valve plane
+holds part of a ventricle. This and the next were set by the phantom and one clinical study."""
+UNSURE, SURE = 0.75, 0.90
+"""Mean probability of the labelled pixels up to which the network is unsure, and from which it is sure."""
 
 
 def smooth_over_time(probabilities: np.ndarray, images: np.ndarray) -> np.ndarray:
@@ -137,7 +138,9 @@ def _settle_structure(probabilities, name: str):
                 yield _note(name, k, changes)
 
 
-def _settle_slice(found: np.ndarray, channels: list[int], inner: np.ndarray, end: str):
+def _settle_slice(
+    found: np.ndarray, channels: list[int], inner: np.ndarray, end: str
+) -> tuple[np.ndarray, dict[str, np.ndarray] | None]:
     """Decide one slice in all frames; changes ``found`` (T, 4, H, W) in place.
 
     Args:

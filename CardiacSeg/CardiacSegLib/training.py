@@ -106,6 +106,7 @@ def begin_with(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -> No
         known = len(state["answer.bias"])
         weights = weights | {"answer.weight": torch.eye(known)[..., None, None], "answer.bias": torch.zeros(known)}
     wrong = [name for name, own in state.items() if name not in weights or not _fits(weights[name], own)]
+    wrong += [name for name in weights if name not in state]
     if wrong:
         raise InputError(
             f"The weights to begin with are not of a network like this one, or of a larger one; {len(wrong)} tensors "

@@ -1,5 +1,6 @@
 """Shared fixtures: the real data folder (tests that need it skip without it), a tiny bundle, a small phantom."""
 
+import atexit
 import ctypes
 import json
 import os
@@ -15,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NONE_REFERENCES = 200_000
 
 # Tests keep compiled networks in a cache of their own, not the user's.
-os.environ.setdefault("CINEHEART_BUNDLES", tempfile.mkdtemp(prefix="cineheart-test-cache-"))
+if "CINEHEART_BUNDLES" not in os.environ:
+    os.environ["CINEHEART_BUNDLES"] = tempfile.mkdtemp(prefix="cineheart-test-cache-")
+    atexit.register(shutil.rmtree, os.environ["CINEHEART_BUNDLES"], ignore_errors=True)
 
 if sys.version_info < (3, 12):
     # A library of the scene returns None without counting it; after thousands of calls Python would abort over that.

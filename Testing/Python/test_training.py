@@ -150,9 +150,10 @@ def test_a_network_with_features_begins_with_the_answer_of_one_without():
     again = FeatureUNet(features=16, in_channels=6, out_channels=4, **shape)
     begin_with(again, network.state_dict())
     assert torch.equal(again(seen), network(seen))
-    for other in (torch.nn.Conv2d(3, 4, 3), FeatureUNet(features=20, in_channels=6, out_channels=4, **shape)):
+    larger = FeatureUNet(features=20, in_channels=6, out_channels=4, **shape)
+    for known, other in ((network, torch.nn.Conv2d(3, 4, 3)), (network, larger), (plain, network)):
         with pytest.raises(InputError, match="not of a network like this one"):
-            begin_with(network, other.state_dict())
+            begin_with(known, other.state_dict())
 
 
 def test_an_epoch_shows_every_patient_and_some_phantoms():
