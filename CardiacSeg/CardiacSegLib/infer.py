@@ -6,7 +6,7 @@ import numpy as np
 
 from CardiacLib.bundles import bundle_path, read_config
 from CardiacLib.cine import Cine
-from CardiacLib.intensity import normalise
+from CardiacLib.intensity import intensity_limits, rescale
 from CardiacLib.labels import LabelMap, likeliest
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.segmentation import Segmentation, SliceStatistics
@@ -22,6 +22,8 @@ SCOUT_FRAMES = 2
 """Frames in which the heart is looked for, half a cycle apart."""
 SCOUT_PIXEL_MM = 2.0
 """Side of the pixels in which it is looked for: half the work of 1.4 mm, and the window moves by 4 mm at most."""
+MANY_SLICES = 8
+"""Slices from which only every second one is looked through."""
 MARGIN = 12
 """Network pixels between the heart and the border of its window."""
 
@@ -95,16 +97,21 @@ class Segmenter(SliceNetwork):
 
     def _probabilities(self, cine: Cine, progress: Progress, on_frame: OnFrame | None = None) -> "Prediction":
         """The network's answer in a window round the heart, which it finds itself."""
-        images = normalise(cine.frames)
-        grid = NetworkGrid(images.shape[2:], even_spacing(cine), self.pixel_mm)
+        frames, limits = cine.frames, intensity_limits(cine.frames)
+        grid = NetworkGrid(frames.shape[2:], even_spacing(cine), self.pixel_mm)
         chosen = np.unique(np.arange(SCOUT_FRAMES) * cine.n_frames // SCOUT_FRAMES)
+        every = 2 if frames.shape[1] >= MANY_SLICES else 1
         coarse = replace(grid, pixel_mm=max(SCOUT_PIXEL_MM, self.pixel_mm))
-        scout = predict(images[chosen], coarse, self.predictor, coarse.whole, progress=part(progress, 0.0, 0.1))
+        looking = part(progress, 0.0, 0.1)
+        scout = predict(
+            frames[chosen], coarse, self.predictor, coarse.whole, progress=looking, limits=limits, every=every
+        )
         seen = np.stack([likeliest(frame).numpy() for frame in scout.probabilities])
         window = heart_window(seen, self.window, grid.shape, coarse.pixel_mm / self.pixel_mm)
         progress(0.1, "heart found" if window else "no heart found, looking everywhere")
         window = window or grid.whole
-        return predict(images, grid, self.predictor, window, self.flips, part(progress, 0.1, 0.95), on_frame)
+        labelling = part(progress, 0.1, 0.95)
+        return predict(frames, grid, self.predictor, window, self.flips, labelling, on_frame, limits=limits)
 
 
 def even_spacing(cine: Cine) -> tuple[float, float]:
@@ -144,7 +151,7 @@ class Prediction:
 
     Attributes:
         images: torch float32 (T, K, H, W) on the CPU, network pixels of the window, 0..1.
-        probabilities: torch float16 (T, K, 4, H, W) on the CPU, the same pixels.
+        probabilities: torch float16 (T, K, 4, H, W) on the CPU, the same pixels; fewer slices if not all were labelled.
         grid: of the images.
         window: rows and columns of network pixels that the probabilities cover; background outside.
     """
@@ -166,19 +173,22 @@ class Prediction:
 
 
 def predict(
-    images: np.ndarray,
+    frames: np.ndarray,
     grid: NetworkGrid,
     predictor,
     window: Window,
     flips: tuple[tuple[int, ...], ...] = FLIPS["fast"],
     progress: Progress = silent,
     on_frame: OnFrame | None = None,
+    *,
+    limits: tuple[float, float] = (0.0, 1.0),
+    every: int = 1,
 ) -> Prediction:
     """The network's probabilities in every frame.
 
     Args:
-        images: float32 (T, K, J, I), normalised.
-        grid: of the images.
+        frames: float32 (T, K, J, I).
+        grid: of the frames.
         predictor: float32 (B, 6, H, W), the neighbouring slices of a frame and of the frame most unlike it, to
             (B, 4, H, W) logits on its ``device``. From one frame alone nobody can tell the last basal slice of
             the ventricle at end-systole from an atrium; from two the movement of the base is seen.
@@ -186,17 +196,19 @@ def predict(
         flips: sets of axes to flip the input along; probabilities are averaged over the sets.
         progress: called for every frame.
         on_frame: as of :meth:`SliceNetwork.segment`.
+        limits: intensities that become 0 and 1, :func:`CardiacLib.intensity.intensity_limits` of the whole cine.
+        every: one in so many slices is labelled, the first and so on; all are seen, as their neighbours.
     """
     import torch
 
-    rows, columns = (part.stop - part.start for part in window)
-    seen = torch.empty(*images.shape[:2], rows, columns)
-    out = torch.empty(*images.shape[:2], 4, rows, columns, dtype=torch.float16)
-    for t, frame in enumerate(torch.from_numpy(images)):
-        seen[t] = grid.from_images(frame, window)
+    (n_frames, n_slices), (rows, columns) = frames.shape[:2], (part.stop - part.start for part in window)
+    seen = torch.empty(n_frames, n_slices, rows, columns)
+    out = torch.empty(n_frames, len(range(0, n_slices, every)), 4, rows, columns, dtype=torch.float16)
+    for t, frame in enumerate(frames):
+        seen[t] = grid.from_images(torch.from_numpy(rescale(frame, *limits)), window)
     for t, other in enumerate(opposite_frames(seen)):
-        progress(t / len(images), f"labelling frame {t + 1} of {len(images)}")
-        both = torch.cat([with_neighbours(seen[which]) for which in (t, other)], 1)
+        progress(t / n_frames, f"labelling frame {t + 1} of {n_frames}")
+        both = torch.cat([with_neighbours(seen[which])[::every] for which in (t, other)], 1)
         inputs = pad_to_multiple(both, 16)
         for k in range(0, len(inputs), predictor.batch):
             found = flipped_mean(predictor, inputs[k : k + predictor.batch].to(predictor.device), flips)

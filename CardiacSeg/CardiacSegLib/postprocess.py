@@ -32,10 +32,10 @@ def clean_frame(labels: np.ndarray) -> np.ndarray:
         labels: uint8 (K, J, I).
     """
     cleaned = np.zeros_like(labels)
-    found = ndimage.find_objects((labels > 0).view(np.uint8))
-    if found:
+    held = [np.flatnonzero(labels.any(axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    if held[0].size:
         # Most of the field is background; one pixel of it stays round the heart, as borders are looked at.
-        box = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in found[0])
+        box = tuple(slice(max(where[0] - 1, 0), where[-1] + 2) for where in held)
         cleaned[box] = _clean_box(labels[box].copy())
     return cleaned
 

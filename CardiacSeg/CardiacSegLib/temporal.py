@@ -14,8 +14,10 @@ from CardiacLib.labels import likeliest
 
 FULL_CYCLE = 6
 """Fewer frames are no cycle (ED and ES, single images): the network's answer stands."""
-NEIGHBOUR_WEIGHT = 0.5
-"""Of each neighbouring frame, relative to the frame itself, where the image does not change."""
+NEIGHBOUR_WEIGHT = 0.25
+"""Of each neighbouring frame, relative to the frame itself, where the image does not change. More flattens the
+extremes: with 0.5, 0.25 and 0.15 the LVEF of eight synthetic hearts that no network was trained with is 1.7, 1.3 and
+1.0 points too low in the mean, their Dice .9685, .9684 and .9683."""
 SAME_IMAGE = 0.06
 """Change of the image, of its 1st..99th percentile range, at which that weight has fallen to 1/e."""
 BLUR = 1.5
@@ -49,7 +51,8 @@ COVERED_SURELY = 0.15
 """Coverage at which presence is undecided where the network is sure, at both ends: a slice through the valve plane
 holds part of a ventricle. This and the next were set by the phantom and one clinical study."""
 UNSURE, SURE = 0.75, 0.90
-"""Mean probability of the labelled pixels up to which the network is unsure, and from which it is sure."""
+"""Probability of the labelled pixels up to which the network is unsure, and from which it is sure. Their median tells
+whether a slice holds a structure, as much of a small section is border; their mean whether it is drawn well."""
 
 
 def smooth_over_time(probabilities: np.ndarray, images: np.ndarray) -> np.ndarray:
@@ -159,15 +162,20 @@ def _settle_slice(
     if end == "apex" and covered.max() < SUPPORTED:
         return before, None
     full = inner.sum((1, 2)) if end == "base" else covered.max()
-    sureness = np.interp((here * before).sum((1, 2)) / np.maximum(before.sum((1, 2)), 1), (UNSURE, SURE), (0.0, 1.0))
-    undecided, certain = COVERED[end]
-    undecided = undecided + sureness * (COVERED_SURELY - undecided)
-    evidence = np.clip((covered / np.maximum(full, SUPPORTED) - undecided) / certain, -1.0, 1.0)
-    present = cyclic_presence(evidence)
+    shown, (undecided, certain) = covered / np.maximum(full, SUPPORTED), COVERED[end]
+
+    def evidence(sureness: np.ndarray) -> np.ndarray:
+        return np.clip((shown - undecided - sureness * (COVERED_SURELY - undecided)) / certain, -1.0, 1.0)
+
+    sections = [values[held] if held.any() else np.zeros(1) for values, held in zip(here, before, strict=True)]
+    core, whole = (
+        np.interp([of(values) for values in sections], (UNSURE, SURE), (0.0, 1.0)) for of in (np.median, np.mean)
+    )
+    present = cyclic_presence(evidence(core))
     for t in np.flatnonzero(~present):
         found[t, 0] += found[t, channels].sum(0)
         found[t, channels] = 0.0
-    faint = _complete(found, np.maximum(evidence, 2.0 * sureness - 1.0), present)
+    faint = _complete(found, np.maximum(evidence(whole), 2.0 * whole - 1.0), present)
     if present.all() and not faint.any():
         return before, None
     after = _mask(found, channels)

@@ -1,5 +1,8 @@
 """Short-axis segmentation: preprocessing, inference on any grid, clean-up, and MONAI's own run of the bundle."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,8 @@ import torch
 from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
-from CardiacLib.intensity import normalise, percentile
-from CardiacSegLib import Segmenter, segment
+from CardiacLib.intensity import intensity_limits, normalise, percentile
+from CardiacSegLib import Segmenter, infer, segment
 from CardiacSegLib.infer import heart_window, predict
 from CardiacSegLib.postprocess import clean_frame, main_component
 from CardiacSegLib.preprocess import (
@@ -62,12 +65,21 @@ def test_unknown_bundle_and_device(random_bundle):
 
 
 def test_wrong_weights_are_refused(random_bundle, tmp_path):
-    import shutil
-
     copy = tmp_path / "wrong"
     shutil.copytree(random_bundle, copy)
     torch.save({"some.weight": torch.zeros(3)}, copy / "models" / "model.pt")
     with pytest.raises(InputError, match="do not belong"):
+        Segmenter(str(copy), "cpu")
+
+
+def test_a_bundle_must_say_how_many_channels_its_image_has(random_bundle, tmp_path):
+    copy = tmp_path / "silent"
+    shutil.copytree(random_bundle, copy)
+    metadata = copy / "configs" / "metadata.json"
+    said = json.loads(metadata.read_text())
+    del said["network_data_format"]["inputs"]["image"]["num_channels"]
+    metadata.write_text(json.dumps(said))
+    with pytest.raises(InputError, match=r"silent: configs/metadata.json does not say how many channels"):
         Segmenter(str(copy), "cpu")
 
 
@@ -130,6 +142,26 @@ def test_best_quality_is_the_mean_over_flips(random_bundle, monkeypatch):
     assert torch.allclose(mean[0].float(), torch.stack([p.float() for p in four]).mean(0), atol=5e-3)
     with pytest.raises(InputError, match="No quality 'slow'"):
         Segmenter(str(random_bundle), "cpu", quality="slow")
+
+
+def test_limits_and_labelling_of_every_second_slice(random_bundle, monkeypatch):
+    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
+    predictor = Segmenter(str(random_bundle), "cpu", "torch").predictor
+    frames = made_cine(2, 5).frames
+    grid = NetworkGrid((70, 90), (1.3, 1.6), 1.4)
+    expected = predict(normalise(frames), grid, predictor, grid.whole).probabilities
+    found = predict(frames, grid, predictor, grid.whole, limits=intensity_limits(frames), every=2).probabilities
+    assert found.shape[1] == 3 and torch.allclose(found, expected[:, ::2], atol=2e-3)
+
+
+@pytest.mark.parametrize(("slices", "looked_through"), [(7, 7), (8, 4), (9, 5)])
+def test_the_heart_is_looked_for_in_every_second_of_many_slices(random_bundle, monkeypatch, slices, looked_through):
+    seen = []
+    find = infer.heart_window
+    monkeypatch.setattr(infer, "heart_window", lambda labels, *rest: seen.append(labels) or find(labels, *rest))
+    labels = segment(made_cine(2, slices), str(random_bundle), "cpu")
+    assert len(seen) == 1 and seen[0].shape[:2] == (2, looked_through)
+    assert labels.labels.shape[1] == slices
 
 
 def test_statistics_are_sums_over_the_slice(random_bundle):
