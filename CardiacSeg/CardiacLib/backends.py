@@ -2,8 +2,8 @@
 
 A predictor is called with float32 slices (N, C, H, W) on its ``device`` and gives the network's float32 answer there,
 logits (N, classes, H, W) for instance. Its ``batch`` is the N at which it is fastest per slice, its ``name`` the
-backend's, and what calls it time and again does so within ``with predictor.running():``. ``predictor.prepare(C)`` does
-beforehand what the first call would do. Measured by Testing/Benchmarks/bench_segment.py.
+backend's, and what calls it time and again does so within ``with predictor.running():``. Measured by
+Testing/Benchmarks/bench_segment.py.
 """
 
 import copy
@@ -23,8 +23,6 @@ OPENVINO_BATCH = 12
 """A whole frame: with every batch the requests wait for one another."""
 STREAMS = 4
 """Requests of OpenVINO that run at a time, at most."""
-EXAMPLE_SIDE = 64
-"""Pixels of a slice that OpenVINO follows through a network."""
 GPU_BATCH = 16
 TELEMETRY = "openvino_telemetry"
 
@@ -68,9 +66,6 @@ class TorchPredictor:
         self.bfloat16 = bfloat16
         self.batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
 
-    def prepare(self, channels: int) -> None:
-        """Nothing: torch runs the network as it is."""
-
     def __call__(self, inputs):
         import torch
 
@@ -91,8 +86,8 @@ class OpenVinoPredictor:
     """A network run by OpenVINO on the processor, in bfloat16 where that is native and allowed, with as many
     threads as torch.
 
-    The network is compiled when it is prepared or first called, once for all sizes of slice. A batch is shared among
-    as many requests at a time as there are threads, up to STREAMS.
+    The network is compiled at the first call, once for all sizes of slice. A batch is shared among as many requests at
+    a time as there are threads, up to STREAMS.
     """
 
     name = "openvino"
@@ -108,7 +103,10 @@ class OpenVinoPredictor:
     def __call__(self, inputs):
         import torch
 
-        self._compile(inputs[:1])
+        if self._compiled is None:
+            self._compiled = compile_network(self.network, inputs[:1], self.bfloat16, self.threads)
+            streams = self._compiled.get_property("NUM_STREAMS")
+            self._requests = [self._compiled.create_infer_request() for _ in range(streams)]
         parts = [part.contiguous().numpy() for part in inputs.chunk(len(self._requests))]
         running = self._requests[: len(parts)]
         for request, part in zip(running, parts, strict=True):
@@ -116,18 +114,6 @@ class OpenVinoPredictor:
         for request in running:
             request.wait()
         return torch.cat([torch.from_numpy(request.get_output_tensor(0).data) for request in running])
-
-    def prepare(self, channels: int) -> None:
-        """Compile the network for slices of so many channels; raises InputError as :func:`compile_network`."""
-        import torch
-
-        self._compile(torch.zeros(1, channels, EXAMPLE_SIDE, EXAMPLE_SIDE))
-
-    def _compile(self, example) -> None:
-        if self._compiled is None:
-            self._compiled = compile_network(self.network, example, self.bfloat16, self.threads)
-            streams = self._compiled.get_property("NUM_STREAMS")
-            self._requests = [self._compiled.create_infer_request() for _ in range(streams)]
 
     @contextmanager
     def running(self):

@@ -83,19 +83,6 @@ def load_network(bundle: Path, parser, device):
     return network.to(device).eval().requires_grad_(False)
 
 
-def input_channels(parser) -> int:
-    """Channels of a bundle's image, from its ``metadata.json``; InputError where that does not say."""
-    found = parser.get("_meta_")
-    for key in ("network_data_format", "inputs", "image", "num_channels"):
-        found = found.get(key) if isinstance(found, dict) else None
-    if not isinstance(found, int):
-        raise InputError(
-            f"{parser['bundle_root']}: configs/metadata.json does not say how many channels the image has; "
-            "add network_data_format, inputs, image, num_channels as MONAI's bundles have it."
-        )
-    return found
-
-
 def require_weights(bundle: Path) -> Path:
     """File of a bundle's weights; InputError, with what to do, where there is none."""
     weights = weights_path(bundle)

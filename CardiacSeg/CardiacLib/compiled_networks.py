@@ -6,11 +6,10 @@ structure and code of the network, the versions of OpenVINO and PyTorch, and the
 
 import hashlib
 import inspect
-import os
-import tempfile
 from pathlib import Path
 
 from .bundles import cache_folder
+from .files import atomic_directory
 
 FOLDER = "compiled"
 KEPT = 8
@@ -49,11 +48,8 @@ def keep_compiled(file: Path, exported: bytes) -> None:
     A cache folder that cannot be written to stays as it is: the network is then converted anew next time.
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=file.parent) as work:
-            whole = Path(work) / file.name
-            whole.write_bytes(hashlib.sha256(exported).digest() + exported)
-            os.replace(whole, file)
+        with atomic_directory(file.parent) as work:
+            (work / file.name).write_bytes(hashlib.sha256(exported).digest() + exported)
     except OSError:
         return
     for old in sorted(file.parent.glob("*.bin"), key=lambda p: p.stat().st_mtime)[:-KEPT]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from CardiacLib.backends import make_predictor
-from CardiacLib.bundles import bundle_path, input_channels, load_network, read_config
+from CardiacLib.bundles import bundle_path, load_network, read_config
 from CardiacLib.cine import Cine
 from CardiacLib.device import choose_device
 from CardiacLib.errors import InputError
@@ -43,7 +43,6 @@ class SliceNetwork:
         self.config = read_config(folder, "inference")
         device = choose_device(device)
         self.predictor = make_predictor(load_network(folder, self.config, device), device, backend)
-        self.predictor.prepare(input_channels(self.config))
         self.flips = FLIPS[quality]
 
     def __call__(self, cine: Cine, progress: Progress = silent) -> LabelMap:

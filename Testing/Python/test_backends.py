@@ -112,17 +112,6 @@ def test_same_logits_for_every_number_and_size_of_slices(network):
 
 
 @needs_openvino
-def test_prepared_for_slices_of_every_size(network):
-    predictor = make_predictor(network, CPU, "openvino")
-    predictor.prepare(3)
-    compiled = predictor._compiled
-    slices = torch.rand((5, 3, 32, 48), generator=torch.Generator().manual_seed(5))
-    found = predictor(slices)
-    assert predictor._compiled is compiled is not None
-    assert torch.equal(found, make_predictor(network, CPU, "openvino")(slices))
-
-
-@needs_openvino
 def test_as_many_threads_as_torch_and_nobody_is_called(network, monkeypatch):
     monkeypatch.setattr("torch.get_num_threads", lambda: 1)
     predictor = OpenVinoPredictor(network, CPU)
@@ -151,9 +140,8 @@ def test_a_network_that_openvino_cannot_run():
         def forward(self, inputs):
             return torch.linalg.eigvals(inputs).real
 
-    for use in (lambda predictor: predictor(torch.zeros(1, 3, 4, 4)), lambda predictor: predictor.prepare(3)):
-        with pytest.raises(InputError, match="cannot run this network"):
-            use(make_predictor(Strange().eval(), CPU, "openvino"))
+    with pytest.raises(InputError, match="cannot run this network"):
+        make_predictor(Strange().eval(), CPU, "openvino")(torch.zeros(1, 3, 4, 4))
 
 
 @needs_openvino
