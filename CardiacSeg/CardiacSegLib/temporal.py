@@ -1,9 +1,9 @@
 """Make the network's probabilities of a whole cardiac cycle consistent over time.
 
 The network sees a frame and its opposite in the cycle, no others. Two things flicker: pixels on faint borders, and
-whole slices at the base and the apex, which the network now takes for ventricle and now for atrium. Pixels are
-averaged with the neighbouring frames where the image does not change (motion is left alone, so that contraction is
-not flattened). Slices are decided over the cycle: through-plane motion takes a slice out of a ventricle and back once
+whole slices at the base and the apex, which the network now takes for ventricle and now for atrium. Pixels follow a
+parabola through five frames where the image does not change (one that keeps end-systole as it is; motion is left
+alone). Slices are decided over the cycle: through-plane motion takes a slice out of a ventricle and back once
 per beat, so its absence is one interval.
 """
 
@@ -14,12 +14,8 @@ from CardiacLib.labels import likeliest
 
 FULL_CYCLE = 6
 """Fewer frames are no cycle (ED and ES, single images): the network's answer stands."""
-NEIGHBOUR_WEIGHT = 0.25
-"""Of each neighbouring frame, relative to the frame itself, where the image does not change. More flattens the
-extremes: with 0.5, 0.25 and 0.15 the LVEF of eight synthetic hearts that no network was trained with is 1.7, 1.3 and
-1.0 points too low in the mean, their Dice .9685, .9684 and .9683."""
 SAME_IMAGE = 0.06
-"""Change of the image, of its 1st..99th percentile range, at which that weight has fallen to 1/e."""
+"""Change of the image, of its 1st..99th percentile range, at which smoothing over that step has fallen to 1/e."""
 BLUR = 1.5
 """Standard deviation in network pixels of the Gaussian over which the image's change is taken."""
 REACH = 4
@@ -28,6 +24,8 @@ SUPPORTED = 8.0
 """Pixels below which a slice says nothing of the structure."""
 SURE_BACKGROUND = 0.9
 """Probability of background above which a pixel needs no smoothing."""
+SURE_ABSENCE = 1e-3
+"""Probability below which a class counts as absent when logarithms are smoothed."""
 STRUCTURES = {"left ventricle": (1, 2), "right ventricle": (3,)}
 """Channels of what comes and goes together."""
 HALF_FULL = 0.3
@@ -36,7 +34,7 @@ LEAST_OWN_WEIGHT = 1 / 3
 """Of a frame in which the network missed a slice that is there, against the well supported ones before and after it."""
 WELL_SUPPORTED = 0.75
 """Evidence from which a frame is one of those."""
-SMOOTHED = "Faint borders were averaged over neighbouring frames where the image does not change."
+SMOOTHED = "Faint borders were smoothed over neighbouring frames where the image does not change."
 FAINT = 0.1
 """Probability that is no sign of presence."""
 COVERED = {"base": (0.45, 0.20), "apex": (0.20, 0.12)}
@@ -56,18 +54,31 @@ whether a slice holds a structure, as much of a small section is border; their m
 
 
 def smooth_over_time(probabilities: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Average each frame with its two neighbours in the cycle where the image stays the same.
+    """Smooth the logarithms of the probabilities over five frames of the cycle where the image stays the same.
+
+    Each becomes the middle of the parabola fitted to it and two frames on either side (Savitzky and Golay, Analytical
+    Chemistry 1964, doi 10.1021/ac60214a047), which keeps maxima and minima. With a mean over the neighbours, of a
+    quarter of the weight each, the LVEF of eight synthetic hearts that no network was trained with was 1.3 points too
+    low, with this .6, without any smoothing .5; their volumes jump less than with either.
 
     Args:
         probabilities: float32 (T, C, H, W) of one slice.
         images: float32 (T, H, W) of that slice, 0..1.
+
+    Returns:
+        float32 (T, C, H, W). Pixels that the network is sure of in all frames stay as they are.
     """
     change = np.roll(images, -1, 0) - images
     change = ndimage.gaussian_filter(np.abs(ndimage.gaussian_filter(change, (0, BLUR / 2, BLUR / 2))), (0, BLUR, BLUR))
-    to_next = NEIGHBOUR_WEIGHT * np.exp(-((change / SAME_IMAGE) ** 2))[:, None]
-    from_last = np.roll(to_next, 1, 0)
-    total = probabilities + to_next * np.roll(probabilities, -1, 0) + from_last * np.roll(probabilities, 1, 0)
-    return total / (1.0 + to_next + from_last)
+    greatest = np.maximum.reduce([np.roll(change, shift, 0) for shift in (-1, 0, 1, 2)])
+    unsure = (probabilities.max(1) < SURE).any(0)
+    weight = 3 / 35 * np.exp(-((greatest[:, unsure] / SAME_IMAGE) ** 2))[:, None]
+    logs = np.log(np.maximum(probabilities[:, :, unsure], SURE_ABSENCE))
+    near, far = (np.roll(logs, shift, 0) + np.roll(logs, -shift, 0) for shift in (1, 2))
+    found = np.exp(logs - weight * (far - 4 * near + 6 * logs))
+    smooth = probabilities.copy()
+    smooth[:, :, unsure] = found / found.sum(1, keepdims=True)
+    return smooth
 
 
 def cyclic_presence(evidence: np.ndarray) -> np.ndarray:
