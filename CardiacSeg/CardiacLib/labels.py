@@ -81,8 +81,8 @@ class LabelMap:
             raise InputError(f"{where}: labels must be (T, K, J, I) without empty axes, got shape {labels.shape}.")
         if labels.dtype != np.uint8:
             raise InputError(f"{where}: labels must be uint8, got {labels.dtype}.")
-        unknown = sorted(set(np.unique(labels)) - set(range(5)))
-        if unknown:
+        if labels.max() > RV_WALL:
+            unknown = np.unique(labels[labels > RV_WALL]).tolist()
             raise InputError(f"{where}: unknown label values {unknown}; CineHeart knows 0 to 4 (see Docs/formats.md).")
         times = np.asarray(self.times_ms, np.float64)
         if times.shape != labels.shape[:1]:

@@ -10,6 +10,7 @@ from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
 from CardiacLib.intensity import intensity_limits, normalise, percentile
+from CardiacLib.labels import LabelMap
 from CardiacSegLib import Segmenter, infer, segment
 from CardiacSegLib.infer import heart_window, predict
 from CardiacSegLib.postprocess import clean_frame, main_component
@@ -150,6 +151,14 @@ def test_the_heart_is_looked_for_in_every_second_of_many_slices(random_bundle, m
     labels = segment(made_cine(2, slices), str(random_bundle), "cpu")
     assert len(seen) == 1 and seen[0].shape[:2] == (2, looked_through)
     assert labels.labels.shape[1] == slices
+
+
+def test_labels_that_nobody_knows_are_refused():
+    labels = np.full((1, 2, 4, 4), 4, np.uint8)
+    LabelMap(labels, np.eye(4), np.zeros(1))
+    labels[0, 1, 2, 2:] = 7, 255
+    with pytest.raises(InputError, match=r"masks.nii: unknown label values \[7, 255\]"):
+        LabelMap(labels, np.eye(4), np.zeros(1), "masks.nii")
 
 
 def test_statistics_are_sums_over_the_slice(random_bundle):
