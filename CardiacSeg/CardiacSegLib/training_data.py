@@ -40,7 +40,7 @@ class SliceStacks:
 
     @classmethod
     def from_phases(cls, patients: Iterable[tuple], pixel_mm: float, size: int) -> "SliceStacks":
-        """Stacks of hearts given as (cine, labels) of ED and of ES, or of two other frames, on the same grid."""
+        """Stacks of hearts given as (cine, labels) of ED and (cine, labels) of ES, on the same grid."""
         images, labels, counts = [], [], []
         for ed, es, *_ in patients:
             shown = normalise(np.concatenate([ed[0].frames, es[0].frames]))

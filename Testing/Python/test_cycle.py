@@ -70,17 +70,22 @@ def test_a_consistent_cycle_stays(cycle):
     assert np.array_equal(settled.argmax(2).numpy(), cycle)
 
 
-def test_flicker_at_the_base_goes(cycle):
+@pytest.mark.parametrize("smoothed", [True, False])
+def test_flicker_at_the_base_goes(cycle, smoothed):
     flickering = cycle.copy()
     flickering[[2, 16], BASE] = 0
     flickering[9, BASE] = cycle[0, BASE]
-    settled, notes = settled_of(probabilities_of(flickering), without_smoothing(images_of(cycle)))
+    images = images_of(cycle) if smoothed else without_smoothing(images_of(cycle))
+    settled, notes = settled_of(probabilities_of(flickering), images)
     assert np.array_equal(volumes(settled, LV), volumes(probabilities_of(cycle), LV))
     assert np.array_equal(volumes(settled, RV), volumes(probabilities_of(cycle), RV))
-    said = (
-        "the left ventricle was added in 2 frames and removed in 1 frame",
-        "the right ventricle was removed in 1 frame",
+    # Smoothing draws frames 2 and 16 faintly, and takes frame 9 away.
+    done = (
+        ["completed in 2 frames"] * 2
+        if smoothed
+        else ["added in 2 frames and removed in 1 frame", "removed in 1 frame"]
     )
+    said = [f"the {side} ventricle was {what}" for side, what in zip(("left", "right"), done, strict=True)]
     assert notes[1:] == tuple(f"Slice 8: {what} to agree with the rest of the cycle." for what in said)
 
 
@@ -121,9 +126,9 @@ def test_a_small_section_is_not_unsure_for_its_border(cycle):
     section = probabilities[:, BASE]
     section[...] = torch.where(border[:, None], section * (0.62 / 0.95), section)
     section[:, 0] = 1.0 - section[:, 1:].sum(1)
-    settled, _ = settled_of(probabilities, images_of(part))
+    settled, _ = settled_of(probabilities, without_smoothing(images_of(part)))
     found = np.isin(settled[:, BASE].argmax(1).numpy(), (LV, MYO))
-    assert (found != held).sum() < 0.01 * held.sum()
+    assert np.array_equal(found, held)
 
 
 def test_atrium_taken_for_ventricle_goes(cycle):
@@ -183,11 +188,10 @@ def test_smoothing_takes_noise_away_where_nothing_moves():
     images, probabilities = contracting_discs(1)
     still = np.repeat(probabilities, 12, 0)
     noise = np.random.default_rng(2).normal(0.0, 0.3, still.shape[:1] + still.shape[2:])
-    noisy = (still + np.stack([noise, -noise], 1).astype(np.float32)).clip(0.0, 1.0)
+    noisy = still + np.stack([noise, -noise], 1).astype(np.float32)
     smooth = smooth_over_time(noisy, np.repeat(images, 12, 0))
-    np.testing.assert_allclose(smooth.sum(1), 1.0, atol=1e-6)
     wrong = [(p.argmax(1) != still.argmax(1)).mean() for p in (noisy, smooth)]
-    assert wrong[1] < 0.6 * wrong[0]
+    assert wrong[1] < 0.4 * wrong[0]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -127,8 +127,6 @@ def test_phantoms_join_the_patients():
     assert torch.equal(both.opposite[both.opposite], torch.arange(len(both)))
     ed = (both.first == 0).sum()
     assert (both.labels[:ed] == 1).sum() > (both.labels[both.opposite[:ed]] == 1).sum() > 0
-    volumes = [labels.volume_ml(1)[0] for _, labels in pair[1]]  # of any frame, and of the opposite of ED and ES
-    assert max(volumes) > 1.2 * min(volumes)
 
 
 def test_weights_for_fewer_inputs_keep_their_answer():
@@ -205,10 +203,10 @@ class Stop(Exception):
     pass
 
 
-def trainer(output, epochs=4, **options) -> Trainer:
+def trainer(output, epochs=4) -> Trainer:
     batches = SliceBatches(made_stacks(), 2, [32], Augmentation(), 7)
     loss = HeartDiceCELoss()
-    return Trainer(Toy(), batches, loss, output, epochs, 0.03, validate=lambda network: {"x": 1.0}, **options)
+    return Trainer(Toy(), batches, loss, output, epochs, 0.03, validate=lambda network: {"x": 1.0})
 
 
 def test_an_interrupted_run_continues_to_the_same_weights(tmp_path):
@@ -224,15 +222,6 @@ def test_an_interrupted_run_continues_to_the_same_weights(tmp_path):
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b)
     assert (tmp_path / "parts" / "log.csv").read_text().count("\n") == 5
-
-
-def test_weights_are_mixed_with_those_it_began_with(tmp_path):
-    first, whole = Toy().state_dict(), trainer(tmp_path / "whole").run().state_dict()
-    mixed = trainer(tmp_path / "mixed", share=0.75).run().state_dict()
-    again = trainer(tmp_path / "mixed", share=0.75).run().state_dict()  # all epochs are done: the same once more
-    for name in first:
-        torch.testing.assert_close(mixed[name], 0.75 * whole[name] + 0.25 * first[name])
-        assert torch.equal(mixed[name], again[name])
 
 
 def test_training_lowers_the_loss(tmp_path):
