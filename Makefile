@@ -6,7 +6,8 @@ DEMO := demo-output
 CONSTRAINTS := .ci/constraints.txt
 # Files of tests side by side, one processor core each.
 JOBS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+# A worker that crashes, or hangs (see pyproject.toml), is replaced once.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --max-worker-restart 1
 
 .PHONY: demo test test-slicer-core lint clean
 

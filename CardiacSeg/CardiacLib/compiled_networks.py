@@ -52,8 +52,15 @@ def keep_compiled(file: Path, exported: bytes) -> None:
             (work / file.name).write_bytes(hashlib.sha256(exported).digest() + exported)
     except OSError:
         return
-    for old in sorted(file.parent.glob("*.bin"), key=lambda p: p.stat().st_mtime)[:-KEPT]:
+    for old in sorted(file.parent.glob("*.bin"), key=_last_used)[:-KEPT]:
         old.unlink(missing_ok=True)
+
+
+def _last_used(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # another process has removed it
+        return 0.0
 
 
 def clear_compiled() -> int:

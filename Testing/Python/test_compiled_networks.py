@@ -70,6 +70,15 @@ def test_what_was_used_last_stays(folder):
     assert set(folder.iterdir()) == set(files) - {files[1]}
 
 
+def test_files_that_another_process_removes_are_no_error(folder):
+    keep_compiled(folder / "0.bin", b"exported")
+    gone = folder / "gone.bin"
+    gone.symlink_to(folder / "removed")  # listed, but not there
+    for number in range(1, KEPT + 1):
+        keep_compiled(folder / f"{number}.bin", b"exported")
+    assert not gone.is_symlink() and len(list(folder.iterdir())) == KEPT
+
+
 def test_a_cache_that_cannot_be_written_to(tmp_path):
     (tmp_path / "cache").write_text("no folder")
     keep_compiled(compiled_file(made()), b"exported")
