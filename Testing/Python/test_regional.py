@@ -14,6 +14,7 @@ from CardiacLib.phantom.study import measured_labels
 from CardiacLib.phantom.truth import lv_radii, lv_radii_below_base
 from CardiacLib.phantom.views import heart_to_lps
 from CardiacSegLib.function import measure
+from CardiacSegLib.function.regional import measure_regions
 from CardiacSegLib.function.rings import DIRECTIONS, measure_ring
 from CardiacSegLib.function.segments import segments_of_directions, septum_directions
 from cineheart.report.bullseye import bullseyes, cell
@@ -82,6 +83,19 @@ def test_a_slice_that_the_valve_plane_cuts_is_not_measured_at_end_systole(heart)
     whole = np.ptp(lv_radii(shapes[1], z))
     assert ring is not None and ring.thickness_mm.min() < 0.5 * whole  # cut, yet closed
     assert all(s.thickness_es_mm > whole for s in function.regional.segments[:6])
+
+
+@pytest.mark.parametrize(("left_mm", "sector_deg", "measured"), [(9.0, 40, True), (6.0, 12, True), (6.0, 40, False)])
+def test_a_basal_ring_that_thins_at_once_is_not_measured(left_mm, sector_deg, measured):
+    """Rings of 10 mm, 20 mm inside; of the most basal one's wall ``left_mm`` are left in a sector."""
+    y, x = np.mgrid[-50:51, -50:51].astype(float)
+    radius, angle = np.hypot(x, y), np.abs(np.rad2deg(np.arctan2(y, x)))
+    plane = np.where(radius < 20, 1, np.where(radius < 30, 2, np.where((x < 0) & (np.abs(y) < 25), 3, 0)))
+    stack = np.repeat(plane[None].astype(np.uint8), 6, 0)
+    stack[:2][:, plane == 3] = 0  # the apex is here
+    stack[5, (angle < sector_deg / 2) & (radius >= 20 + left_mm) & (radius < 30)] = 0
+    found = measure_regions(LabelMap(stack[None], np.diag([1.0, 1.0, 8.0, 1.0]), [0.0]), 0, 0)
+    assert [level is not None for level in found.slice_levels] == [True] * 5 + [measured]
 
 
 def marked(labels: LabelMap, shapes, name: str, factor: float) -> LabelMap:

@@ -20,6 +20,12 @@ from .segments import (
 
 LAYERS = ("endo", "mid", "epi")
 """Contours whose length gives circumferential strain."""
+CUT_WALL = 2 / 3
+"""Of the neighbour's thickness: a basal wall that is thinner over WIDEST_GAP directions is cut by the valve plane.
+
+True labels of 24 synthetic hearts at ED and ES: so are .75 of the closed rings that the plane cuts (.55 at 1/2) and
+.003 of the others (0). Experts' labels of 80 patients: .60 of the most basal rings (.31), .09 of those further down
+(.02), and no segment is left without a slice."""
 CAP_REASON = "The slices cut the apical cap along its wall: short axis gives no thickness there."
 
 
@@ -98,13 +104,13 @@ def measure_regions(labels: LabelMap, ed: int, es: int) -> Regional:
 def _without_cut_base(rings: list[Ring | None]) -> list[Ring | None]:
     """Rings from apex to base without the last one where the valve plane, oblique to it, cuts into its wall.
 
-    Such a ring is still closed, but thins at once to less than half of its neighbour on one side.
+    Such a ring is still closed, but thins at once, to less than CUT_WALL of its neighbour on one side.
     """
     held = [k for k, ring in enumerate(rings) if ring is not None]
     if len(held) < 2:
         return rings
     last, before = rings[held[-1]], rings[held[-2]]
-    if longest_run(last.thickness_mm < 0.5 * before.thickness_mm) < WIDEST_GAP:
+    if longest_run(last.thickness_mm < CUT_WALL * before.thickness_mm) < WIDEST_GAP:
         return rings
     return [None if k == held[-1] else ring for k, ring in enumerate(rings)]
 
