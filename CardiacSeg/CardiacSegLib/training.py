@@ -35,7 +35,6 @@ def short_axis_trainer(
     phantoms: int = 0,
     phantom_slices: int = 0,
     start_from: str | None = None,
-    share: float = 1.0,
 ) -> Trainer:
     """Trainer of a slice network on the ACDC training split; held-out Dice is logged as a curve, never chosen by.
 
@@ -54,7 +53,6 @@ def short_axis_trainer(
         phantoms: number of synthetic hearts to draw from.
         phantom_slices: number of their slices that are added to the patients' in every epoch.
         start_from: weights file to begin with, see :func:`begin_with`. None: random weights.
-        share: of the trained weights in the result, the rest is of ``start_from``; without that they are all of it.
     """
     stacks, made = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas), None
     if phantoms:
@@ -71,7 +69,6 @@ def short_axis_trainer(
         epochs=epochs,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        share=share if start_from else 1.0,
         validate=lambda net: slice_dice(net, held_out),
     )
 

@@ -23,7 +23,6 @@ class SliceStacks:
         labels: uint8 (N, size, size).
         first, last: (N,) index of the first and last slice of the stack that a slice belongs to.
         opposite: (N,) index of the same slice at the other of ED and ES.
-        shown: bool (N,), False for a slice whose labels are not to be learnt; its neighbours see it all the same.
     """
 
     images: torch.Tensor
@@ -31,7 +30,6 @@ class SliceStacks:
     first: torch.Tensor
     last: torch.Tensor
     opposite: torch.Tensor
-    shown: torch.Tensor
 
     @classmethod
     def from_acdc(cls, root, pixel_mm: float, size: int, validation: bool = False, progress: Progress = silent):
@@ -42,19 +40,15 @@ class SliceStacks:
 
     @classmethod
     def from_phases(cls, patients: Iterable[tuple], pixel_mm: float, size: int) -> "SliceStacks":
-        """Stacks of hearts given as (cine, labels) of ED and (cine, labels) of ES, on the same grid.
-
-        Both may have ``shown``, bool (K,), as a third part; without it all slices are.
-        """
-        images, labels, counts, shown = [], [], [], []
+        """Stacks of hearts given as (cine, labels) of ED and (cine, labels) of ES, on the same grid."""
+        images, labels, counts = [], [], []
         for ed, es, *_ in patients:
-            frames = normalise(np.concatenate([ed[0].frames, es[0].frames]))
-            for frame, (cine, true, *told) in zip(frames, (ed, es), strict=True):
+            shown = normalise(np.concatenate([ed[0].frames, es[0].frames]))
+            for frame, (cine, true) in zip(shown, (ed, es), strict=True):
                 image, label = _on_canvas(frame, true.labels[0], cine.spacing, pixel_mm, size)
                 images.append(image)
                 labels.append(label)
                 counts.append(len(image))
-                shown.append(torch.from_numpy(told[0]) if told else torch.ones(len(image), dtype=torch.bool))
         counts = torch.tensor(counts)
         ends = counts.cumsum(0)
         first = torch.repeat_interleave(ends - counts, counts)
@@ -66,7 +60,6 @@ class SliceStacks:
             first=first,
             last=torch.repeat_interleave(ends - 1, counts),
             opposite=torch.arange(len(first)) + torch.where(is_es == 1, -own, own),
-            shown=torch.cat(shown),
         )
 
     def __len__(self) -> int:
@@ -75,7 +68,7 @@ class SliceStacks:
     def __add__(self, other: "SliceStacks") -> "SliceStacks":
         """Both sets of stacks, the other's after these."""
         shifted = [getattr(other, name) + len(self) for name in ("first", "last", "opposite")]
-        joined = zip(self._tensors(), (other.images, other.labels, *shifted, other.shown), strict=True)
+        joined = zip(self._tensors(), (other.images, other.labels, *shifted), strict=True)
         return SliceStacks(*(torch.cat(pair) for pair in joined))
 
     def seen(self, index: torch.Tensor, steps: torch.Tensor | int = 1, keep: torch.Tensor | None = None):
@@ -103,7 +96,7 @@ class SliceStacks:
             torch.stack([a[r : r + size, c : c + size] for a, (r, c) in zip(arrays, offsets, strict=True)])
             for arrays in (self.images, self.labels)
         )
-        return SliceStacks(images, labels, self.first, self.last, self.opposite, self.shown)
+        return SliceStacks(images, labels, self.first, self.last, self.opposite)
 
     def heart_centres(self) -> torch.Tensor:
         """(N, 2) row and column of the heart in each slice's stack."""
@@ -176,12 +169,12 @@ class SliceBatches:
     batch is one of several, because instance normalisation would otherwise learn one field of view by heart.
 
     Args:
-        stacks: the labelled slices; an epoch shows each that may be shown once.
+        stacks: the labelled slices; an epoch shows each of them once.
         batch: slices per batch.
         windows: sides in pixels of the training window; one of them is drawn for every batch.
         augmentation: strength of the random changes.
         seed: of everything random here.
-        extra: further slices; of those that may be shown an epoch shows ``drawn`` at random.
+        extra: further slices, of which an epoch shows ``drawn`` at random.
         drawn: their number per epoch.
     """
 
@@ -195,10 +188,8 @@ class SliceBatches:
         extra: SliceStacks | None = None,
         drawn: int = 0,
     ):
+        self.always, self.drawn = len(stacks), min(drawn, len(extra)) if extra else 0
         self.stacks = stacks + extra if extra else stacks
-        self.always = stacks.shown.nonzero()[:, 0]
-        self.others = self.stacks.shown[len(stacks) :].nonzero()[:, 0] + len(stacks)
-        self.drawn = min(drawn, len(self.others))
         self.batch, self.windows, self.augmentation = batch, tuple(windows), augmentation
         self.device = stacks.images.device
         self.generator = torch.Generator(self.device).manual_seed(seed)
@@ -206,11 +197,11 @@ class SliceBatches:
         self.weights = self.stacks.structure_weights()
 
     def __len__(self) -> int:
-        return (len(self.always) + self.drawn) // self.batch
+        return (self.always + self.drawn) // self.batch
 
     def __iter__(self):
-        others = self.others[self._order(len(self.others))[: self.drawn]]
-        shown = torch.cat([self.always, others])
+        others = self.always + self._order(len(self.stacks) - self.always)[: self.drawn]
+        shown = torch.cat([torch.arange(self.always, device=self.device), others])
         shown = shown[self._order(len(shown))]
         for start in range(0, len(self) * self.batch, self.batch):
             yield self.make(shown[start : start + self.batch])

@@ -8,7 +8,7 @@ import numpy as np
 from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.labels import LabelMap
-from CardiacLib.phantom import Phantom, PhantomOptions, make_phantom
+from CardiacLib.phantom import PhantomOptions, make_phantom
 
 RANGES = {
     "lv_edv_ml": (80.0, 280.0),
@@ -16,12 +16,10 @@ RANGES = {
     "rv_edv_ml": (90.0, 260.0),
     "rv_ef_percent": (20.0, 68.0),
     "wall_mm": (7.0, 14.0),
-    "rv_wall_mm": (2.0, 5.0),
     "mapse_mm": (5.0, 16.0),
     "tapse_mm": (10.0, 26.0),
     "sax_pixel_mm": (1.2, 1.9),
     "slice_spacing_mm": (6.0, 12.0),
-    "slice_thickness_mm": (5.0, 10.0),
     "first_slice_mm": (-8.0, 6.0),
     "noise": (0.005, 0.06),
     "bias": (0.0, 0.5),
@@ -31,12 +29,8 @@ RANGES = {
 """Of the options that are drawn; all others are the phantom's defaults."""
 
 
-def random_phantoms(count: int, seed: int) -> Iterator[tuple[tuple[Cine, LabelMap, np.ndarray], ...]]:
-    """Two frames (cine, labels, shown) of each of ``count`` synthetic hearts, each T = 1; the same for the same seed.
-
-    Not to be shown are slices a valve plane cuts: their labels end there, an expert's do not. Of every second heart
-    the frames are ED and ES, of the others any frame and that of ED and ES which differs more from it.
-    """
+def random_phantoms(count: int, seed: int) -> Iterator[tuple[tuple[Cine, LabelMap], tuple[Cine, LabelMap]]]:
+    """(cine, labels) of ED and of ES of ``count`` synthetic hearts, each T = 1; the same for the same seed."""
     draw = np.random.default_rng(seed)
     made = 0
     while made < count:
@@ -46,22 +40,12 @@ def random_phantoms(count: int, seed: int) -> Iterator[tuple[tuple[Cine, LabelMa
             phantom = make_phantom(options)
         except InputError:  # no heart of this form has the drawn volumes: draw again
             continue
-        yield tuple(_frame(phantom, t) for t in _two_frames(phantom, draw, any_frame=made % 2 == 1))
         made += 1
-
-
-def _two_frames(phantom: Phantom, draw: np.random.Generator, any_frame: bool) -> tuple[int, int]:
-    if not any_frame:
-        return phantom.ed, phantom.es
-    volumes = phantom.volumes["lv"]
-    t = int(draw.integers(len(volumes)))
-    return t, max(phantom.ed, phantom.es, key=lambda other: abs(volumes[other] - volumes[t]))
-
-
-def _frame(phantom: Phantom, t: int) -> tuple[Cine, LabelMap, np.ndarray]:
-    cine, labels = phantom.cines["sax"], phantom.labels
-    return (
-        cine.with_changes(frames=cine.frames[t : t + 1], times_ms=np.zeros(1)),
-        replace(labels, labels=labels.labels[t : t + 1], times_ms=np.zeros(1)),
-        ~phantom.crossed[t],
-    )
+        cine, labels = phantom.cines["sax"], phantom.labels
+        yield tuple(
+            (
+                cine.with_changes(frames=cine.frames[t : t + 1], times_ms=np.zeros(1)),
+                replace(labels, labels=labels.labels[t : t + 1], times_ms=np.zeros(1)),
+            )
+            for t in (phantom.ed, phantom.es)
+        )

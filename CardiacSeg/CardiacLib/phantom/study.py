@@ -34,7 +34,6 @@ class Phantom:
         motion: the shape of every frame in the heart frame, with ED 0 and ES ``motion.es``.
         heart_to_lps: 4x4, heart frame to LPS.
         slice_shifts: (K, 3) LPS mm, breath-hold shift of each short-axis slice, in the stack's slice order.
-        crossed: (T, K) bool, whether a valve plane cuts a cavity in the middle of a short-axis slice.
     """
 
     options: PhantomOptions
@@ -45,7 +44,6 @@ class Phantom:
     motion: Motion
     heart_to_lps: np.ndarray
     slice_shifts: np.ndarray
-    crossed: np.ndarray
 
     @property
     def ed(self) -> int:
@@ -95,7 +93,7 @@ def make_phantom(options: PhantomOptions | None = None, progress: Progress = sil
     shifts = _shifts(options, grid)
     seeds = np.random.SeedSequence(options.seed).spawn(len(LAX_VIEWS) + 1)
     frames = render(scene, grid, shifts, np.random.default_rng(seeds[0]), part(progress, 0.1, 0.75))
-    labels, crossed = truth.label_stack(scene, grid, shifts)
+    labels = truth.label_stack(scene, grid, shifts)
     matrix, frames, labels, shifts = _reordered(options, grid.ijk_to_lps, frames, labels, shifts)
     cines = {"sax": _cine(options, motion, frames, matrix, "sax")}
     for n, view in enumerate(LAX_VIEWS):
@@ -112,7 +110,6 @@ def make_phantom(options: PhantomOptions | None = None, progress: Progress = sil
         motion=motion,
         heart_to_lps=scene.to_lps,
         slice_shifts=shifts,
-        crossed=crossed if options.apex_first else crossed[:, ::-1],
     )
     progress(1.0, "phantom made")
     return result
@@ -126,7 +123,7 @@ def measured_labels(options: PhantomOptions) -> tuple[LabelMap, dict[str, np.nda
     ed = motion.shapes[0]
     scene = make_scene(options, motion, heart_to_lps(options, ed))
     grid = sax_grid(options, scene.to_lps, ed)
-    labels, _ = truth.label_stack(scene, grid, np.zeros((grid.shape[0], 3)))
+    labels = truth.label_stack(scene, grid, np.zeros((grid.shape[0], 3)))
     return LabelMap(labels, grid.ijk_to_lps, motion.times_ms, SOURCE), truth.volumes(motion)
 
 

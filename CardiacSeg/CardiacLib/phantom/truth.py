@@ -16,17 +16,12 @@ from .views import Grid
 LEAFLET_GAP_MM = 1.5  # between the aortic and the mitral hinge in the 3CH view
 
 
-def label_stack(scene, grid: Grid, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels at the middle plane of each slice, and whether a valve plane cuts its ventricle's cavity there.
+def label_stack(scene, grid: Grid, shifts: np.ndarray) -> np.ndarray:
+    """Labels (T, K, J, I) uint8 at the middle plane of each slice; above a valve plane a ventricle has no label.
 
-    Above a valve plane a ventricle has no label; an expert draws such a slice whole or not at all. ``shifts`` (K, 3)
-    LPS mm are the slices' breath-hold shifts: labels lie where the image shows the heart.
-
-    Returns:
-        uint8 (T, K, J, I) and bool (T, K).
+    ``shifts`` (K, 3) LPS mm are the slices' breath-hold shifts: labels lie where the image shows the heart.
     """
     labels = np.zeros((len(scene.shapes), *grid.shape), np.uint8)
-    crossed = np.zeros(labels.shape[:2], bool)
     for k in range(grid.shape[0]):
         x, y, z = scene.to_heart(grid.points(k) - shifts[k])
         for t, shape in enumerate(scene.shapes):
@@ -34,10 +29,7 @@ def label_stack(scene, grid: Grid, shifts: np.ndarray) -> tuple[np.ndarray, np.n
             labels[t, k][fields["rv"] < 0] = names.RV
             labels[t, k][fields["lv_epi"] < 0] = names.MYO
             labels[t, k][fields["lv"] < 0] = names.LV
-            for side in ("lv", "rv"):
-                above = (fields[f"over_{side}"] > 0)[fields[f"{side}_open"] < 0]
-                crossed[t, k] |= above.any() and not above.all()
-    return labels, crossed
+    return labels
 
 
 def volumes(motion: Motion, step_mm: float = 2.0) -> dict[str, np.ndarray]:

@@ -30,8 +30,6 @@ class Trainer:
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
         ema_epochs: time constant, in epochs, of the moving average of the weights.
-        share: of the averaged weights in those that :meth:`run` ends with; the rest is of the weights it began with.
-            Less than 1 keeps more of what a network knew (Wortsman et al., CVPR 2022, arXiv 2109.01903).
         validate: called with the averaged network at every ``validate_every``-th epoch; its numbers go to the log only.
     """
 
@@ -43,15 +41,13 @@ class Trainer:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     ema_epochs: float = 1.5
-    share: float = 1.0
     validate: Callable[[torch.nn.Module], dict[str, float]] | None = None
     validate_every: int = 10
 
     def run(self, progress: Progress = silent) -> torch.nn.Module:
-        """Train to the last epoch and return the network with averaged weights, mixed by ``share``."""
+        """Train to the last epoch and return the network with averaged weights."""
         self.output = Path(self.output)
         self.output.mkdir(parents=True, exist_ok=True)
-        began_with = {name: weights.clone() for name, weights in self.network.state_dict().items()}
         optimiser, schedule, average = self._prepare()
         first = self._resume(optimiser, schedule, average)
         for epoch in range(first, self.epochs):
@@ -63,10 +59,6 @@ class Trainer:
             append_log(self.output / "log.csv", row)
             self._save(epoch + 1, optimiser, schedule, average)
             progress((epoch + 1) / self.epochs, "  ".join(f"{k} {v:.4g}" for k, v in row.items()))
-        if self.share < 1.0:
-            for name, weights in average.module.state_dict().items():
-                if weights.is_floating_point():
-                    weights.lerp_(began_with[name], 1.0 - self.share)
         return average.module.eval()
 
     def _prepare(self):
