@@ -24,7 +24,7 @@ from slicer.ScriptedLoadableModule import (
 DEFAULT_EDGE_LENGTH_MM = 1.8
 DEFAULT_RV_WALL_MM = 3.0
 DEFAULT_HELIX_DEG = (60.0, -60.0)
-VIEWS = ("surfaces", "fibres", "region", "aha", "transmural", "apicobasal", "rotational")  # of CardiacLib.mrml.models
+VIEWS = ("surfaces", "fibres", "region", "aha", "transmural", "apicobasal", "rotational")  # of BiVMeshLib.mrml.models
 
 
 class BiVMesh(ScriptedLoadableModule):
@@ -59,7 +59,7 @@ class MeshFrame(enum.Enum):
 
 @parameterNodeWrapper
 class BiVMeshParameterNode:
-    """The panel's choices, saved with the scene; results stay with the tetrahedra (CardiacLib.mrml.results)."""
+    """The panel's choices, saved with the scene; results stay with the tetrahedra (CardiacLib.mrml.panel.results)."""
 
     inputSegmentation: vtkMRMLSegmentationNode
     valvePoints: vtkMRMLMarkupsFiducialNode
@@ -83,21 +83,21 @@ class BiVMeshParameterNode:
 
 
 class BiVMeshWidget(ScriptedLoadableModuleWidget):
-    """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panels.ModulePanel."""
+    """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panel.module_panel.ModulePanel."""
 
     logic = panel = None
 
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
         from BiVMeshLib.exporters import FORMATS
-        from CardiacLib.mrml.controls import ResultButtons
-        from CardiacLib.mrml.markups import VALVE_ATTRIBUTE
-        from CardiacLib.mrml.mesh_export import MeshExportSection
-        from CardiacLib.mrml.models import QUALITY_ATTRIBUTE, show_mesh
-        from CardiacLib.mrml.panels import ModulePanel, load_ui
-        from CardiacLib.mrml.propagation import PropagationSection
-        from CardiacLib.mrml.sequences import show_frame
-        from CardiacLib.mrml.views import show_table
+        from BiVMeshLib.mrml.mesh_export import MeshExportSection
+        from BiVMeshLib.mrml.models import QUALITY_ATTRIBUTE, show_mesh
+        from BiVMeshLib.mrml.propagation import PropagationSection
+        from CardiacLib.mrml.nodes.markups import VALVE_ATTRIBUTE
+        from CardiacLib.mrml.nodes.sequences import show_frame
+        from CardiacLib.mrml.nodes.views import show_table
+        from CardiacLib.mrml.panel.controls import ResultButtons
+        from CardiacLib.mrml.panel.module_panel import ModulePanel, load_ui
 
         ScriptedLoadableModuleWidget.setup(self)
         load_ui(self)
@@ -137,7 +137,7 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
 
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen frame; the models enter the scene when they are complete."""
-        from CardiacLib.mrml.views import center_3d_views
+        from CardiacLib.mrml.nodes.views import center_3d_views
 
         chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
         segmentationNode, name, output = chosen.inputSegmentation, chosen.outputName, chosen.mesh
@@ -154,7 +154,7 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
         self.panel.start(lambda: self.logic.makeRequest(segmentationNode, *run), addResult)
 
     def _reason(self, parameters):
-        from CardiacLib.mrml.sequences import sequence_of
+        from CardiacLib.mrml.nodes.sequences import sequence_of
 
         if not parameters.inputSegmentation:
             return _("Choose a segmentation first.")
@@ -163,8 +163,8 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
         return ""
 
     def _onParametersChanged(self, parameters):
-        from CardiacLib.mrml.controls import show_output
-        from CardiacLib.mrml.results import result_of
+        from CardiacLib.mrml.panel.controls import show_output
+        from CardiacLib.mrml.panel.results import result_of
 
         output = parameters.mesh if parameters else None
         show_output(self.ui, output, {"resultLabel": "summary"}, self._buttons, _)
@@ -215,8 +215,8 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         Raises:
             CardiacLib.errors.InputError: the segmentation cannot be meshed; the scene is unchanged.
         """
-        from CardiacLib.mrml.panels import whole_scene_change
-        from CardiacLib.mrml.processes import run_blocking
+        from CardiacLib.mrml.panel.module_panel import whole_scene_change
+        from CardiacLib.mrml.panel.processes import run_blocking
 
         options = (edgeLength, rvWallThickness, helixDegrees, motion, alignSlices, valvePoints)
         found = run_blocking(self.makeRequest(segmentationNode, frame, *options), progress)
@@ -225,10 +225,10 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
 
     def makeRequest(self, node, frame, edge, rvWall, helix=DEFAULT_HELIX_DEG, motion=False, align=False, valves=None):
         """The worker's job for one frame of a segmentation in the scene, or for its motion from that frame on."""
-        from CardiacLib.mrml.motion import mesh_options, mesh_request, valve_points_of
-        from CardiacLib.mrml.propagation import known_phase
-        from CardiacLib.mrml.segmentations import labels_from_node
-        from CardiacSegLib.scene import frame_number
+        from BiVMeshLib.mrml.motion import mesh_options, mesh_request, valve_points_of
+        from BiVMeshLib.mrml.propagation import known_phase
+        from CardiacLib.mrml.nodes.segmentations import labels_from_node
+        from CardiacSegLib.mrml.result import frame_number
 
         labels = labels_from_node(node)
         points = None if valves is None else valve_points_of(valves)
@@ -247,35 +247,35 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         output=None,
         valvePoints=None,
     ):
-        """Carry a slice's labels through its images, wait: CardiacLib.mrml.propagation; returns a segmentation node.
+        """Carry a slice's labels through its images, wait: BiVMeshLib.mrml.propagation; returns a segmentation node.
 
         ``output`` is that of an earlier call, to be updated in place; None makes a new node. ``valvePoints``, a point
         list of Cardiac Landmarks, tell the base where ``base`` is -1.
         """
-        from CardiacLib.mrml.processes import run_blocking
-        from CardiacLib.mrml.propagation import phase_of, propagation_to_scene
+        from BiVMeshLib.mrml.propagation import phase_of, propagation_to_scene
+        from CardiacLib.mrml.panel.processes import run_blocking
 
         request = self.makePropagationRequest(node, volume, frame, start, base, valvePoints)
         return propagation_to_scene(run_blocking(request, progress), node, output, _, phase_of(request))
 
     def makePropagationRequest(self, node, volume, frame, start, base, valves=None):
-        """The worker's job: CardiacLib.mrml.propagation.propagation_request."""
-        from CardiacLib.mrml.propagation import propagation_request
-        from CardiacSegLib.scene import frame_number
+        """The worker's job: BiVMeshLib.mrml.propagation.propagation_request."""
+        from BiVMeshLib.mrml.propagation import propagation_request
+        from CardiacSegLib.mrml.result import frame_number
 
         return propagation_request(
             node, volume, lambda labels: frame_number(node, labels, frame.value), start, base, valves
         )
 
     def addResult(self, segmentationNode, found, name: str = "", meshNode=None) -> dict[str, object]:
-        """Add a CardiacLib.bivmesh BiVMesh or MovingMesh: CardiacLib.mrml.motion.mesh_result_to_scene."""
-        from CardiacLib.mrml.motion import mesh_result_to_scene
+        """Add a CardiacLib.types.bivmesh BiVMesh or MovingMesh: BiVMeshLib.mrml.motion.mesh_result_to_scene."""
+        from BiVMeshLib.mrml.motion import mesh_result_to_scene
 
         return mesh_result_to_scene(found, segmentationNode, name, meshNode, _)
 
     def exportMesh(self, modelNode, folder: str | Path, formats: str) -> None:
-        """Write a mesh of the scene in formats separated by commas: BiVMeshLib.scene.export_model."""
-        from BiVMeshLib.scene import export_model
+        """Write a mesh of the scene in formats separated by commas: BiVMeshLib.mrml.export.export_model."""
+        from BiVMeshLib.mrml.export import export_model
 
         export_model(modelNode, folder, formats)
 
@@ -290,7 +290,7 @@ class BiVMeshTest(ScriptedLoadableModuleTest):
 
     def test_buildMesh(self):
         """The mesh of the phantom at end-diastole arrives as models and a table."""
-        from CardiacLib.mrml.segmentations import labels_to_scene
+        from CardiacLib.mrml.nodes.segmentations import labels_to_scene
         from CardiacLib.phantom import PhantomOptions, make_phantom
 
         segmentationNode = labels_to_scene(make_phantom(PhantomOptions.small()).labels, "labels")

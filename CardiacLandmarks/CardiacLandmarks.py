@@ -47,7 +47,7 @@ class CardiacLandmarks(ScriptedLoadableModule):
 
 @parameterNodeWrapper
 class CardiacLandmarksParameterNode:
-    """The panel's choices, saved with the scene; results stay with the point lists (CardiacLib.mrml.results)."""
+    """The panel's choices, saved with the scene; results stay with the point lists (CardiacLib.mrml.panel.results)."""
 
     cine2ch: vtkMRMLScalarVolumeNode
     cine3ch: vtkMRMLScalarVolumeNode
@@ -61,17 +61,17 @@ class CardiacLandmarksParameterNode:
 
 
 class CardiacLandmarksWidget(ScriptedLoadableModuleWidget):
-    """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panels.ModulePanel."""
+    """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panel.module_panel.ModulePanel."""
 
     logic = panel = None
 
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
-        from CardiacLib.mrml.controls import ResultButtons
-        from CardiacLib.mrml.markups import VALVE_ATTRIBUTE
-        from CardiacLib.mrml.networks import NetworkSection
-        from CardiacLib.mrml.panels import ModulePanel, load_ui
-        from CardiacLib.mrml.views import show_chart, show_table
+        from CardiacLib.mrml.nodes.markups import VALVE_ATTRIBUTE
+        from CardiacLib.mrml.nodes.views import show_chart, show_table
+        from CardiacLib.mrml.panel.controls import ResultButtons
+        from CardiacLib.mrml.panel.module_panel import ModulePanel, load_ui
+        from CardiacLib.mrml.panel.networks import NetworkSection
 
         ScriptedLoadableModuleWidget.setup(self)
         load_ui(self)
@@ -105,7 +105,7 @@ class CardiacLandmarksWidget(ScriptedLoadableModuleWidget):
 
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen cines; the points enter the scene when they are complete."""
-        from CardiacLib.mrml.dependencies import ensure_dependencies
+        from CardiacLib.mrml.panel.dependencies import ensure_dependencies
 
         chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
         volumes, name, output = self.logic.volumesOf(chosen), chosen.outputName, chosen.points
@@ -124,7 +124,7 @@ class CardiacLandmarksWidget(ScriptedLoadableModuleWidget):
 
     def onMeasureButton(self, checked=False):
         """Measure the points as they are now, after they were edited."""
-        from CardiacLib.mrml.panels import errors_shown
+        from CardiacLib.mrml.panel.module_panel import errors_shown
 
         with errors_shown():
             self.logic.measureAgain(self.panel.parameters.points, self.logic.volumesOf(self.panel.parameters))
@@ -132,13 +132,13 @@ class CardiacLandmarksWidget(ScriptedLoadableModuleWidget):
             self.ui.statusLabel.text = _("Measured the points as they are now.")
 
     def _showFrame(self, frame):
-        from CardiacLib.mrml.sequences import show_frame
+        from CardiacLib.mrml.nodes.sequences import show_frame
 
         show_frame(self.panel.parameters.points, frame)
 
     def _reason(self, parameters):
-        from CardiacLib.mrml.results import misfit
-        from CardiacLib.mrml.sequences import sequence_of
+        from CardiacLib.mrml.nodes.sequences import sequence_of
+        from CardiacLib.mrml.panel.results import misfit
 
         volumes = self.logic.volumesOf(parameters).values()
         if not volumes:
@@ -147,7 +147,7 @@ class CardiacLandmarksWidget(ScriptedLoadableModuleWidget):
         return misfit(parameters.points, volumes, oneFrame, _) or self._network.reason(parameters.bundle)
 
     def _onParametersChanged(self, parameters):
-        from CardiacLib.mrml.controls import set_enabled, show_output
+        from CardiacLib.mrml.panel.controls import set_enabled, show_output
 
         output = parameters.points if parameters else None
         show_output(self.ui, output, {"resultLabel": "summary", "notesLabel": "notes"}, self._buttons, _)
@@ -187,13 +187,13 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
             pointsNode: a point list of an earlier result to update in place; None makes new nodes.
 
         Returns:
-            CardiacLandmarksLib.scene.LandmarkResult.
+            CardiacLandmarksLib.mrml.result.LandmarkResult.
 
         Raises:
             CardiacLib.errors.InputError: the volumes or the network cannot be used; the scene is unchanged.
         """
-        from CardiacLib.mrml.panels import whole_scene_change
-        from CardiacLib.mrml.processes import run_blocking
+        from CardiacLib.mrml.panel.module_panel import whole_scene_change
+        from CardiacLib.mrml.panel.processes import run_blocking
 
         found = run_blocking(self.makeRequest(volumes, bundle, device, backend, align), progress)
         with whole_scene_change():
@@ -201,8 +201,8 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
 
     def makeRequest(self, volumes, bundle, device, backend=BACKENDS[0], align=False):
         """The worker's job for volumes in the scene."""
-        from CardiacLib.mrml.cines import cine_from_node, require_all_frames
-        from CardiacLib.mrml.processes import JobRequest
+        from CardiacLib.mrml.nodes.cines import cine_from_node, require_all_frames
+        from CardiacLib.mrml.panel.processes import JobRequest
 
         inputs = {}
         for view, volume in volumes.items():
@@ -212,8 +212,8 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
         return JobRequest("CardiacLandmarksLib", "detect", inputs, options)
 
     def addResult(self, volumes, landmarks, name: str = "", pointsNode=None):
-        """Add CardiacLib.landmarks.Landmarks and their measures: CardiacLandmarksLib.scene.points_to_scene."""
-        from CardiacLandmarksLib.scene import points_to_scene
+        """Add Landmarks and their measures: CardiacLandmarksLib.mrml.result.points_to_scene."""
+        from CardiacLandmarksLib.mrml.result import points_to_scene
 
         return points_to_scene(landmarks, volumes, name, pointsNode, _)
 
@@ -224,8 +224,8 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
             pointsNode: one of the point lists of a result.
             volumes: view to volume, as of findLandmarks.
         """
-        from CardiacLandmarksLib.scene import measure_again
-        from CardiacLib.mrml.panels import whole_scene_change
+        from CardiacLandmarksLib.mrml.result import measure_again
+        from CardiacLib.mrml.panel.module_panel import whole_scene_change
 
         with whole_scene_change():
             return measure_again(pointsNode, volumes, _)
@@ -233,7 +233,7 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def takeViews(parameters) -> None:
         """Where no cine is chosen for a view, take the first volume that was read as that view."""
-        from CardiacLib.mrml.cines import VIEW_ATTRIBUTE
+        from CardiacLib.mrml.nodes.cines import VIEW_ATTRIBUTE
 
         scene = slicer.mrmlScene
         count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
@@ -264,7 +264,7 @@ class CardiacLandmarksTest(ScriptedLoadableModuleTest):
 
     def test_pointsAndMeasures(self):
         """All valves arrive as point lists in the cines' browser; their motion is measured."""
-        from CardiacLib.mrml.cines import cine_to_scene
+        from CardiacLib.mrml.nodes.cines import cine_to_scene
         from CardiacLib.phantom import PhantomOptions, make_phantom
 
         phantom = make_phantom(PhantomOptions.small())

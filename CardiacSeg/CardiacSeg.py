@@ -50,7 +50,7 @@ class CardiacSeg(ScriptedLoadableModule):
 
 def registerSampleData():
     """Called when Slicer has started: the synthetic heart becomes a sample of the Sample Data module."""
-    from CardiacLib.mrml.sample_data import register_sample_data
+    from CardiacLib.mrml.panel.sample_data import register_sample_data
 
     register_sample_data(_)
 
@@ -69,7 +69,7 @@ class FrameChoice(enum.Enum):
 
 @parameterNodeWrapper
 class CardiacSegParameterNode:
-    """The panel's choices, saved with the scene; results stay with the segmentation (CardiacLib.mrml.results).
+    """The panel's choices, saved with the scene; results stay with the segmentation (CardiacLib.mrml.panel.results).
 
     A height, weight or heart rate of 0 is unknown.
     """
@@ -90,18 +90,18 @@ class CardiacSegParameterNode:
 
 
 class CardiacSegWidget(ScriptedLoadableModuleWidget):
-    """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panels.ModulePanel."""
+    """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panel.module_panel.ModulePanel."""
 
     logic = panel = None
 
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
-        from CardiacLib.mrml.controls import ResultButtons
-        from CardiacLib.mrml.dicom_export import DicomExportSection
-        from CardiacLib.mrml.networks import NetworkSection
-        from CardiacLib.mrml.panels import ModulePanel, load_ui
-        from CardiacLib.mrml.studies import ask_and_load
-        from CardiacLib.mrml.views import show_chart, show_table
+        from CardiacLib.mrml.nodes.views import show_chart, show_table
+        from CardiacLib.mrml.panel.controls import ResultButtons
+        from CardiacLib.mrml.panel.dicom_export import DicomExportSection
+        from CardiacLib.mrml.panel.module_panel import ModulePanel, load_ui
+        from CardiacLib.mrml.panel.networks import NetworkSection
+        from CardiacLib.mrml.panel.studies import ask_and_load
 
         ScriptedLoadableModuleWidget.setup(self)
         load_ui(self)
@@ -136,9 +136,9 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
 
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen cine; the result enters the scene when it is complete."""
-        from CardiacLib.mrml.dependencies import ensure_dependencies
-        from CardiacLib.mrml.patients import body_of
-        from CardiacLib.segmentation import labels_of_part
+        from CardiacLib.mrml.panel.dependencies import ensure_dependencies
+        from CardiacLib.types.segmentation import labels_of_part
+        from CardiacSegLib.mrml.patients import body_of
 
         chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
         volumeNode, output = chosen.inputVolume, chosen.segmentation
@@ -162,13 +162,13 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
         self.panel.start(makeRequest, addResult, addPart)
 
     def _showFrame(self, frame):
-        from CardiacLib.mrml.sequences import show_frame
+        from CardiacLib.mrml.nodes.sequences import show_frame
 
         show_frame(self.panel.parameters.segmentation, frame)
 
     def _reason(self, parameters):
-        from CardiacLib.mrml.results import misfit
-        from CardiacLib.mrml.sequences import sequence_of
+        from CardiacLib.mrml.nodes.sequences import sequence_of
+        from CardiacLib.mrml.panel.results import misfit
 
         volumeNode = parameters.inputVolume
         if not volumeNode:
@@ -177,8 +177,8 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
         return misfit(parameters.segmentation, [volumeNode], oneFrame, _) or self._network.reason(parameters.bundle)
 
     def _onParametersChanged(self, parameters):
-        from CardiacLib.mrml.controls import show_output
-        from CardiacLib.mrml.patients import take_patient
+        from CardiacLib.mrml.panel.controls import show_output
+        from CardiacSegLib.mrml.patients import take_patient
 
         if parameters:
             take_patient(parameters)
@@ -209,7 +209,7 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         Raises:
             CardiacLib.errors.InputError: nothing there can be read as a study; the scene is unchanged.
         """
-        from CardiacLib.mrml.studies import load_study
+        from CardiacLib.mrml.panel.studies import load_study
 
         return load_study(path, progress)
 
@@ -226,7 +226,7 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         papillary: str = PAPILLARY[0],
         segmentationNode=None,
     ):
-        """Segment a cine in a worker process, wait, and add the result: a CardiacSegLib.scene.SegmentationResult.
+        """Segment a cine in a worker process, wait, and add the result: a CardiacSegLib.mrml.result.SegmentationResult.
 
         Args:
             volumeNode: the proxy volume of a cine's sequence browser (all frames are used), or a single volume.
@@ -243,9 +243,9 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         Raises:
             CardiacLib.errors.InputError: the volume cannot be used; the scene is unchanged.
         """
-        from CardiacLib.mrml.cines import body_facts
-        from CardiacLib.mrml.panels import whole_scene_change
-        from CardiacLib.mrml.processes import run_blocking
+        from CardiacLib.mrml.nodes.cines import body_facts
+        from CardiacLib.mrml.panel.module_panel import whole_scene_change
+        from CardiacLib.mrml.panel.processes import run_blocking
 
         found = run_blocking(self.makeRequest(volumeNode, frames, bundle, device, backend, quality), progress)
         chosen = (name, papillary, body_facts(volumeNode), bundle, segmentationNode)
@@ -254,7 +254,7 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
 
     def makeRequest(self, volumeNode, frames, bundle, device, backend=BACKENDS[0], quality=QUALITIES[0]):
         """The worker's job for a volume in the scene."""
-        from CardiacSegLib.scene import segmentation_request
+        from CardiacSegLib.mrml.result import segmentation_request
 
         options = {"bundle": bundle, "device": device, "backend": backend, "quality": quality}
         return segmentation_request(volumeNode, frames is FrameChoice.ALL, options)
@@ -262,14 +262,14 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
     def addResult(
         self, volumeNode, found, name="", papillary=PAPILLARY[0], body=None, bundle=DEFAULT_BUNDLE, output=None
     ):
-        """Add a CardiacLib.segmentation.Segmentation and its measures: CardiacSegLib.scene.segmentation_to_scene."""
-        from CardiacSegLib.scene import segmentation_to_scene
+        """Add a Segmentation and its measures: CardiacSegLib.mrml.result.segmentation_to_scene."""
+        from CardiacSegLib.mrml.result import segmentation_to_scene
 
         return segmentation_to_scene(volumeNode, found, name, papillary, body, bundle, output, _)
 
     def exportDicomSeg(self, segmentationNode, folder, study="", frame="all", bundle="", progress=lambda *_: None):
-        """Write a segmentation as DICOM SEG, wait, and return the files: CardiacLib.mrml.dicom_export."""
-        from CardiacLib.mrml.dicom_export import export_dicom_seg
+        """Write a segmentation as DICOM SEG, wait, and return the files: CardiacLib.mrml.panel.dicom_export."""
+        from CardiacLib.mrml.panel.dicom_export import export_dicom_seg
 
         return export_dicom_seg(segmentationNode, study, folder, frame, bundle, progress)
 
@@ -284,8 +284,8 @@ class CardiacSegTest(ScriptedLoadableModuleTest):
 
     def test_segmentSequence(self):
         """All frames of the phantom are labelled, in the cine's own browser."""
-        from CardiacLib.mrml.cines import cine_to_scene
-        from CardiacLib.mrml.dependencies import missing_requirements
+        from CardiacLib.mrml.nodes.cines import cine_to_scene
+        from CardiacLib.mrml.panel.dependencies import missing_requirements
         from CardiacLib.phantom import PhantomOptions, make_phantom
 
         if missing_requirements():

@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from CardiacLib.errors import Cancelled, InputError
+from cineheart.commands.bundle_cli import bundles
+from cineheart.commands.choices import chosen_views, fibre_options, mesh_options, propagate_choices
 
-from .bundle_cli import bundles
-from .choices import chosen_views, fibre_options, mesh_options, propagate_choices
 from .console import Console, Json
 from .workers import terminated_as_interrupted
 
@@ -148,7 +148,8 @@ def run(
     as_json: Json = False,
 ) -> int:
     """One study, from images to labels, measurements, valve points, mesh, report and scene."""
-    from .landmarks import LandmarkOptions
+    from cineheart.commands.landmarks import LandmarkOptions
+
     from .network import NetworkOptions
     from .pipeline import RunOptions, run_study
 
@@ -184,7 +185,8 @@ def segment(
     as_json: Json = False,
 ) -> int:
     """Label LV blood pool, LV myocardium and RV blood pool, and measure."""
-    from .commands import segment_image
+    from cineheart.commands.segment_mesh_train import segment_image
+
     from .network import NetworkOptions
 
     with Console("cineheart segment", as_json) as console:
@@ -212,7 +214,7 @@ def landmarks(
     as_json: Json = False,
 ) -> int:
     """Ten valve points of every frame of the long-axis cines, and the motion of the annuli."""
-    from .landmarks import LandmarkOptions, landmark_command
+    from cineheart.commands.landmarks import LandmarkOptions, landmark_command
 
     given = {"2ch": two_chamber, "3ch": three_chamber, "4ch": four_chamber}
     files = {view: path for view, path in given.items() if path is not None}
@@ -261,7 +263,7 @@ def mesh(
     propagation = propagate_choices(propagate, start_slice, base_slice, align_slices, landmarks)
     with Console("cineheart mesh", as_json) as console:
         if len(labels) > 1 or labels[0].is_dir():
-            from .mesh_batch import mesh_batch
+            from cineheart.commands.mesh_batch import mesh_batch
 
             for name, path in (("landmarks", landmarks), ("propagate", propagate)):
                 if path is not None:
@@ -269,7 +271,7 @@ def mesh(
             facts = mesh_batch(labels, output, choices, workers, console.progress)
             console.finish(facts | {"output": str(output)})
             return 1 if facts["failed"] else 0
-        from .commands import mesh_labels
+        from cineheart.commands.segment_mesh_train import mesh_labels
 
         choices |= {"landmarks": landmarks, "propagate": propagation}
         facts, notes = mesh_labels(labels[0], output, choices, console.progress)
@@ -302,7 +304,7 @@ def propagate(
     as_json: Json = False,
 ) -> int:
     """3-D consistent labels at 1.25 mm: one labelled slice carried to base and apex by the propagation networks."""
-    from .propagation import propagate_image
+    from cineheart.commands.propagation import propagate_image
 
     with Console("cineheart propagate", as_json) as console:
         choices = propagate_choices(image, start_slice, base_slice, align_slices, landmarks, evidence, device, backend)
@@ -320,7 +322,7 @@ def surfaces(
     as_json: Json = False,
 ) -> int:
     """Plain closed surfaces of the labelled structures by marching cubes, voxel steps and all; no mesh."""
-    from .label_surfaces import surfaces_of_labels
+    from cineheart.commands.label_surfaces import surfaces_of_labels
 
     with Console("cineheart surfaces", as_json) as console:
         console.finish(surfaces_of_labels(labels, output, frame, label_order) | {"output": str(output)})
@@ -337,7 +339,7 @@ def phantom(
     as_json: Json = False,
 ) -> int:
     """A synthetic beating heart with exact truth: images, labels, volumes, valve points, surfaces."""
-    from .commands import make_phantom_study
+    from cineheart.commands.segment_mesh_train import make_phantom_study
 
     choices = {"seed": seed, "breath_hold_shift_mm": breath_hold_shift}
     with Console("cineheart phantom", as_json) as console:
@@ -358,7 +360,7 @@ def train(
     as_json: Json = False,
 ) -> int:
     """Train a bundle's network; an interrupted run goes on from its last checkpoint."""
-    from .commands import train_bundle
+    from cineheart.commands.segment_mesh_train import train_bundle
 
     with Console("cineheart train", as_json) as console:
         folder = train_bundle(bundle, data, output, epochs, device, console.progress)
@@ -386,11 +388,12 @@ def evaluate(
     as_json: Json = False,
 ) -> int:
     """Accuracy on held-out patients, per structure, phase and disease; the numbers go into the bundle's model card."""
+    from cineheart.evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
+    from cineheart.evaluate.phantom import phantom_section
+    from cineheart.evaluate.propagation import evaluate_propagation, propagates
+    from cineheart.evaluate.quality import quality_section
+
     from .evaluate import evaluate_bundle
-    from .evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
-    from .evaluate.phantom import phantom_section
-    from .evaluate.propagation import evaluate_propagation, propagates
-    from .evaluate.quality import quality_section
     from .network import NetworkOptions
 
     with Console("cineheart evaluate", as_json) as console:
@@ -419,7 +422,7 @@ def crossvalidate(
     as_json: Json = False,
 ) -> int:
     """Five-fold cross-validation of slice propagation over all patients; an interrupted run goes on."""
-    from .crossvalidate import crossvalidate_propagation
+    from cineheart.commands.crossvalidate import crossvalidate_propagation
 
     with Console("cineheart crossvalidate", as_json) as console:
         console.finish(crossvalidate_propagation(bundle, data, output, epochs, device, console.progress))
@@ -434,7 +437,8 @@ def calibrate(
     as_json: Json = False,
 ) -> int:
     """Fit the confidence of quality control to the true Dice on held-out patients; kept in the bundle."""
-    from .calibrate import calibrate_bundle
+    from cineheart.commands.calibrate import calibrate_bundle
+
     from .network import NetworkOptions
 
     with Console("cineheart calibrate", as_json) as console:
@@ -443,7 +447,7 @@ def calibrate(
 
 
 def _study_facts(result) -> dict[str, object]:
-    from .commands import rounded
+    from cineheart.commands.segment_mesh_train import rounded
 
     function = result.function
     names = ("lv_edv_ml", "lv_esv_ml", "lv_ef_percent", "lv_mass_g", "rv_edv_ml", "rv_esv_ml", "rv_ef_percent")

@@ -12,7 +12,7 @@ class NetworkOptions:
     Attributes:
         bundle: name or folder of its MONAI bundle.
         device: ``auto`` or a torch device name.
-        backend: what runs it, one of ``CardiacLib.backends.BACKENDS``.
+        backend: what runs it, one of ``CardiacLib.networks.backends.BACKENDS``.
         quality: ``fast``, or ``best`` for the mean over four flips of the images, at four times the cost.
     """
 

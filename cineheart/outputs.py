@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_motion, write_quality
-from CardiacLib.bivmesh import BiVMesh, MovingMesh
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
-from CardiacLib.labels import LabelMap
-from CardiacLib.mrml.host import require_free_scene
-from CardiacLib.mrml.segmentations import save_segmentation_sequence
-from CardiacLib.writers import write_labels, write_segmentation_nrrd
+from CardiacLib.mrml.nodes.host import require_free_scene
+from CardiacLib.mrml.nodes.segmentations import save_segmentation_sequence
+from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.writers.images import write_labels, write_segmentation_nrrd
 from CardiacSegLib.function import CURVES, Function
+from CardiacSegLib.function.ventricle_extent import ventricle_extent
 from CardiacSegLib.quality import QualityReport
-from CardiacSegLib.ventricle_extent import ventricle_extent
 
 from .results import StudyResult
 

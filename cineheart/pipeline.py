@@ -8,20 +8,20 @@ from pathlib import Path
 
 from BiVMeshLib import MeshOptions, build_mesh
 from BiVMeshLib.motion import move_mesh
-from CardiacLandmarksLib.detect import StudyLandmarks
-from CardiacLandmarksLib.detector import DETECTED_VIEWS
-from CardiacLib.bivmesh import BiVMesh, MovingMesh
-from CardiacLib.dicom_seg import require_dicom_seg, write_dicom_seg
+from CardiacLandmarksLib.detect.detector import DETECTED_VIEWS
+from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
-from CardiacLib.labels import LabelMap
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import Study, read_study, require_cine_stack
-from CardiacLib.segmentation import Segmentation
+from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.segmentation import Segmentation
+from CardiacLib.writers.dicom_seg import require_dicom_seg, write_dicom_seg
 from CardiacSegLib import measure
 from CardiacSegLib.quality import assess
+from cineheart.commands.landmarks import LandmarkOptions, measure_with_labels, write_landmarks
 
-from .landmarks import LandmarkOptions, measure_with_labels, write_landmarks
 from .network import NetworkOptions
 from .outputs import require_scene_support, write_mesh, write_segmentation, write_study_summary
 from .report import write_report

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from CardiacLandmarksLib.annulus import Annulus
-    from CardiacLandmarksLib.detect import StudyLandmarks
-    from CardiacLib.bivmesh import BiVMesh, MovingMesh
-    from CardiacLib.labels import LabelMap
+    from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
+    from CardiacLandmarksLib.measure.annulus import Annulus
     from CardiacLib.readers import Study
+    from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
+    from CardiacLib.types.labels import LabelMap
     from CardiacSegLib.function import Function
     from CardiacSegLib.quality import QualityReport
 

@@ -7,10 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CardiacLib.mrml import annulus, hierarchy, markups, models, motion, segmentations, sequences, tables
-from CardiacLib.mrml import studies as study_nodes
-from CardiacLib.mrml.host import private_scene
-from CardiacLib.mrml.scenes import save_scene
+from BiVMeshLib.mrml import models, motion
+from CardiacLandmarksLib.mrml import annulus
+from CardiacLib.mrml.nodes import hierarchy, markups, segmentations, sequences
+from CardiacLib.mrml.nodes.host import private_scene
+from CardiacLib.mrml.nodes.scenes import save_scene
+from CardiacLib.mrml.panel import studies as study_nodes
+from CardiacSegLib.mrml import tables as function_tables
 
 if TYPE_CHECKING:
     from .results import StudyResult
@@ -40,7 +43,7 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
     browser, volumes = study_nodes.study_to_scene(result.study, name)
     nodes: dict[str, object] = dict(volumes)
     nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
-    nodes.update(tables.function_to_scene(result.function.to_dict(), name))
+    nodes.update(function_tables.function_to_scene(result.function.to_dict(), name))
     if result.landmarks is not None:
         points = result.landmarks.landmarks(result.labels.times_ms)
         lists = markups.landmarks_to_scene(points, f"{name} valves", browser)
@@ -48,7 +51,7 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
     if result.annulus is not None:
         nodes |= annulus.annulus_to_scene(result.annulus.to_dict(), name)
     if result.quality is not None:
-        nodes["quality"] = tables.quality_to_scene(result.quality.to_dict(), name)
+        nodes["quality"] = function_tables.quality_to_scene(result.quality.to_dict(), name)
     if len(result.labels.labels) > 1:
         sequences.select_frame(browser, result.function.ed)
     for node in list(nodes.values()):

@@ -2,14 +2,14 @@
 
 import sys
 
-from CardiacLib.bivmesh import BiVMesh, MovingMesh
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.jobs import run_worker
-from CardiacLib.labels import LabelMap
-from CardiacLib.landmarks import Landmarks
 from CardiacLib.progress import Progress, part
-from CardiacLib.segmentation import Segmentation
+from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.landmarks import Landmarks
+from CardiacLib.types.segmentation import Segmentation
 
 
 def mesh_task(

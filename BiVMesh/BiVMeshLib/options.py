@@ -43,7 +43,7 @@ class MeshOptions:
         base_half_slice: put the base half a slice beyond the centre of the most basal slice, so that this
             slice counts with its full thickness.
         refinements: how often the lattice is refined by 0.8 when a mesh fails the gate.
-        mesher: "stuffing", or one of BiVMeshLib.meshers, which need a package of their own.
+        mesher: "stuffing", or one of BiVMeshLib.tetra.meshers, which need a package of their own.
         seed: of the random steps of the quality optimisation; same seed, same mesh.
         min_dihedral_deg, min_scaled_jacobian: the gate for element shape.
         fibres: give every tet its fibre, sheet and normal. fibre_angles: the angles of their rule.

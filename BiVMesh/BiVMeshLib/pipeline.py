@@ -4,30 +4,30 @@ from dataclasses import replace
 
 import numpy as np
 
-from CardiacLib.bivmesh import BiVMesh
+from BiVMeshLib.anatomy.with_anatomy import with_anatomy
+from BiVMeshLib.check.fidelity import measure_fidelity
+from BiVMeshLib.check.limits import line_text, measures, missed_lines, quality_lines
+from BiVMeshLib.check.topology import boundary_faces
+from BiVMeshLib.prepare.align import align_slices, displaced_by
+from BiVMeshLib.prepare.frame import HeartFrame, heart_frame, slice_maps
+from BiVMeshLib.prepare.labels_check import LabelStack, check_labels
+from BiVMeshLib.prepare.valve_base import continued, find_valve_base
+from BiVMeshLib.shape.heart_shape import Shape, make_shape
+from BiVMeshLib.shape.sizing import EDGE_MM, edge_for
+from BiVMeshLib.tetra.hill_climb import climb
+from BiVMeshLib.tetra.lattice import MEAN_EDGE, make_lattice
+from BiVMeshLib.tetra.materials import assign_materials
+from BiVMeshLib.tetra.meshers import remesh, require_mesher
+from BiVMeshLib.tetra.relax import relax
+from BiVMeshLib.tetra.smoothing import smooth
+from BiVMeshLib.tetra.stuffing import Stuffed, stuff
+from BiVMeshLib.tetra.tags import patch_ids, region_ids
 from CardiacLib.geometry import towards_anterior
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.bivmesh import BiVMesh
 
-from . import quality
-from .align import align_slices, displaced_by
-from .anatomy import with_anatomy
-from .fidelity import measure_fidelity
-from .frame import HeartFrame, heart_frame, slice_maps
-from .hill_climb import climb
-from .labels_check import LabelStack, check_labels
-from .lattice import MEAN_EDGE, make_lattice
-from .limits import line_text, measures, missed_lines, quality_lines
-from .materials import assign_materials
-from .meshers import remesh, require_mesher
+from .check import quality
 from .options import MeshOptions
-from .relax import relax
-from .shape import Shape, make_shape
-from .sizing import EDGE_MM, edge_for
-from .smoothing import smooth
-from .stuffing import Stuffed, stuff
-from .tags import patch_ids, region_ids
-from .topology import boundary_faces
-from .valve_base import continued, find_valve_base
 
 REFINE = 0.8
 STUCK_EDGES = 4.0
@@ -55,7 +55,7 @@ def build_mesh(
             grown round the RV pool when absent). Any orientation, handedness and slice order.
         ijk_to_lps: (4, 4) voxel index (i, j, k) at the voxel centre to LPS mm.
         options: see :class:`MeshOptions`.
-        valves: (10, 3) valve points of this frame, LPS mm, in the order of ``CardiacLib.landmarks``; NaN if not seen.
+        valves: (10, 3) valve points of this frame, LPS mm, in the order of LANDMARK_NAMES; NaN if not seen.
 
     Returns:
         The mesh in LPS mm with its quality report and notes, and what ``options`` asks for of fibres and coordinates.

@@ -2,10 +2,10 @@
 
 import sys
 
-from CardiacLib.cine import Cine
 from CardiacLib.jobs import run_worker
-from CardiacLib.landmarks import Landmarks
 from CardiacLib.progress import Progress
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.landmarks import Landmarks
 
 from .pipeline import find_landmarks
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLandmarksLib.detect.detector import DETECTED_VIEWS, Detector
+from CardiacLandmarksLib.train.examples import PRESENT
+from CardiacLandmarksLib.train.four_chamber import MITRAL, PIXEL_MM, TRICUSPID, FourChamberFrames
 from CardiacLib.geometry import apply
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from CardiacLib.phantom import PhantomOptions
 from CardiacLib.phantom.imaging import render
 from CardiacLib.phantom.motion import solve_motion
@@ -14,10 +16,7 @@ from CardiacLib.phantom.study import make_scene
 from CardiacLib.phantom.truth import valve_points
 from CardiacLib.phantom.views import heart_to_lps, lax_grid
 from CardiacLib.progress import Progress, silent
-
-from .detector import DETECTED_VIEWS, Detector
-from .examples import PRESENT
-from .four_chamber import MITRAL, PIXEL_MM, TRICUSPID, FourChamberFrames
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 
 GROUPS = {"mitral": MITRAL, "tricuspid": TRICUSPID}
 NEAR_PIXELS = 8.0

@@ -5,14 +5,39 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from CardiacLib.bundles import bundle_path
-from CardiacLib.cine import Cine
-from CardiacLib.landmarks import valve_points
+from CardiacLandmarksLib.detect.detector import Detector
+from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks, detect_landmarks
+from CardiacLandmarksLib.measure.agreement import align_views, compare_views
+from CardiacLib.networks.bundles import bundle_path, read_config, require_weights
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.landmarks import valve_points
 
-from .agreement import align_views, compare_views
-from .detect import StudyLandmarks, detect_landmarks
-from .detector import open_detector
+
+def open_detector(bundle: str = "cineheart_lax_landmarks", device: str = "auto", backend: str = "auto") -> Detector:
+    """The detector that a bundle's configuration asks for.
+
+    A bundle that states the side of its pixels (``pixel_mm``) gives heat maps
+    (:class:`~CardiacLandmarksLib.detect.heatmaps.HeatmapDetector`), one that does not gives the points themselves
+    (:class:`~CardiacLandmarksLib.detect.published.PointDetector`).
+
+    Args:
+        bundle: name or folder of a MONAI bundle.
+        device: ``auto`` or a torch device name.
+        backend: what runs the network, ``auto`` or one of ``CardiacLib.networks.backends.BACKENDS``.
+
+    Raises:
+        InputError: bundle, weights, device or backend cannot be used.
+    """
+    folder = bundle_path(bundle)
+    require_weights(folder)  # before MONAI is loaded, which takes seconds
+    if "pixel_mm" in read_config(folder, "inference"):
+        from CardiacLandmarksLib.detect.heatmaps import HeatmapDetector
+
+        return HeatmapDetector(bundle, device, backend)
+    from CardiacLandmarksLib.detect.published import PointDetector
+
+    return PointDetector(bundle, device, backend)
 
 
 def find_landmarks(
@@ -27,7 +52,7 @@ def find_landmarks(
 
     Args:
         cines: view to cine.
-        bundle, device, backend: as of :func:`~CardiacLandmarksLib.detector.open_detector`.
+        bundle, device, backend: as of :func:`~CardiacLandmarksLib.pipeline.open_detector`.
         align: move views of different breath-hold positions together along the LV axis.
         progress: called with the fraction done; may raise ``Cancelled``.
 

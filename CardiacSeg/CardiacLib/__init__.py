@@ -3,10 +3,10 @@
 Pure Python; only ``CardiacLib.mrml`` imports slicer. Library geometry is LPS in mm.
 """
 
-from .cine import VIEWS, Cine
 from .errors import Cancelled, InputError
-from .labels import LabelMap
-from .landmarks import LANDMARK_NAMES, Landmarks
+from .types.cine import VIEWS, Cine
+from .types.labels import LabelMap
+from .types.landmarks import LANDMARK_NAMES, Landmarks
 
 __version__ = "0.1.0"
 

@@ -2,13 +2,14 @@
 
 import sys
 
-from .dicom_seg_study import write_dicom_seg_of_study
+from CardiacLib.networks.model_store import fetch, import_file
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.study import Study
+from CardiacLib.writers.dicom_seg_study import write_dicom_seg_of_study
+
 from .jobs import run_worker
-from .labels import LabelMap
-from .model_store import fetch, import_file
 from .progress import Progress
 from .readers import read_study
-from .study import Study
 
 
 def study_task(path: str, progress: Progress) -> Study:
@@ -28,7 +29,7 @@ def import_task(name: str, path: str, cache: str, progress: Progress) -> None:
 
 
 def dicom_seg_task(labels: LabelMap, folder: str, study: str, progress: Progress, **options) -> None:
-    """Write labels into a folder as DICOM segmentations of a study: CardiacLib.dicom_seg_study."""
+    """Write labels into a folder as DICOM segmentations of a study: CardiacLib.writers.dicom_seg_study."""
     write_dicom_seg_of_study(folder, labels, study, progress=progress, **options)
 
 

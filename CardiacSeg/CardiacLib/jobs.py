@@ -31,14 +31,15 @@ from typing import TextIO
 
 import numpy as np
 
-from .bivmesh import BiVMesh, MovingMesh
-from .cine import Cine
+from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.landmarks import Landmarks
+from CardiacLib.types.segmentation import Segmentation, SliceStatistics, ValveCut
+from CardiacLib.types.study import Study
+
 from .errors import InputError
 from .files import write_json
-from .labels import LabelMap
-from .landmarks import Landmarks
-from .segmentation import Segmentation, SliceStatistics, ValveCut
-from .study import Study
 
 VALUE_TYPES = {kind.__name__: kind for kind in (Cine, Study, LabelMap, Landmarks, Segmentation, BiVMesh, MovingMesh)}
 _PARTS = VALUE_TYPES | {kind.__name__: kind for kind in (SliceStatistics, ValveCut)}

@@ -3,17 +3,17 @@
 import sys
 from collections.abc import Callable
 
-from CardiacLib.cine import Cine
 from CardiacLib.jobs import run_worker
 from CardiacLib.progress import Progress
-from CardiacLib.segmentation import Segmentation
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.segmentation import Segmentation
 
 
 def segment_task(
     cine: Cine, bundle: str, device: str, backend: str, quality: str, progress: Progress, on_frame: Callable
 ) -> Segmentation:
     """Label all frames of a cine; the network library is imported here, in the worker, and nowhere in the panel."""
-    from .memory import segment_within_memory
+    from CardiacSegLib.segment.memory import segment_within_memory
 
     return segment_within_memory(cine, bundle, device, backend, quality, progress, on_frame=on_frame)
 

@@ -53,9 +53,9 @@ def fit_texts(host, panel) -> None:
 
 def draw_labels(done: Walk, folder: Path) -> None:
     """The short axis at end-diastole with the contours of the segmentation, and the long-axis views that it cuts."""
-    from CardiacLib.mrml.cines import cine_from_node
-    from CardiacLib.mrml.results import result_of
-    from CardiacLib.mrml.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.cines import cine_from_node
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
+    from CardiacLib.mrml.panel.results import result_of
     from cineheart.report.slices import long_axis, montage
 
     cines = {view: cine_from_node(node) for view, node in done.volumes.items()}
@@ -108,9 +108,9 @@ def _segment_surfaces(node):
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 
-    from CardiacLib.labels import structures
-    from CardiacLib.mrml.segmentations import labels_from_node
-    from CardiacLib.mrml.sequences import sequence_of
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.sequences import sequence_of
+    from CardiacLib.types.labels import structures
 
     labels, frame = labels_from_node(node), sequence_of(node)[0].GetSelectedItemNumber()
     for label in (1, 2, 3):
@@ -202,7 +202,7 @@ def _base_direction(done: Walk):
     import numpy as np
 
     from CardiacLib.geometry import apply
-    from CardiacLib.mrml.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
 
     labels = labels_from_node(done.segmentation)
     middle = apply(labels.ijk_to_lps, np.argwhere(labels.labels[0] > 0)[:, ::-1].mean(0)) * (-1, -1, 1)

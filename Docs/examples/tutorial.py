@@ -72,7 +72,7 @@ def segment(host, done: Walk):
 
 def find_valves(host, done: Walk):
     """Step 3: the valve points of the long-axis views."""
-    from CardiacLib.mrml.results import result_of
+    from CardiacLib.mrml.panel.results import result_of
 
     panel = host.open_panel("CardiacLandmarks")
     panel.ui.outputNameEdit.text = "valves"
@@ -87,7 +87,7 @@ def build_mesh(host, done: Walk, coarse: bool):
     """Step 4: the mesh of end-diastole, and its files."""
     import qt
 
-    from CardiacLib.mrml.results import result_of
+    from CardiacLib.mrml.panel.results import result_of
 
     panel = host.open_panel("BiVMesh")
     if coarse:
@@ -106,7 +106,7 @@ def build_mesh(host, done: Walk, coarse: bool):
 
 def save(done: Walk) -> None:
     """Step 5: the whole scene in one file."""
-    from CardiacLib.mrml.scenes import save_scene
+    from CardiacLib.mrml.nodes.scenes import save_scene
 
     save_scene(done.folder / "scene.mrb")
 

@@ -45,7 +45,7 @@ def make_study(folder: Path) -> None:
 def product(bundle: str, backend: str, folder: Path):
     """The product's path; yields after loading and after the work."""
     from CardiacLandmarksLib import open_detector
-    from CardiacLandmarksLib.detect import detect_landmarks
+    from CardiacLandmarksLib.detect.study_landmarks import detect_landmarks
     from CardiacLib.readers import read_image
 
     detector = open_detector(str(folder / bundle) if bundle == PUBLISHED else bundle, "cpu", backend)
@@ -59,7 +59,7 @@ def product(bundle: str, backend: str, folder: Path):
 
 def monai_evaluator(folder: Path):
     """The published bundle's evaluator; yields after loading and after the run."""
-    from CardiacLib.bundles import read_config
+    from CardiacLib.networks.bundles import read_config
 
     overrides = {"dataset_dir": str(folder / "cines"), "output_dir": str(folder / "monai"), "device": "cpu"}
     evaluator = read_config(folder / PUBLISHED, "inference", **overrides).get_parsed_content("evaluator")

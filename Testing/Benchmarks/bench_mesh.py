@@ -101,8 +101,8 @@ def true_surface(step_mm: float = 0.5) -> tuple[np.ndarray, np.ndarray, float]:
 
 def against_truth(mesh) -> dict[str, float]:
     """Volume error, Dice and surface distances of a mesh."""
-    from BiVMeshLib.fidelity import distance_to_triangles
-    from BiVMeshLib.quality import signed_volumes
+    from BiVMeshLib.check.fidelity import distance_to_triangles
+    from BiVMeshLib.check.quality import signed_volumes
 
     points, triangles, volume = true_surface()
     rng = np.random.default_rng(0)
@@ -125,7 +125,7 @@ def against_truth(mesh) -> dict[str, float]:
 def measure(mesher: str, slices: str, edge_mm: float) -> dict[str, object]:
     """One row of the table."""
     from BiVMeshLib import MeshOptions, build_mesh
-    from BiVMeshLib.anatomy import with_anatomy
+    from BiVMeshLib.anatomy.with_anatomy import with_anatomy
 
     labels, matrix = make_labels(SLICES_MM[slices])
     options = MeshOptions(edge_length_mm=edge_mm, mesher=mesher, fibres=False, coordinates=False)
@@ -146,9 +146,9 @@ def measure(mesher: str, slices: str, edge_mm: float) -> dict[str, object]:
 def other_mesh(labels: np.ndarray, matrix: np.ndarray, options):
     """A mesh of another mesher, measured but not gated."""
     from BiVMeshLib import pipeline
-    from BiVMeshLib.frame import heart_frame
-    from BiVMeshLib.labels_check import check_labels
-    from BiVMeshLib.shape import make_shape
+    from BiVMeshLib.prepare.frame import heart_frame
+    from BiVMeshLib.prepare.labels_check import check_labels
+    from BiVMeshLib.shape.heart_shape import make_shape
 
     stack = check_labels(labels, matrix)
     frame = heart_frame(stack)
@@ -199,7 +199,7 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(measure(*arguments.measure, arguments.edge_length), default=float))
         return
-    from BiVMeshLib.meshers import MESHERS, is_installed
+    from BiVMeshLib.tetra.meshers import MESHERS, is_installed
 
     names = arguments.only or ["stuffing", *filter(is_installed, MESHERS)]
     rows = []

@@ -46,7 +46,7 @@ def make_study(folder: Path) -> None:
 def product(bundle: str, backend: str, folder: Path):
     """The product's path; yields after loading and after each step."""
     from CardiacLib.readers import read_image
-    from CardiacLib.writers import write_labels
+    from CardiacLib.writers.images import write_labels
     from CardiacSegLib import open_segmenter
 
     segmenter = open_segmenter(str(folder / bundle) if bundle == PUBLISHED else bundle, "cpu", backend)
@@ -61,7 +61,7 @@ def product(bundle: str, backend: str, folder: Path):
 
 def monai_evaluator(folder: Path):
     """The published bundle's evaluator; yields after loading and after the run."""
-    from CardiacLib.bundles import read_config
+    from CardiacLib.networks.bundles import read_config
 
     bundle = folder / PUBLISHED
     overrides = {"dataset_dir": str(folder / "frames"), "output_dir": str(folder / "monai"), "device": "cpu"}

@@ -37,7 +37,7 @@ def random_bundle(name: str, folder: Path, key: str | None = None) -> None:
     """A published bundle with random weights in ``folder``; ``key``: of the weights in the file, if it has one."""
     import torch
 
-    from CardiacLib.bundles import bundle_path, read_config
+    from CardiacLib.networks.bundles import bundle_path, read_config
 
     bundle = folder / name
     shutil.copytree(bundle_path(name) / "configs", bundle / "configs")

@@ -70,7 +70,7 @@ def random_bundle(tmp_path_factory) -> Path:
     """The shipped short-axis bundle with random weights instead of its own."""
     import torch
 
-    from CardiacLib.bundles import bundle_path, read_config
+    from CardiacLib.networks.bundles import bundle_path, read_config
 
     folder = tmp_path_factory.mktemp("bundles") / "random_sax"
     shutil.copytree(bundle_path("cineheart_sax") / "configs", folder / "configs")

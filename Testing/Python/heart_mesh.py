@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from BiVMeshLib import MeshOptions, build_mesh, pipeline
-from BiVMeshLib.quality import signed_volumes
-from BiVMeshLib.topology import boundary_faces
-from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
+from BiVMeshLib.check.quality import signed_volumes
+from BiVMeshLib.check.topology import boundary_faces
 from CardiacLib.phantom import PhantomOptions, make_phantom
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
 
 ENDO_RADII, EPI_RADII = np.array([20.0, 20.0, 45.0]), np.array([32.0, 32.0, 57.0])
 

@@ -4,9 +4,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from CardiacLib import Cine, LabelMap
-from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
 from CardiacLib.geometry import apply
 from CardiacLib.readers import Study
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
 from CardiacSegLib.function import measure
 from cineheart.results import StudyResult
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
 
 CELLS = (7, 5, 4)
 CAVITIES = {"ENDO_LV": (1, 3), "ENDO_RV": (4, 6)}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.bivmesh import BiVMesh
-from CardiacLib.cine import Cine
-from CardiacLib.labels import LV, MYO, RV, LabelMap
-from CardiacLib.segmentation import Segmentation, SliceStatistics
-from CardiacLib.study import Study
+from CardiacLib.types.bivmesh import BiVMesh
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LV, MYO, RV, LabelMap
+from CardiacLib.types.segmentation import Segmentation, SliceStatistics
+from CardiacLib.types.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = tuple(ROOT / name / f"{name}.py" for name in ("CardiacSeg", "CardiacLandmarks", "BiVMesh"))
@@ -19,7 +19,7 @@ SAX_TO_LPS = np.array([[0.0, 1.2, 0.0, -36.0], [-1.2, 0.0, 0.0, 36.0], [0.0, 0.0
 QUICK_WORKER = """
 import subprocess, sys
 import numpy as np
-from CardiacLib.bivmesh import BiVMesh
+from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.jobs import run_worker
 
 def part(cine, progress, on_frame):
@@ -54,7 +54,7 @@ def install_quick_worker(monkeypatch, folder: Path) -> str:
     package = folder / "QuickWorkerLib"
     package.mkdir()
     (package / "__main__.py").write_text(QUICK_WORKER)
-    monkeypatch.setattr("CardiacLib.mrml.processes.library_folders", lambda: [str(folder), *sys.path])
+    monkeypatch.setattr("CardiacLib.mrml.panel.processes.library_folders", lambda: [str(folder), *sys.path])
     return package.name
 
 
@@ -101,7 +101,7 @@ def with_statistics(labels: LabelMap, *notes: str) -> Segmentation:
 
 def add_true_results(phantom, mesh) -> dict[str, object]:
     """A phantom's study in the scene, with results of all three modules from its truth; their chief nodes by module."""
-    from CardiacLib.mrml.studies import add_study
+    from CardiacLib.mrml.panel.studies import add_study
 
     volumes = add_study(Study(phantom.cines, source="phantom"))
     views = {view: volume for view, volume in volumes.items() if view != "sax"}

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from CardiacLib.backends import GPU_BATCH, OpenVinoPredictor, TorchPredictor, make_predictor
-from CardiacLib.cine import Cine
-from CardiacLib.device import supports_bfloat16
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LV, MYO, RV
 from CardiacLib.metrics import dice
-from CardiacLib.plain_convolutions import PlainConvTranspose2d, with_plain_convolutions
+from CardiacLib.networks.backends import GPU_BATCH, OpenVinoPredictor, TorchPredictor, make_predictor
+from CardiacLib.networks.device import supports_bfloat16
+from CardiacLib.networks.plain_convolutions import PlainConvTranspose2d, with_plain_convolutions
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LV, MYO, RV
 from CardiacSegLib import Segmenter
 from cineheart.cli import main
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 from weights_server import Server
 
-from CardiacLib import model_store
-from CardiacLib.bundles import bundle_path, cache_folder, load_network, load_weights, read_config, read_weights
 from CardiacLib.errors import Cancelled, InputError
-from CardiacLib.model_store import clear, fetch, import_file, weights_source
+from CardiacLib.networks import model_store
+from CardiacLib.networks.bundles import bundle_path, cache_folder, load_network, load_weights, read_config, read_weights
+from CardiacLib.networks.model_store import clear, fetch, import_file, weights_source
 from cineheart.cli import main
+from cineheart.commands import bundle_commands
 
 NAME = "ventricular_short_axis_3label"
 
@@ -138,7 +139,8 @@ def server(published, monkeypatch):
         entry = model_store.Entry(
             NAME, "0", "a licence", "models/model.pt", (made.url,), "https://x", hashlib.md5(content).hexdigest()
         )
-        monkeypatch.setattr(model_store, "manifest", lambda: {NAME: entry})
+        for module in (model_store, bundle_commands):
+            monkeypatch.setattr(module, "manifest", lambda: {NAME: entry})
         yield made
 
 

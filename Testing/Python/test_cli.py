@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from dicom_factory import oblique_matrix, write_planes
 
-from CardiacLib.cine import Cine
 from CardiacLib.geometry import matrix_from
-from CardiacLib.labels import LabelMap
 from CardiacLib.readers import read_labels, read_study
-from CardiacLib.writers import write_cine, write_labels
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
 
 

@@ -124,8 +124,8 @@ for package in ("CardiacLib", "CardiacSegLib", "CardiacLandmarksLib", "BiVMeshLi
 def test_installed_resources_are_found_there(installed):
     code = """
 import sys
-from CardiacLib.labels import structures
-from CardiacLib.bundles import bundle_names
+from CardiacLib.types.labels import structures
+from CardiacLib.networks.bundles import bundle_names
 from CardiacLib.resources import resource_path
 assert str(resource_path("CineHeartColors.csv")).startswith(sys.argv[1])
 assert len(structures()) == 5 and "cineheart_sax" in bundle_names()

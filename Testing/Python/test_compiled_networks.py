@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from CardiacLib.backends import OpenVinoPredictor
-from CardiacLib.compiled_networks import KEPT, clear_compiled, compiled_file, keep_compiled, read_compiled
-from CardiacSegLib.network import FeatureUNet
+from CardiacLib.networks.backends import OpenVinoPredictor
+from CardiacLib.networks.compiled_networks import KEPT, clear_compiled, compiled_file, keep_compiled, read_compiled
+from CardiacSegLib.segment.feature_unet import FeatureUNet
 from cineheart.cli import main
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ try:
 except ImportError as error:
     pytest.skip(f"PySide6-Essentials or a system library of it is missing: {error}", allow_module_level=True)
 
-from CardiacLib.mrml.sequences import sequence_of  # noqa: E402
+from CardiacLib.mrml.nodes.sequences import sequence_of  # noqa: E402
 from CardiacLib.phantom.dicom import write_dicom  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]

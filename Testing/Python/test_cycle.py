@@ -6,12 +6,12 @@ import torch
 from scipy import ndimage
 
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LV, MYO, RV, LabelMap
-from CardiacLib.landmarks import Landmarks
-from CardiacSegLib.postprocess import clean_frame, main_component
-from CardiacSegLib.temporal import cyclic_presence, settle, smooth_over_time
-from CardiacSegLib.valve_plane import cut_at_valve_plane
-from CardiacSegLib.ventricle_extent import ventricle_extent
+from CardiacLib.types.labels import LV, MYO, RV, LabelMap
+from CardiacLib.types.landmarks import Landmarks
+from CardiacSegLib.function.ventricle_extent import ventricle_extent
+from CardiacSegLib.segment.postprocess import clean_frame, main_component
+from CardiacSegLib.segment.temporal import cyclic_presence, settle, smooth_over_time
+from CardiacSegLib.segment.valve_plane import cut_at_valve_plane
 
 FRAMES = 20
 BASE = 7
@@ -204,7 +204,7 @@ def test_clean_up_keeps_every_slice_of_the_phantom(phantom, seed):
 
 
 def test_clean_up_keeps_every_slice_of_the_experts(data):
-    from CardiacLib.readers.acdc import patient_folders, read_acdc_patient
+    from CardiacLib.datasets.acdc import patient_folders, read_acdc_patient
 
     for folder in patient_folders(data / "acdc_train", validation=False)[::10]:
         patient = read_acdc_patient(folder)

@@ -9,14 +9,14 @@ import pydicom
 import pytest
 from dicom_factory import oblique_matrix, write_enhanced, write_planes
 
-from CardiacLib.cine import Cine
-from CardiacLib.dicom_seg import require_dicom_seg, write_dicom_seg
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import apply
 from CardiacLib.jobs import read_value, write_value
-from CardiacLib.labels import LabelMap, structures
 from CardiacLib.phantom.dicom import write_dicom
 from CardiacLib.readers import read_image, read_study
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap, structures
+from CardiacLib.writers.dicom_seg import require_dicom_seg, write_dicom_seg
 from cineheart.cli import main
 
 hd = pytest.importorskip("highdicom")
@@ -260,7 +260,7 @@ def test_command_line_writes_them_and_takes_old_ones_away(study, sax, random_bun
 
 
 def test_command_line_refuses_other_formats_before_it_computes(phantom, tmp_path, capsys):
-    from CardiacLib.writers import write_cine
+    from CardiacLib.writers.images import write_cine
 
     write_cine(tmp_path / "sax.nii.gz", phantom.cines["sax"])
     assert main(["segment", str(tmp_path / "sax.nii.gz"), "-o", str(tmp_path / "out"), "--dicom-seg"]) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from CardiacLib.labels import structures
+from CardiacLib.types.labels import structures
 from cineheart.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CardiacLib.labels import LV, MYO
+from CardiacLib.types.labels import LV, MYO
 from CardiacSegLib import measure
 from cineheart.evaluate import phantom as section
 

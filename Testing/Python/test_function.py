@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import apply, matrix_from
-from CardiacLib.labels import LV, LabelMap
 from CardiacLib.phantom import PhantomOptions
 from CardiacLib.phantom.motion import contraction_curve, solve_motion
 from CardiacLib.phantom.study import measured_labels
 from CardiacLib.phantom.vessels import papillary_muscles
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LV, LabelMap
 from CardiacSegLib.function import CURVES, end_frames, measure
 from CardiacSegLib.function.curves import beat_ms, filling
 from CardiacSegLib.function.shape import body_surface_m2

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from CardiacLib.bivmesh import BiVMesh
-from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.jobs import read_value, write_job, write_value
-from CardiacLib.labels import LabelMap
-from CardiacLib.landmarks import Landmarks
-from CardiacLib.segmentation import Segmentation, SliceStatistics, ValveCut
+from CardiacLib.types.bivmesh import BiVMesh
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.landmarks import Landmarks
+from CardiacLib.types.segmentation import Segmentation, SliceStatistics, ValveCut
 
 WORKER = """
 import os, subprocess, sys, time, logging
@@ -164,12 +164,12 @@ def test_unknown_task_is_named(worker, tmp_path, cine):
 
 
 class TestProcesses:
-    """CardiacLib.mrml.processes, with a real worker process."""
+    """CardiacLib.mrml.panel.processes, with a real worker process."""
 
     @pytest.fixture(autouse=True)
     def processes(self):
         pytest.importorskip("slicer")
-        from CardiacLib.mrml import processes
+        from CardiacLib.mrml.panel import processes
 
         return processes
 

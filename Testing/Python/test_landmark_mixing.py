@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from CardiacLandmarksLib.clutter import clutter, rough
-from CardiacLandmarksLib.examples import ABSENT, CANVAS, PRESENT, UNKNOWN_VIEW, VIEWS, Cutouts
-from CardiacLandmarksLib.four_chamber import MITRAL, read_cutouts, read_four_chamber
-from CardiacLandmarksLib.mixing import RECIPES, SIDES, VIEW_SHARES, Around, Mixer, some_widened
-from CardiacLandmarksLib.synthesis import synthetic_corpus, synthetic_hearts
-from CardiacLandmarksLib.training import landmark_sources
+from CardiacLandmarksLib.train.clutter import clutter, rough
+from CardiacLandmarksLib.train.examples import ABSENT, CANVAS, PRESENT, UNKNOWN_VIEW, VIEWS, Cutouts
+from CardiacLandmarksLib.train.four_chamber import MITRAL, read_cutouts, read_four_chamber
+from CardiacLandmarksLib.train.mixing import RECIPES, SIDES, VIEW_SHARES, Around, Mixer, some_widened
+from CardiacLandmarksLib.train.synthesis import synthetic_corpus, synthetic_hearts
+from CardiacLandmarksLib.train.trainer import landmark_sources
 from CardiacLib.errors import InputError
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_the_cover_is_the_heart(drawn):
 
 
 def test_a_corpus_is_made_once(tmp_path, monkeypatch):
-    from CardiacLandmarksLib import synthesis
+    from CardiacLandmarksLib.train import synthesis
 
     made = synthetic_corpus(tmp_path, 1)
     monkeypatch.setattr(synthesis, "synthetic_hearts", None)
@@ -212,7 +212,7 @@ def test_frames_without_apex_or_mask_cannot_be_cut_out(real, tmp_path):
 def test_training_begins_with_the_weights_given(tmp_path):
     import torch
 
-    from CardiacLib.bundles import bundle_path, read_config
+    from CardiacLib.networks.bundles import bundle_path, read_config
 
     folder = bundle_path("cineheart_lax_landmarks")
     small = {"hearts": 1, "shares": {"2ch": 1.0}, "synthetic_dir": str(tmp_path), "device": "$torch.device('cpu')"}

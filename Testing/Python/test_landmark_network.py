@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from CardiacLandmarksLib.decode import (
+from CardiacLandmarksLib.detect.decode import (
     CHANNELS,
     POINTS,
     STRIDE,
@@ -19,17 +19,17 @@ from CardiacLandmarksLib.decode import (
     log_probabilities,
     mean_outputs,
 )
+from CardiacLandmarksLib.detect.heatmaps import FOUND, MIRRORED, HeatmapDetector, cut_windows, mean_views, of_view
 from CardiacLandmarksLib.evaluation import CHANGES, FoundFrame, error_table, evaluate_frames, sure_frames
-from CardiacLandmarksLib.examples import ABSENT, CANVAS, PRESENT, UNKNOWN, UNKNOWN_VIEW, VIEWS, Examples, to_bytes
-from CardiacLandmarksLib.four_chamber import MITRAL, TRICUSPID, is_validation, read_four_chamber
-from CardiacLandmarksLib.heatmaps import FOUND, MIRRORED, HeatmapDetector, cut_windows, mean_views, of_view
-from CardiacLandmarksLib.synthesis import FRAMES, synthetic_hearts
-from CardiacLandmarksLib.training_data import LandmarkBatches, locate
-from CardiacLib.bundles import bundle_path, read_config
+from CardiacLandmarksLib.train.data import LandmarkBatches, locate
+from CardiacLandmarksLib.train.examples import ABSENT, CANVAS, PRESENT, UNKNOWN, UNKNOWN_VIEW, VIEWS, Examples, to_bytes
+from CardiacLandmarksLib.train.four_chamber import MITRAL, TRICUSPID, is_validation, read_four_chamber
+from CardiacLandmarksLib.train.synthesis import FRAMES, synthetic_hearts
 from CardiacLib.errors import InputError
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
+from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.training.augment import Augmentation, random_maps, sampling_grid
 from CardiacLib.training.engine import Trainer
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from cineheart.cli import main
 
 BUNDLE = "cineheart_lax_landmarks"
@@ -254,7 +254,7 @@ class Shifted:
         self.calls = 0
 
     def detect(self, frames, spacing_mm, view=None, progress=None):
-        from CardiacLandmarksLib.detector import Detection
+        from CardiacLandmarksLib.detect.detector import Detection
 
         points = self.points[self.calls][None] + [3.0, 4.0]
         self.calls += 1

@@ -13,7 +13,7 @@ except ImportError as error:
     pytest.skip(f"PySide6-Essentials or a system library of it is missing: {error}", allow_module_level=True)
 
 from CardiacLib.errors import InputError  # noqa: E402
-from CardiacLib.landmarks import LANDMARK_NAMES, Landmarks  # noqa: E402
+from CardiacLib.types.landmarks import LANDMARK_NAMES, Landmarks  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (ROOT / "CardiacSeg" / "CardiacSeg.py", ROOT / "CardiacLandmarks" / "CardiacLandmarks.py")
@@ -21,7 +21,7 @@ QUICK_WORKER = """
 import sys
 import numpy as np
 from CardiacLib.jobs import run_worker
-from CardiacLib.landmarks import Landmarks
+from CardiacLib.types.landmarks import Landmarks
 
 def quick(progress):
     points = np.load(sys.argv[0].replace("__main__.py", "points.npy"))
@@ -34,7 +34,7 @@ sys.exit(run_worker({"quick": quick}, sys.argv[1:]))
 @pytest.fixture
 def volumes(scene, phantom):
     """The phantom's long-axis cines in one browser, by view."""
-    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     browser, found = None, {}
     for view in ("2ch", "3ch", "4ch"):
@@ -45,7 +45,7 @@ def volumes(scene, phantom):
 @pytest.fixture
 def quick_worker(monkeypatch, tmp_path, phantom):
     """Lets the panel run a worker that gives the phantom's points, but for one that is missing."""
-    from CardiacLib.mrml.processes import JobRequest
+    from CardiacLib.mrml.panel.processes import JobRequest
 
     package = tmp_path / "QuickLandmarksLib"
     package.mkdir()
@@ -54,7 +54,7 @@ def quick_worker(monkeypatch, tmp_path, phantom):
     points[:, 7] = np.nan
     points[2, 4] = np.nan
     np.save(package / "points.npy", points)
-    monkeypatch.setattr("CardiacLib.mrml.processes.library_folders", lambda: [str(tmp_path), *sys.path])
+    monkeypatch.setattr("CardiacLib.mrml.panel.processes.library_folders", lambda: [str(tmp_path), *sys.path])
     logic = sys.modules["CardiacLandmarks"].CardiacLandmarksLogic
     monkeypatch.setattr(logic, "makeRequest", lambda *choices: JobRequest("QuickLandmarksLib", "quick", {}, {}))
     return points
@@ -65,8 +65,8 @@ def status_of(node) -> list[int]:
 
 
 def test_points_come_back_from_the_scene_frame_by_frame(scene, volumes, phantom):
-    from CardiacLib.mrml.markups import landmarks_from_nodes, landmarks_to_scene
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.markups import landmarks_from_nodes, landmarks_to_scene
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
 
     points = phantom.landmarks.points.copy()
     points[3, 4], points[:, 6:8] = np.nan, np.nan
@@ -90,7 +90,7 @@ def test_points_come_back_from_the_scene_frame_by_frame(scene, volumes, phantom)
 
 
 def test_lists_without_valve_points_are_refused(scene):
-    from CardiacLib.mrml.markups import landmarks_from_nodes
+    from CardiacLib.mrml.nodes.markups import landmarks_from_nodes
 
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "others")
     with pytest.raises(InputError, match="No valve points"):
@@ -98,7 +98,7 @@ def test_lists_without_valve_points_are_refused(scene):
 
 
 def test_the_panel_takes_the_views_and_says_why_apply_is_off(host, scene, phantom):
-    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     panel = host.open_panel("CardiacLandmarks")
     assert not panel.ui.applyButton.enabled and "Choose" in panel.ui.applyButton.toolTip
@@ -113,8 +113,8 @@ def test_the_panel_takes_the_views_and_says_why_apply_is_off(host, scene, phanto
 
 
 def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tmp_path):
-    from CardiacLib.mrml.results import result_of
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.panel.results import result_of
 
     panel = host.open_panel("CardiacLandmarks")
     panel.ui.outputNameEdit.text = "valves"

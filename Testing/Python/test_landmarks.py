@@ -6,24 +6,24 @@ import json
 import numpy as np
 import pytest
 
-from CardiacLandmarksLib.agreement import align_views, compare_views
-from CardiacLandmarksLib.annulus import measure_annulus
-from CardiacLandmarksLib.apex import left_ventricle_apex
-from CardiacLandmarksLib.detect import detect_landmarks, from_landmarks
-from CardiacLandmarksLib.detector import DETECTED_VIEWS, Detection
+from CardiacLandmarksLib.detect.detector import DETECTED_VIEWS, Detection
+from CardiacLandmarksLib.detect.study_landmarks import detect_landmarks, from_landmarks
+from CardiacLandmarksLib.detect.trajectories import beat_ms, fit_trajectories, frame_phases
+from CardiacLandmarksLib.detect.world import lps_to_pixels, pixels_to_lps
+from CardiacLandmarksLib.measure.agreement import align_views, compare_views
+from CardiacLandmarksLib.measure.annulus import measure_annulus
+from CardiacLandmarksLib.measure.apex import left_ventricle_apex
+from CardiacLandmarksLib.measure.planes import fit_planes
 from CardiacLandmarksLib.pipeline import unproven_views
-from CardiacLandmarksLib.planes import fit_planes
-from CardiacLandmarksLib.trajectories import beat_ms, fit_trajectories, frame_phases
-from CardiacLandmarksLib.world import lps_to_pixels, pixels_to_lps
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import apply, slice_normal
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
-from CardiacLib.markups import points_document
 from CardiacLib.phantom import PhantomOptions
 from CardiacLib.phantom.motion import solve_motion
 from CardiacLib.phantom.truth import landmarks as true_landmarks
 from CardiacLib.phantom.views import heart_to_lps, lax_grid
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
+from CardiacLib.writers.markups import points_document
 from cineheart.cli import main
 
 OWN = {view: [v == view for v in LANDMARK_VIEWS] for view in DETECTED_VIEWS}
@@ -339,7 +339,7 @@ def noisy_network(phantom, long_axis, monkeypatch):
         "CardiacLandmarksLib.pipeline.open_detector",
         lambda *arguments: NoisyTruth(phantom.landmarks.points, long_axis, 0.2, 0.0),
     )
-    monkeypatch.setattr("cineheart.landmarks.LandmarkOptions.has_weights", lambda self: True)
+    monkeypatch.setattr("cineheart.commands.landmarks.LandmarkOptions.has_weights", lambda self: True)
 
 
 @pytest.fixture(scope="module")
@@ -407,7 +407,7 @@ def whole_study(phantom, long_axis):
     """The phantom's study with its own labels and points, as ``cineheart run`` hands it on."""
     from CardiacLib.readers import Study
     from CardiacSegLib import measure
-    from cineheart.landmarks import measure_with_labels
+    from cineheart.commands.landmarks import measure_with_labels
     from cineheart.results import StudyResult
 
     found = from_landmarks(phantom.landmarks, long_axis)
@@ -429,8 +429,8 @@ def test_the_report_shows_points_and_curves(whole_study, tmp_path):
 
 def test_the_scene_holds_points_and_measures(whole_study):
     pytest.importorskip("slicer")
-    from CardiacLib.mrml.host import private_scene
-    from CardiacLib.mrml.markups import landmarks_from_nodes
+    from CardiacLib.mrml.nodes.host import private_scene
+    from CardiacLib.mrml.nodes.markups import landmarks_from_nodes
     from cineheart.scene import fill_scene
 
     with private_scene():
@@ -448,7 +448,7 @@ def test_a_run_finds_points_or_says_why_not(whole_study, noisy_network, monkeypa
     clock, options = _Clock(), RunOptions()
     found, notes = _landmarks(whole_study.study, options, clock, lambda fraction, text: None)
     assert set(found.views) == set(DETECTED_VIEWS) and notes == found.notes and "landmarks" in clock.seconds
-    monkeypatch.setattr("cineheart.landmarks.LandmarkOptions.has_weights", lambda self: False)
+    monkeypatch.setattr("cineheart.commands.landmarks.LandmarkOptions.has_weights", lambda self: False)
     nothing, notes = _landmarks(whole_study.study, options, clock, lambda fraction, text: None)
     assert nothing is None and len(notes) == 1 and "weights of 'cineheart_lax_landmarks'" in notes[0]
 

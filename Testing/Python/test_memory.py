@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LabelMap
-from CardiacLib.segmentation import Segmentation
-from CardiacSegLib import memory
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.segmentation import Segmentation
+from CardiacSegLib.segment import memory
 
 CINE = Cine(np.zeros((1, 2, 4, 4), np.float32), np.eye(4), [0.0], "sax", "study")
 

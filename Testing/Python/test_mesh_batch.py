@@ -16,9 +16,9 @@ from test_mesh_build import heart
 
 from CardiacLib.geometry import to_sitk
 from CardiacLib.readers import read_labels
-from cineheart import mesh_batch
 from cineheart.cli import main
-from cineheart.mesh_table import COUNTS, beyond_limits
+from cineheart.commands import mesh_batch
+from cineheart.commands.mesh_table import COUNTS, beyond_limits
 
 QUICK = ["--edge-length", "3.2", "--no-fibres", "--no-coordinates", "--format", "vtp"]
 

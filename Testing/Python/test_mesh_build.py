@@ -10,8 +10,8 @@ import pytest
 
 from BiVMeshLib import MeshError, MeshOptions, build_mesh
 from BiVMeshLib.exporters import write_quality, write_vtp, write_vtu
-from CardiacLib.bivmesh import PATCHES, REGIONS
 from CardiacLib.errors import Cancelled, InputError
+from CardiacLib.types.bivmesh import PATCHES, REGIONS
 
 DATA = Path(os.environ.get("CINEHEART_DATA", Path(__file__).parents[3] / "shared" / "data"))
 COARSE = MeshOptions(edge_length_mm=2.6, grid_mm=1.5)

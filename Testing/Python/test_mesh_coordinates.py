@@ -13,13 +13,13 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from BiVMeshLib import MeshOptions
-from BiVMeshLib.aha import scheme_angle
-from BiVMeshLib.anatomy import with_anatomy
-from BiVMeshLib.coordinates import directions, wrapped
-from BiVMeshLib.laplace import LinearElements
-from BiVMeshLib.potentials import on_patch
-from CardiacLib.bivmesh import REGIONS
+from BiVMeshLib.anatomy.aha import scheme_angle
+from BiVMeshLib.anatomy.coordinates import directions, wrapped
+from BiVMeshLib.anatomy.laplace import LinearElements
+from BiVMeshLib.anatomy.potentials import on_patch
+from BiVMeshLib.anatomy.with_anatomy import with_anatomy
 from CardiacLib.geometry import towards_anterior
+from CardiacLib.types.bivmesh import REGIONS
 from CardiacSegLib.function.segments import turning_to_anterior
 
 TOUCHING = {(n, n % 6 + 1) for n in range(1, 7)} | {(n + 6, n % 6 + 7) for n in range(1, 7)}

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from mesh_block import FACES, make_block
 
+from BiVMeshLib.check.quality import signed_volumes
 from BiVMeshLib.exporters import FORMATS, choose_formats, export
 from BiVMeshLib.exporters.text import rows
-from BiVMeshLib.quality import signed_volumes
-from CardiacLib.bivmesh import PATCHES, REGIONS
 from CardiacLib.errors import InputError
-from CardiacLib.writers import write_labels
+from CardiacLib.types.bivmesh import PATCHES, REGIONS
+from CardiacLib.writers.images import write_labels
 from cineheart.cli import main
 
 VOLUME_FORMATS = {
@@ -279,7 +279,7 @@ def test_every_format_names_different_files(tmp_path, block):
 
 @pytest.fixture
 def labels(tmp_path, ring_labels):
-    from CardiacLib.labels import LabelMap
+    from CardiacLib.types.labels import LabelMap
 
     path = tmp_path / "labels.nii.gz"
     write_labels(path, LabelMap(ring_labels[None], np.diag([1.5, 1.5, 8.0, 1.0]), np.zeros(1)))
@@ -288,7 +288,7 @@ def labels(tmp_path, ring_labels):
 
 def test_command_writes_the_formats_asked_for(tmp_path, labels, block, monkeypatch, capsys):
     made = replace(block, quality=block.quality | {"lines": {}})
-    monkeypatch.setattr("cineheart.commands.build_mesh", lambda *given: made)
+    monkeypatch.setattr("cineheart.commands.segment_mesh_train.build_mesh", lambda *given: made)
     assert main(["mesh", str(labels), "-o", str(tmp_path / "out"), "--format", "msh,carp", "--json"]) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"mesh.msh", "fields.msh", "carp", "quality.json"}
 
@@ -297,7 +297,7 @@ def test_command_with_an_unknown_format_stops_before_meshing(tmp_path, labels, m
     def never(*given):
         raise AssertionError("meshed")
 
-    monkeypatch.setattr("cineheart.commands.build_mesh", never)
+    monkeypatch.setattr("cineheart.commands.segment_mesh_train.build_mesh", never)
     assert main(["mesh", str(labels), "-o", str(tmp_path / "out"), "--format", "exo"]) == 2
     assert "choose from " + ", ".join(FORMATS) in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -8,14 +8,16 @@ import pytest
 from heart_mesh import ENDO_RADII, EPI_RADII, in_heart_frame, lv_alone, phantom_mesh, shell
 from scipy.spatial.transform import Rotation
 
-from BiVMeshLib import FibreOptions, MeshError, MeshOptions, anatomy, laplace
-from BiVMeshLib.fibres import axes, bislerp, make_fibres
-from BiVMeshLib.laplace import DirichletProblem, LinearElements
-from BiVMeshLib.potentials import nodes_of, on_patch, solve_potentials
-from BiVMeshLib.quality import signed_volumes
-from CardiacLib.bivmesh import REGIONS
+from BiVMeshLib import FibreOptions, MeshError, MeshOptions
+from BiVMeshLib.anatomy import laplace
+from BiVMeshLib.anatomy import with_anatomy as anatomy
+from BiVMeshLib.anatomy.fibres import axes, bislerp, make_fibres
+from BiVMeshLib.anatomy.laplace import DirichletProblem, LinearElements
+from BiVMeshLib.anatomy.potentials import nodes_of, on_patch, solve_potentials
+from BiVMeshLib.check.quality import signed_volumes
 from CardiacLib.errors import InputError
 from CardiacLib.jobs import read_value, write_value
+from CardiacLib.types.bivmesh import REGIONS
 from cineheart.cli import main
 
 FIBRES = ("fibre", "sheet", "normal")

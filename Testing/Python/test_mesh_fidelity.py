@@ -7,20 +7,21 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 from test_mesh_build import COARSE, heart, inside, mesh
 
-from BiVMeshLib import build_mesh, fidelity
-from BiVMeshLib.align import align_slices
-from BiVMeshLib.field import Field
-from BiVMeshLib.frame import heart_frame
-from BiVMeshLib.interpolate import slab_volume
-from BiVMeshLib.intersections import self_intersections
-from BiVMeshLib.labels_check import check_labels
-from BiVMeshLib.lattice import make_lattice
-from BiVMeshLib.quality import failures, measure, shape_quality
-from BiVMeshLib.relax import relax
-from BiVMeshLib.shape import make_shape
-from BiVMeshLib.stuffing import Stuffed, positive
-from BiVMeshLib.topology import boundary_faces
-from CardiacLib.bivmesh import REGIONS
+from BiVMeshLib import build_mesh
+from BiVMeshLib.check import fidelity
+from BiVMeshLib.check.intersections import self_intersections
+from BiVMeshLib.check.quality import failures, measure, shape_quality
+from BiVMeshLib.check.topology import boundary_faces
+from BiVMeshLib.prepare.align import align_slices
+from BiVMeshLib.prepare.frame import heart_frame
+from BiVMeshLib.prepare.interpolate import slab_volume
+from BiVMeshLib.prepare.labels_check import check_labels
+from BiVMeshLib.shape.field import Field
+from BiVMeshLib.shape.heart_shape import make_shape
+from BiVMeshLib.tetra.lattice import make_lattice
+from BiVMeshLib.tetra.relax import relax
+from BiVMeshLib.tetra.stuffing import Stuffed, positive
+from CardiacLib.types.bivmesh import REGIONS
 
 SIDES = [(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5)]
 

@@ -7,8 +7,9 @@ import pytest
 import SimpleITK as sitk
 from test_mesh_build import COARSE, heart, mesh
 
-from BiVMeshLib import build_mesh, quality
-from BiVMeshLib.limits import LIMITS, line_text, measures, missed_lines, quality_lines
+from BiVMeshLib import build_mesh
+from BiVMeshLib.check import quality
+from BiVMeshLib.check.limits import LIMITS, line_text, measures, missed_lines, quality_lines
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import to_sitk
 from cineheart.cli import main
@@ -53,8 +54,8 @@ def test_the_page_names_missed_lines():
 
 def test_the_scene_shows_lines_beside_values():
     pytest.importorskip("slicer")
-    from CardiacLib.mrml.host import private_scene
-    from CardiacLib.mrml.tables import mesh_quality_to_scene
+    from BiVMeshLib.mrml.tables import mesh_quality_to_scene
+    from CardiacLib.mrml.nodes.host import private_scene
 
     report = mesh().quality
     lines = report["lines"] | {"scaled_jacobian_mean": {"value": 0.77, "limit": ">= 0.78", "met": False}}

@@ -7,17 +7,18 @@ import pytest
 import SimpleITK as sitk
 from conftest import make_ring_labels
 
-from BiVMeshLib import MeshOptions, meshers
-from BiVMeshLib.frame import heart_frame
-from BiVMeshLib.labels_check import check_labels
-from BiVMeshLib.lattice import MEAN_EDGE, make_lattice
-from BiVMeshLib.materials import assign_materials
-from BiVMeshLib.quality import signed_volumes
-from BiVMeshLib.shape import make_shape
-from BiVMeshLib.smoothing import smooth
-from BiVMeshLib.stuffing import stuff
-from BiVMeshLib.tags import patch_ids
-from BiVMeshLib.topology import boundary_faces, euler, surface_defects
+from BiVMeshLib import MeshOptions
+from BiVMeshLib.check.quality import signed_volumes
+from BiVMeshLib.check.topology import boundary_faces, euler, surface_defects
+from BiVMeshLib.prepare.frame import heart_frame
+from BiVMeshLib.prepare.labels_check import check_labels
+from BiVMeshLib.shape.heart_shape import make_shape
+from BiVMeshLib.tetra import meshers
+from BiVMeshLib.tetra.lattice import MEAN_EDGE, make_lattice
+from BiVMeshLib.tetra.materials import assign_materials
+from BiVMeshLib.tetra.smoothing import smooth
+from BiVMeshLib.tetra.stuffing import stuff
+from BiVMeshLib.tetra.tags import patch_ids
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import to_sitk
 from cineheart.cli import main

@@ -8,21 +8,21 @@ import pytest
 from made_study import make_mesh, make_result
 
 from BiVMeshLib import MeshOptions, build_mesh
+from BiVMeshLib.check.intersections import self_intersections
+from BiVMeshLib.check.quality import shape_quality, signed_volumes
+from BiVMeshLib.check.topology import boundary_faces
 from BiVMeshLib.exporters import write_motion
-from BiVMeshLib.frame import heart_frame
-from BiVMeshLib.intersections import self_intersections
-from BiVMeshLib.labels_check import check_labels
 from BiVMeshLib.motion import move_mesh
 from BiVMeshLib.motion.apart import kept_apart, parted
 from BiVMeshLib.motion.base_plane import base_from_valves
 from BiVMeshLib.motion.cycle import Cycle
 from BiVMeshLib.motion.follow import FLOOR, GAP, Follower, Wall, facing_walls
 from BiVMeshLib.motion.moving import HARMONICS, Followed, clean_stacks
-from BiVMeshLib.quality import shape_quality, signed_volumes
-from BiVMeshLib.topology import boundary_faces
+from BiVMeshLib.prepare.frame import heart_frame
+from BiVMeshLib.prepare.labels_check import check_labels
 from CardiacLib import InputError, LabelMap
-from CardiacLib.bivmesh import MovingMesh
 from CardiacLib.geometry import slice_normal
+from CardiacLib.types.bivmesh import MovingMesh
 
 COARSE = MeshOptions(
     edge_length_mm=5.0,
@@ -196,9 +196,9 @@ def test_slicer_plays_it_with_the_cine(tmp_path):
     pytest.importorskip("slicer")
     from vtk.util.numpy_support import vtk_to_numpy
 
-    from CardiacLib.mrml import sequences
-    from CardiacLib.mrml.host import private_scene
-    from CardiacLib.mrml.scenes import load_scene
+    from CardiacLib.mrml.nodes import sequences
+    from CardiacLib.mrml.nodes.host import private_scene
+    from CardiacLib.mrml.nodes.scenes import load_scene
     from cineheart.scene import write_scene
 
     moving = made_up_motion(4)
@@ -231,8 +231,8 @@ def test_the_report_shows_it_only_where_there_is_one(tmp_path):
 
 
 def test_command_writes_the_motion(phantom, tmp_path, read_json):
-    from CardiacLib.writers import write_labels
-    from cineheart.commands import mesh_labels
+    from CardiacLib.writers.images import write_labels
+    from cineheart.commands.segment_mesh_train import mesh_labels
 
     frames = [0, phantom.es]
     two = LabelMap(phantom.labels.labels[frames], phantom.labels.ijk_to_lps, phantom.labels.times_ms[frames])

@@ -5,11 +5,12 @@ import pytest
 from scipy import ndimage
 from test_mesh_build import COARSE, heart, mesh
 
-from BiVMeshLib import MeshError, build_mesh, shape
-from BiVMeshLib.frame import heart_frame
-from BiVMeshLib.labels_check import check_labels
-from BiVMeshLib.quality import Failed
-from CardiacLib.labels import LV, MYO, RV
+from BiVMeshLib import MeshError, build_mesh
+from BiVMeshLib.check.quality import Failed
+from BiVMeshLib.prepare.frame import heart_frame
+from BiVMeshLib.prepare.labels_check import check_labels
+from BiVMeshLib.shape import heart_shape as shape
+from CardiacLib.types.labels import LV, MYO, RV
 
 
 def changed(change):

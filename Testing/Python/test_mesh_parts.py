@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from BiVMeshLib import quality, topology
-from BiVMeshLib.field import Field
-from BiVMeshLib.interpolate import slice_distance, upright
-from BiVMeshLib.lattice import OFFSETS, make_lattice, tet_patterns
-from BiVMeshLib.lattice_topology import component_count, euler_number, flip_simple, is_half_ball, simple_codes
-from BiVMeshLib.materials import grown_half_ball
-from BiVMeshLib.shape import distance
+from BiVMeshLib.check import quality, topology
+from BiVMeshLib.prepare.interpolate import slice_distance, upright
+from BiVMeshLib.shape.field import Field
+from BiVMeshLib.shape.heart_shape import distance
+from BiVMeshLib.tetra.lattice import OFFSETS, make_lattice, tet_patterns
+from BiVMeshLib.tetra.lattice_topology import component_count, euler_number, flip_simple, is_half_ball, simple_codes
+from BiVMeshLib.tetra.materials import grown_half_ball
 
 REGULAR = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1.0]])
 ONE = np.array([[0, 1, 2, 3]])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from BiVMeshLib import MeshOptions, build_mesh
+from BiVMeshLib.anatomy.laplace import LinearElements, even_conductivity
+from BiVMeshLib.anatomy.potentials import solve_potentials
 from BiVMeshLib.exporters import export
-from BiVMeshLib.laplace import LinearElements, even_conductivity
-from BiVMeshLib.potentials import solve_potentials
 from CardiacLib.phantom import PhantomOptions
 from CardiacLib.phantom.study import measured_labels
 

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 from test_mesh_build import COARSE, heart, mesh
 
-from BiVMeshLib import MeshOptions, build_mesh, stuffing
-from BiVMeshLib.align import displaced_by
-from BiVMeshLib.field import Field
-from BiVMeshLib.frame import heart_frame
-from BiVMeshLib.labels_check import check_labels
-from BiVMeshLib.lattice import MEAN_EDGE, make_lattice
-from BiVMeshLib.materials import assign_materials
-from BiVMeshLib.quality import shape_quality, signed_volumes
-from BiVMeshLib.shape import Shape, make_shape
-from BiVMeshLib.sizing import ACROSS, EDGE_MM, LEAST_MM, edge_for
-from BiVMeshLib.topology import boundary_faces
+from BiVMeshLib import MeshOptions, build_mesh
+from BiVMeshLib.check.quality import shape_quality, signed_volumes
+from BiVMeshLib.check.topology import boundary_faces
+from BiVMeshLib.prepare.align import displaced_by
+from BiVMeshLib.prepare.frame import heart_frame
+from BiVMeshLib.prepare.labels_check import check_labels
+from BiVMeshLib.shape.field import Field
+from BiVMeshLib.shape.heart_shape import Shape, make_shape
+from BiVMeshLib.shape.sizing import ACROSS, EDGE_MM, LEAST_MM, edge_for
+from BiVMeshLib.tetra import stuffing
+from BiVMeshLib.tetra.lattice import MEAN_EDGE, make_lattice
+from BiVMeshLib.tetra.materials import assign_materials
 
 
 def half_shell(outer, inner, spacing=1.25):

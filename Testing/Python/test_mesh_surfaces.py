@@ -7,13 +7,13 @@ import pytest
 from heart_mesh import lv_alone, phantom_mesh
 from mesh_block import make_block
 
-from BiVMeshLib.closed_pools import LIDS, closed_pools, span
+from BiVMeshLib.check.topology import component_count, euler, surface_defects
 from BiVMeshLib.exporters import export
-from BiVMeshLib.label_surfaces import label_surfaces, write_label_surfaces
-from BiVMeshLib.topology import component_count, euler, surface_defects
-from CardiacLib.bivmesh import PATCHES
+from BiVMeshLib.exporters.closed_pools import LIDS, closed_pools, span
+from BiVMeshLib.exporters.label_surfaces import label_surfaces, write_label_surfaces
 from CardiacLib.errors import InputError
-from CardiacLib.writers import write_labels
+from CardiacLib.types.bivmesh import PATCHES
+from CardiacLib.writers.images import write_labels
 from cineheart.cli import main
 
 

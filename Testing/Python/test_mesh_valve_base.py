@@ -11,15 +11,15 @@ import SimpleITK as sitk
 from test_mesh_build import COARSE, heart, inside
 
 from BiVMeshLib import build_mesh
-from BiVMeshLib.frame import heart_frame
-from BiVMeshLib.labels_check import check_labels
 from BiVMeshLib.motion import move_mesh
-from BiVMeshLib.valve_base import continued, find_valve_base
+from BiVMeshLib.prepare.frame import heart_frame
+from BiVMeshLib.prepare.labels_check import check_labels
+from BiVMeshLib.prepare.valve_base import continued, find_valve_base
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import to_sitk
-from CardiacLib.labels import LabelMap
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
 from CardiacLib.phantom import PhantomOptions, make_phantom
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
 from cineheart import pipeline
 from cineheart.cli import main
 from cineheart.pipeline import RunOptions

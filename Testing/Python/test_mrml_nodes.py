@@ -7,11 +7,13 @@ pytest.importorskip("slicer")
 
 from scipy.spatial.transform import Rotation
 
+from BiVMeshLib.mrml import models
 from CardiacLib import Cine, InputError, LabelMap
-from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
-from CardiacLib.labels import TERMINOLOGY_CONTEXT, structures
-from CardiacLib.mrml import cines, frames, host, models, segmentations, sequences, tables
+from CardiacLib.mrml.nodes import cines, frames, host, segmentations, sequences
 from CardiacLib.resources import resource_path
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.labels import TERMINOLOGY_CONTEXT, structures
+from CardiacSegLib.mrml import tables as function_tables
 
 SHAPE = (4, 18, 16)  # K, J, I: no two axes alike
 
@@ -201,7 +203,7 @@ def test_a_transformed_segmentation_moves_with_its_volume(scene):
 def test_the_segmentation_file_of_the_library_opens(scene, tmp_path):
     import slicer
 
-    from CardiacLib.writers import write_segmentation_nrrd
+    from CardiacLib.writers.images import write_segmentation_nrrd
 
     labelmap = make_labels(make_cine("left-handed"))
     one = LabelMap(labelmap.labels[4:], labelmap.ijk_to_lps, labelmap.times_ms[4:])
@@ -255,7 +257,7 @@ def test_mesh_nodes_are_ras_and_keep_their_orientation(scene):
 def test_a_mesh_comes_back_from_its_node_also_after_saving(scene, tmp_path):
     from dataclasses import replace
 
-    from CardiacLib.mrml.scenes import load_scene, save_scene
+    from CardiacLib.mrml.nodes.scenes import load_scene, save_scene
 
     fibre = np.array([[0.0, 0.6, 0.8]])
     mesh = replace(
@@ -286,7 +288,7 @@ def test_a_mesh_comes_back_from_its_node_also_after_saving(scene, tmp_path):
 def test_helix_angle_is_positive_for_a_fibre_that_rises_counter_clockwise():
     from dataclasses import replace
 
-    from CardiacLib.mrml.fibres import helix_angle_deg
+    from BiVMeshLib.mrml.fibres import helix_angle_deg
 
     mesh = tetrahedron()
 
@@ -317,11 +319,11 @@ FUNCTION = {
          "circumferential_epi_percent": None, "reason": "Why."},
     ],
 }  # fmt: skip
-FUNCTION |= {key: None for key, _, _ in tables.MEASUREMENTS if key not in FUNCTION}
+FUNCTION |= {key: None for key, _, _ in function_tables.MEASUREMENTS if key not in FUNCTION}
 
 
 def test_function_tables_and_chart(scene):
-    nodes = tables.function_to_scene(FUNCTION, "study")
+    nodes = function_tables.function_to_scene(FUNCTION, "study")
     table = nodes["volumes"].GetTable()
     assert [table.GetColumnName(c) for c in range(3)] == ["Time (ms)", "LV volume (ml)", "RV volume (ml)"]
     assert table.GetValue(1, 1).ToDouble() == 60.0
@@ -338,7 +340,7 @@ def test_function_tables_and_chart(scene):
 
 
 def test_segments_and_strain_stand_in_tables(scene):
-    nodes = tables.function_to_scene(FUNCTION, "study")
+    nodes = function_tables.function_to_scene(FUNCTION, "study")
     segments = nodes["segments"].GetTable()
     row = [segments.GetValue(0, c).ToString() for c in range(segments.GetNumberOfColumns())]
     assert row == ["1", "basal anterior", "8.0", "", "", "", "", "", "Why."]
@@ -353,7 +355,7 @@ def test_segments_and_strain_stand_in_tables(scene):
 
 def test_what_could_not_be_had_makes_no_nodes(scene):
     without = FUNCTION | {key: None for key in FUNCTION if key.endswith("_percent") or key.endswith("_per_s")}
-    nodes = tables.function_to_scene(without | {"segments": None}, "study")
+    nodes = function_tables.function_to_scene(without | {"segments": None}, "study")
     assert set(nodes) == {"volumes", "measurements", "chart"}
 
 

@@ -103,8 +103,8 @@ def use_network_buttons(clicks: Clicks, cache, monkeypatch, tmp_path) -> None:
 
 
 def test_cardiac_segmentation(host, results, monkeypatch, tmp_path):
-    from CardiacLib.mrml.results import result_of
-    from CardiacLib.mrml.sequences import sequence_of
+    from CardiacLib.mrml.nodes.sequences import sequence_of
+    from CardiacLib.mrml.panel.results import result_of
 
     node = results["CardiacSeg"]
     clicks, facts, (browser, _) = opened(host, "CardiacSeg", node), result_of(node).facts, sequence_of(node)
@@ -128,15 +128,15 @@ def test_cardiac_segmentation(host, results, monkeypatch, tmp_path):
 
 def say_it_came_from_dicom(volume, folder) -> None:
     """As after loading a study of DICOM files; what the export makes of them is in test_panel_dicom.py."""
-    from CardiacLib.mrml.sequences import sequence_of
-    from CardiacLib.mrml.studies import SOURCE_ATTRIBUTE
+    from CardiacLib.mrml.nodes.sequences import sequence_of
+    from CardiacLib.mrml.panel.studies import SOURCE_ATTRIBUTE
 
     sequence_of(volume)[1].SetAttribute(SOURCE_ATTRIBUTE, json.dumps({"path": str(folder), "dicom": True}))
 
 
 def test_cardiac_landmarks(host, results, monkeypatch, tmp_path):
-    from CardiacLib.mrml.results import result_of
-    from CardiacLib.mrml.sequences import sequence_of
+    from CardiacLib.mrml.nodes.sequences import sequence_of
+    from CardiacLib.mrml.panel.results import result_of
 
     node = results["CardiacLandmarks"]
     clicks, facts, (browser, _) = opened(host, "CardiacLandmarks", node), result_of(node).facts, sequence_of(node)
@@ -153,8 +153,8 @@ def test_cardiac_landmarks(host, results, monkeypatch, tmp_path):
 
 
 def test_biventricular_mesh(host, results, tmp_path):
-    from CardiacLib.mrml.results import result_of
-    from CardiacLib.mrml.sequences import sequence_of
+    from CardiacLib.mrml.nodes.sequences import sequence_of
+    from CardiacLib.mrml.panel.results import result_of
 
     node, segmentation = results["BiVMesh"], results["CardiacSeg"]
     clicks, (browser, _) = opened(host, "BiVMesh", node), sequence_of(segmentation)
@@ -177,8 +177,8 @@ def test_biventricular_mesh(host, results, tmp_path):
 
 def look_at_slice(segmentation, k: int) -> None:
     """What scrolling the red view to a slice of the cine does to its node."""
-    from CardiacLib.mrml.frames import to_array, to_vtk_matrix
-    from CardiacLib.mrml.propagation import images_of
+    from BiVMeshLib.mrml.propagation import images_of
+    from CardiacLib.mrml.nodes.frames import to_array, to_vtk_matrix
 
     volume = images_of(segmentation)
     matrix = vtk.vtkMatrix4x4()

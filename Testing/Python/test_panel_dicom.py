@@ -16,9 +16,9 @@ pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 hd = pytest.importorskip("highdicom")
 
 from CardiacLib.errors import Cancelled, InputError  # noqa: E402
-from CardiacLib.labels import LV, MYO, LabelMap  # noqa: E402
 from CardiacLib.phantom.dicom import write_dicom  # noqa: E402
 from CardiacLib.readers import read_study  # noqa: E402
+from CardiacLib.types.labels import LV, MYO, LabelMap  # noqa: E402
 from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 
@@ -39,7 +39,7 @@ def dicom(phantom, tmp_path_factory):
 @pytest.fixture
 def loaded(host, scene, dicom, phantom):
     """The study in the scene as the panel loads it, and a result of the panel with its true labels."""
-    from CardiacLib.mrml.studies import add_study
+    from CardiacLib.mrml.panel.studies import add_study
 
     study = read_study(dicom)
     cine, volume = study.cines["sax"], add_study(study)["sax"]
@@ -94,8 +94,8 @@ def test_the_button_writes_every_frame(host, loaded, tmp_path, monkeypatch):
 
 
 def test_hand_edits_of_a_frame_are_exported(host, loaded, tmp_path):
-    from CardiacLib.mrml.segmentations import labels_to_scene
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
 
     browser, sequence = sequence_of(loaded.node)
     edited = loaded.labels.labels.copy()
@@ -137,7 +137,7 @@ def test_a_transform_in_the_scene_does_not_move_the_segmentation_in_the_study(ho
 
 
 def test_a_cine_from_other_files_says_why_there_is_no_export(host, scene, phantom):
-    from CardiacLib.mrml.sample_data import add_sample
+    from CardiacLib.mrml.panel.sample_data import add_sample
 
     volume = add_sample("CineHeartPhantomSmall")["sax"]
     node = logic_of("CardiacSeg").addResult(volume, with_statistics(phantom.labels), "heart").segmentation
@@ -149,7 +149,7 @@ def test_a_cine_from_other_files_says_why_there_is_no_export(host, scene, phanto
 def test_the_folder_of_the_images_is_asked_for_where_it_is_not_known(
     host, loaded, dicom, phantom, tmp_path, monkeypatch
 ):
-    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     _, volume = cine_to_scene(read_study(dicom).cines["sax"], "by another reader")
     node = logic_of("CardiacSeg").addResult(volume, with_statistics(loaded.labels), "heart").segmentation
@@ -190,8 +190,8 @@ def move(cine, mm: float):
 
 @pytest.mark.parametrize("end", ["cancel", "scene close"])
 def test_a_stopped_export_leaves_nothing(host, scene, loaded, tmp_path, monkeypatch, end):
-    from CardiacLib.mrml import dicom_export
-    from CardiacLib.mrml.processes import JobRequest
+    from CardiacLib.mrml.panel import dicom_export
+    from CardiacLib.mrml.panel.processes import JobRequest
 
     library = install_quick_worker(monkeypatch, tmp_path)
     made = []
@@ -242,7 +242,7 @@ def test_the_console_function_is_as_documented(host):
 
 
 def test_what_has_no_dicom_files_is_refused_in_a_script(host, scene, phantom, tmp_path):
-    from CardiacLib.mrml.sample_data import add_sample
+    from CardiacLib.mrml.panel.sample_data import add_sample
 
     volume = add_sample("CineHeartPhantomSmall")["sax"]
     node = logic_of("CardiacSeg").addResult(volume, with_statistics(phantom.labels), "heart").segmentation

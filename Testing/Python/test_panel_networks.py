@@ -14,8 +14,8 @@ from weights_server import Server
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
-from CardiacLib import model_store  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
+from CardiacLib.networks import model_store  # noqa: E402
 from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 PUBLISHED = {"CardiacSeg": "ventricular_short_axis_3label", "CardiacLandmarks": "valve_landmarks"}
@@ -40,7 +40,7 @@ def weights(tmp_path_factory):
     """Random weights that fit the published network of the segmentation panel."""
     import torch
 
-    from CardiacLib.bundles import bundle_path, read_config
+    from CardiacLib.networks.bundles import bundle_path, read_config
 
     network = read_config(bundle_path(PUBLISHED["CardiacSeg"]), "inference").get_parsed_content("network_def")
     path = tmp_path_factory.mktemp("weights") / "mine.pt"
@@ -51,7 +51,7 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def panel(host, scene):
     """The segmentation panel with a cine and the published network, whose weights are not there."""
-    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     cine_to_scene(heart_cine(2), "sax")
     opened = host.open_panel("CardiacSeg")
@@ -66,7 +66,7 @@ def choose_file(monkeypatch, path) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_button_says_why_it_is_off(host, scene, name):
-    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     cine_to_scene(heart_cine(2).with_changes(view="sax" if name == "CardiacSeg" else "4ch"), "cine")
     panel = host.open_panel(name)
@@ -113,7 +113,7 @@ def test_a_file_that_does_not_fit_is_one_sentence(host, panel, cache, tmp_path, 
 
 @pytest.mark.parametrize("end", ["cancel", "scene close", "module reload"])
 def test_a_stopped_fetch_leaves_nothing(host, scene, panel, cache, monkeypatch, tmp_path, end):
-    monkeypatch.setattr("CardiacLib.mrml.networks.WORKER", install_quick_worker(monkeypatch, tmp_path))
+    monkeypatch.setattr("CardiacLib.mrml.panel.networks.WORKER", install_quick_worker(monkeypatch, tmp_path))
     panel.ui.fetchButton.click()
     host.wait_until(lambda: panel.ui.progressBar.value == 50)
     group = panel.panel._run.pid
@@ -131,7 +131,7 @@ def test_a_stopped_fetch_leaves_nothing(host, scene, panel, cache, monkeypatch, 
 
 FETCHER = """
 import json, os, sys
-from CardiacLib import model_store
+from CardiacLib.networks import model_store
 from CardiacLib.__main__ import TASKS
 from CardiacLib.jobs import run_worker
 
@@ -147,8 +147,8 @@ def server(weights, monkeypatch, tmp_path):
     content = weights.read_bytes()
     (tmp_path / "FetchWorkerLib").mkdir()
     (tmp_path / "FetchWorkerLib" / "__main__.py").write_text(FETCHER)
-    monkeypatch.setattr("CardiacLib.mrml.processes.library_folders", lambda: [str(tmp_path), *sys.path])
-    monkeypatch.setattr("CardiacLib.mrml.networks.WORKER", "FetchWorkerLib")
+    monkeypatch.setattr("CardiacLib.mrml.panel.processes.library_folders", lambda: [str(tmp_path), *sys.path])
+    monkeypatch.setattr("CardiacLib.mrml.panel.networks.WORKER", "FetchWorkerLib")
     with Server(content).running() as made:
         facts = {"name": PUBLISHED["CardiacSeg"], "version": "0", "licence": "MIT", "file": "models/model.pt"}
         facts |= {"urls": [made.url], "page": "https://x", "sha256": hashlib.sha256(content).hexdigest()}
@@ -203,7 +203,7 @@ def test_cancel_ends_a_fetch_at_once(host, panel, cache, server):
 def test_the_worker_fetches_and_says_what_is_wrong(tmp_path, weights, monkeypatch):
     """The worker's own tasks, with a published file that lies on this disk."""
     from CardiacLib.__main__ import TASKS
-    from CardiacLib.download import checksum
+    from CardiacLib.networks.download import checksum
 
     name, cache = PUBLISHED["CardiacSeg"], tmp_path / "worker cache"
     entry = model_store.Entry(

@@ -11,21 +11,21 @@ pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from BiVMeshLib.propagation import PropagationOptions, SlicePropagation  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
-from CardiacLib.labels import LabelMap  # noqa: E402
+from CardiacLib.types.labels import LabelMap  # noqa: E402
 
 
 @pytest.fixture
 def nodes(phantom, scene):
     """The phantom's short axis and its labels in one browser: (volume, segmentation)."""
-    from CardiacLib.mrml.cines import cine_to_scene
-    from CardiacLib.mrml.segmentations import labels_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
 
     browser, volume = cine_to_scene(phantom.cines["sax"], "sax")
     return volume, labels_to_scene(phantom.labels, "labels", browser=browser, volume=volume)
 
 
 def test_from_propagate_to_a_segmentation_to_mesh(host, scene, nodes, phantom, tmp_path):
-    from CardiacLib.mrml.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
 
     panel = host.open_panel("BiVMesh")
     assert panel.ui.propagationCollapsibleButton.collapsed and not panel.ui.propagateButton.visible
@@ -59,7 +59,7 @@ def propagate(host, panel, start: int):
 
 
 def test_propagating_again_updates_the_result_in_place(host, scene, nodes):
-    from CardiacLib.mrml.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
 
     panel = host.open_panel("BiVMesh")
     assert panel.ui.propagatedSelector.currentNode() is None
@@ -84,8 +84,8 @@ def test_propagating_again_updates_the_result_in_place(host, scene, nodes):
 
 
 def test_results_are_told_apart_by_their_segmentation(host, scene, nodes, phantom):
-    from CardiacLib.mrml.propagation import last_propagation, propagation_to_scene
-    from CardiacLib.mrml.segmentations import labels_to_scene
+    from BiVMeshLib.mrml.propagation import last_propagation, propagation_to_scene
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
 
     found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)), "A note.")
     second = labels_to_scene(phantom.labels, "second")
@@ -117,7 +117,7 @@ def test_the_console_call_is_the_panels(host, scene, nodes):
 
 
 def test_images_must_be_known(host, scene, phantom):
-    from CardiacLib.mrml.segmentations import labels_to_scene
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
 
     labels_to_scene(phantom.labels, "labels")
     panel = host.open_panel("BiVMesh")
@@ -154,8 +154,8 @@ def test_missing_packages_are_told_before_a_worker_starts(host, scene, nodes, mo
 
 
 def test_a_result_is_still_one_after_saving_and_loading(host, scene, nodes, phantom, tmp_path):
-    from CardiacLib.mrml.propagation import last_propagation, propagation_to_scene
-    from CardiacLib.mrml.scenes import load_scene, save_scene
+    from BiVMeshLib.mrml.propagation import last_propagation, propagation_to_scene
+    from CardiacLib.mrml.nodes.scenes import load_scene, save_scene
 
     found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)), "A <note>.")
     propagation_to_scene(found, nodes[1], None, str, 0.0)
@@ -177,9 +177,9 @@ def test_a_result_is_still_one_after_saving_and_loading(host, scene, nodes, phan
 
 def test_valve_points_tell_the_base_and_stay_at_the_frames_phase(host, scene, nodes, phantom, monkeypatch):
     """The worker gets the points of the frame; the mesh of the result gets them too, not those of the first frame."""
-    from CardiacLib.mrml.cines import cine_to_scene
-    from CardiacLib.mrml.propagation import known_phase, propagation_to_scene
-    from CardiacLib.mrml.sequences import sequence_of
+    from BiVMeshLib.mrml.propagation import known_phase, propagation_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.sequences import sequence_of
 
     _, view = cine_to_scene(phantom.cines["4ch"], "four chambers", sequence_of(nodes[0])[0])
     points = logic_of("CardiacLandmarks").addResult({"4ch": view}, phantom.landmarks, "valves").points["mitral"]

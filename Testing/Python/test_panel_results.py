@@ -17,17 +17,17 @@ from panel_hearts import (
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
-from CardiacLib.bivmesh import MovingMesh  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
-from CardiacLib.labels import RV, LabelMap  # noqa: E402
-from CardiacLib.landmarks import Landmarks  # noqa: E402
-from CardiacLib.segmentation import Segmentation  # noqa: E402
+from CardiacLib.types.bivmesh import MovingMesh  # noqa: E402
+from CardiacLib.types.labels import RV, LabelMap  # noqa: E402
+from CardiacLib.types.landmarks import Landmarks  # noqa: E402
+from CardiacLib.types.segmentation import Segmentation  # noqa: E402
 
 
 @pytest.fixture
 def cine(scene):
     """Browser and volume of a cine of twelve frames, enough for every table and chart."""
-    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     return cine_to_scene(heart_cine(12), "sax")
 
@@ -48,9 +48,9 @@ def series_of(chart) -> list:
 
 
 def test_a_segmentation_and_its_tables_are_updated_in_place(cine, scene):
-    from CardiacLib.mrml.results import result_of
-    from CardiacLib.mrml.segmentations import labels_from_node
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.panel.results import result_of
 
     browser, volume = cine
     logic = logic_of("CardiacSeg")
@@ -75,8 +75,8 @@ def test_a_segmentation_and_its_tables_are_updated_in_place(cine, scene):
 
 def test_hand_edits_stay_until_the_next_result(cine):
     """What is painted on a frame is in the sequence, is read again, and goes when Apply is pressed again."""
-    from CardiacLib.mrml.segmentations import labels_from_node
-    from CardiacLib.mrml.sequences import select_frame
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.sequences import select_frame
 
     browser, volume = cine
     logic = logic_of("CardiacSeg")
@@ -92,9 +92,9 @@ def test_hand_edits_stay_until_the_next_result(cine):
 
 
 def test_a_result_that_fails_in_the_middle_changes_nothing(cine, scene, monkeypatch):
-    from CardiacLib.mrml.panels import whole_scene_change
-    from CardiacLib.mrml.results import result_of
-    from CardiacLib.mrml.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
+    from CardiacLib.mrml.panel.module_panel import whole_scene_change
+    from CardiacLib.mrml.panel.results import result_of
 
     browser, volume = cine
     logic = logic_of("CardiacSeg")
@@ -104,7 +104,7 @@ def test_a_result_that_fails_in_the_middle_changes_nothing(cine, scene, monkeypa
     def fail(*_):
         raise MemoryError("no memory for the table")
 
-    monkeypatch.setattr("CardiacSegLib.scene.quality_to_scene", fail)
+    monkeypatch.setattr("CardiacSegLib.mrml.result.quality_to_scene", fail)
     with pytest.raises(MemoryError), whole_scene_change():
         logic.addResult(volume, segmented(shift=3), output=node)
     assert node_names(scene) == names and result_of(node).facts == said
@@ -130,7 +130,7 @@ def test_tables_come_and_go_with_the_result(cine, scene):
 
 
 def test_one_frame_becomes_a_cycle_but_not_the_other_way_round(cine):
-    from CardiacLib.mrml.sequences import sequence_of
+    from CardiacLib.mrml.nodes.sequences import sequence_of
 
     browser, volume = cine
     logic = logic_of("CardiacSeg")
@@ -144,7 +144,7 @@ def test_one_frame_becomes_a_cycle_but_not_the_other_way_round(cine):
 
 
 def test_the_output_follows_the_input_and_apply_says_what_does_not_fit(host, cine, scene):
-    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     _, volume = cine
     panel = host.open_panel("CardiacSeg")
@@ -167,9 +167,9 @@ def test_the_output_follows_the_input_and_apply_says_what_does_not_fit(host, cin
 
 
 def test_point_lists_and_their_measures_are_updated_in_place(scene, phantom):
-    from CardiacLib.mrml.cines import cine_to_scene
-    from CardiacLib.mrml.markups import landmarks_from_nodes
-    from CardiacLib.mrml.results import result_of
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.markups import landmarks_from_nodes
+    from CardiacLib.mrml.panel.results import result_of
 
     browser, volumes = None, {}
     for view in ("2ch", "3ch", "4ch"):
@@ -204,8 +204,8 @@ def moving(mesh) -> MovingMesh:
 
 
 def test_a_mesh_is_updated_in_place_with_and_without_motion(cine, scene):
-    from CardiacLib.mrml.models import FIBRES, SURFACES, mesh_from_node, show_mesh
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from BiVMeshLib.mrml.models import FIBRES, SURFACES, mesh_from_node, show_mesh
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
 
     browser, volume = cine
     labels = logic_of("CardiacSeg").addResult(volume, segmented(), "labels").segmentation
@@ -231,7 +231,7 @@ def test_a_mesh_is_updated_in_place_with_and_without_motion(cine, scene):
 
 
 def test_apply_twice_makes_one_mesh_and_create_new_makes_two(host, cine, scene, monkeypatch, tmp_path):
-    from CardiacLib.mrml.processes import JobRequest
+    from CardiacLib.mrml.panel.processes import JobRequest
 
     worker = install_quick_worker(monkeypatch, tmp_path)
     logic = sys.modules["BiVMesh"].BiVMeshLogic
@@ -259,7 +259,7 @@ def test_apply_twice_makes_one_mesh_and_create_new_makes_two(host, cine, scene, 
 
 def test_valve_points_go_to_the_mesh_worker(host, scene, phantom):
     """All lists of the chosen result, at the labels' frames; of another number of frames those of equal phase."""
-    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     browser, volume = cine_to_scene(heart_cine(16), "sax")
     _, view = cine_to_scene(phantom.cines["4ch"], "four chambers", browser)

@@ -16,9 +16,9 @@ NAMES = [path.stem for path in MODULES]
 @pytest.fixture(params=NAMES)
 def panel(request, host, scene, monkeypatch, tmp_path):
     """Each module's panel with an input chosen and a worker that stays at half of the work, with a child process."""
-    from CardiacLib.mrml.cines import cine_to_scene
-    from CardiacLib.mrml.processes import JobRequest
-    from CardiacLib.mrml.segmentations import labels_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
+    from CardiacLib.mrml.panel.processes import JobRequest
 
     worker = install_quick_worker(monkeypatch, tmp_path)
     logic = getattr(sys.modules[request.param], f"{request.param}Logic")
@@ -82,7 +82,7 @@ def test_leaving_and_coming_back(host, scene, panel):
 
 
 def test_the_time_left_is_told(host, panel, monkeypatch):
-    monkeypatch.setattr("CardiacLib.mrml.panels.TIME_LEFT_AFTER_S", 0.0)
+    monkeypatch.setattr("CardiacLib.mrml.panel.module_panel.TIME_LEFT_AFTER_S", 0.0)
     start(host, panel)
     assert "s left)" in panel.ui.statusLabel.text and "half" in panel.ui.statusLabel.text
     panel.ui.cancelButton.click()
@@ -90,9 +90,9 @@ def test_the_time_left_is_told(host, panel, monkeypatch):
 
 def test_cancel_keeps_a_complete_result_beside_the_part(host, scene, monkeypatch, tmp_path):
     """The finished frames of a stopped run become a segmentation of their own; the chosen one stays complete."""
-    from CardiacLib.mrml.cines import cine_from_node, cine_to_scene
-    from CardiacLib.mrml.processes import JobRequest
-    from CardiacLib.mrml.segmentations import labels_from_node, labels_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_from_node, cine_to_scene
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node, labels_to_scene
+    from CardiacLib.mrml.panel.processes import JobRequest
 
     worker = install_quick_worker(monkeypatch, tmp_path)
     browser, volume = cine_to_scene(heart_cine(3), "cine")

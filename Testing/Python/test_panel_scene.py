@@ -12,7 +12,7 @@ from panel_hearts import add_true_results
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
-from CardiacLib.bivmesh import MovingMesh  # noqa: E402
+from CardiacLib.types.bivmesh import MovingMesh  # noqa: E402
 
 TEXTS = {
     "CardiacSeg": ("resultLabel", "lightLabel", "notesLabel"),
@@ -108,11 +108,11 @@ def segments(node) -> list:
 
 def snapshot(panels) -> dict[str, object]:
     """All that the three modules have put into the scene, and all that their panels show."""
-    from CardiacLib.mrml.cines import cine_from_node
-    from CardiacLib.mrml.markups import landmarks_from_nodes
-    from CardiacLib.mrml.results import result_of
-    from CardiacLib.mrml.segmentations import labels_from_node
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.cines import cine_from_node
+    from CardiacLib.mrml.nodes.markups import landmarks_from_nodes
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.panel.results import result_of
 
     found = {}
     for name, panel in panels.items():
@@ -140,7 +140,7 @@ def snapshot(panels) -> dict[str, object]:
 
 
 def test_everything_is_back_after_saving_and_loading(host, scene, phantom, moving_mesh, tmp_path):
-    from CardiacLib.mrml.scenes import load_scene, save_scene
+    from CardiacLib.mrml.nodes.scenes import load_scene, save_scene
 
     results = add_true_results(phantom, moving_mesh)
     panels = {name: host.open_panel(name) for name in TEXTS}
@@ -168,7 +168,7 @@ def test_everything_is_back_after_saving_and_loading(host, scene, phantom, movin
 def test_a_loaded_result_is_updated_in_place(host, scene, phantom, moving_mesh, tmp_path):
     from panel_hearts import logic_of, with_statistics
 
-    from CardiacLib.mrml.scenes import load_scene, save_scene
+    from CardiacLib.mrml.nodes.scenes import load_scene, save_scene
 
     results = add_true_results(phantom, moving_mesh)
     panel = host.open_panel("CardiacSeg")

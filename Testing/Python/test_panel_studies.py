@@ -30,8 +30,8 @@ def choose_folder(monkeypatch, path) -> None:
 
 
 def test_the_button_loads_all_views_into_one_browser(host, scene, dicom, phantom, monkeypatch):
-    from CardiacLib.mrml.cines import cine_from_node
-    from CardiacLib.mrml.sequences import sequence_of
+    from CardiacLib.mrml.nodes.cines import cine_from_node
+    from CardiacLib.mrml.nodes.sequences import sequence_of
 
     panel = host.open_panel("CardiacSeg")
     assert "load a study" in panel.ui.applyButton.toolTip
@@ -116,7 +116,7 @@ def test_a_cine_in_one_volume_gets_the_sentence_how_to_load_it(host, scene, fram
 
 
 def test_a_colour_image_is_no_cine(scene):
-    from CardiacLib.mrml.cines import cine_from_node
+    from CardiacLib.mrml.nodes.cines import cine_from_node
 
     with pytest.raises(InputError, match="3 components, as a colour image"):
         cine_from_node(four_dimensional(heart_cine(3).frames))
@@ -124,8 +124,8 @@ def test_a_colour_image_is_no_cine(scene):
 
 def test_one_frame_of_a_file_of_several_gets_the_sentence(host, scene, tmp_path):
     """Slicer reads the first frame of a 4-D NIfTI file and says nothing."""
-    from CardiacLib.mrml.cines import cine_to_scene
-    from CardiacLib.writers import write_cine
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
+    from CardiacLib.writers.images import write_cine
 
     write_cine(tmp_path / "cine.nii.gz", heart_cine(12))
     _, volume = cine_to_scene(heart_cine(1), "first frame")

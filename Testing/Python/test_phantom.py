@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from CardiacLib import labels as names
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import index_of, slice_normal
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from CardiacLib.phantom import PhantomOptions, make_phantom, write_phantom
 from CardiacLib.phantom.anatomy import ventricle_fields
 from CardiacLib.phantom.motion import contraction_curve, rv_ml, solve_motion
 from CardiacLib.phantom.study import measured_labels
+from CardiacLib.types import labels as names
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 
 
 @pytest.fixture(scope="module")
@@ -230,8 +230,8 @@ def test_written_study_reads_back(phantom, tmp_path):
 
 def test_surfaces_file_opens_in_vtk(phantom, tmp_path):
     vtk = pytest.importorskip("vtk")
-    from CardiacLib.bivmesh import PATCHES
     from CardiacLib.phantom.output import write_surfaces
+    from CardiacLib.types.bivmesh import PATCHES
 
     surfaces = phantom.surfaces(0, 3.0)
     write_surfaces(tmp_path / "s.vtp", surfaces)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from BiVMeshLib.labels_check import check_labels
+from BiVMeshLib.prepare.labels_check import check_labels
 from BiVMeshLib.propagation import PropagationOptions, SlicePropagation
 from BiVMeshLib.propagation.evaluation import CHANGES, METHODS, OF_SEGMENTATION, compare, spoilt
 from BiVMeshLib.propagation.isotropic import SPACING, IsotropicGrid, apex_first, heart_centre
@@ -19,17 +19,17 @@ from BiVMeshLib.propagation.propagate import Evidence, Initializer, Propagator, 
 from BiVMeshLib.propagation.training import check_windows, window_dice
 from BiVMeshLib.propagation.training_data import InitializationBatches, PropagationBatches, hardened, make_heart
 from CardiacLib import geometry
-from CardiacLib.bundles import bundle_path, read_config
-from CardiacLib.cine import Cine
+from CardiacLib.datasets.acdc import patient_folders
 from CardiacLib.errors import InputError
-from CardiacLib.intensity import normalise
-from CardiacLib.labels import LabelMap
+from CardiacLib.networks.bundles import bundle_path, read_config
+from CardiacLib.networks.intensity import normalise
 from CardiacLib.progress import silent
 from CardiacLib.readers import read_labels
-from CardiacLib.readers.acdc import patient_folders
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer
-from CardiacLib.writers import write_cine, write_labels
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
 from cineheart.evaluate.propagation import evaluate_propagation, methods_of
 from cineheart.outputs import write_rows
@@ -450,8 +450,8 @@ def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypat
         output.mkdir(parents=True)
         write_rows(output / "evaluation.csv", [{"method": m, "myocardium": 0.5 + fold / 10} for m in methods_of(fold)])
 
-    monkeypatch.setattr("cineheart.crossvalidate.train_bundle", train)
-    monkeypatch.setattr("cineheart.crossvalidate.evaluate_propagation", evaluate)
+    monkeypatch.setattr("cineheart.commands.crossvalidate.train_bundle", train)
+    monkeypatch.setattr("cineheart.commands.crossvalidate.evaluate_propagation", evaluate)
     words = ["crossvalidate", "biv_propagation", "--data", str(tmp_path), "-o", str(tmp_path / "out"), "--epochs", "2"]
     assert main(words) == 0
     assert trained == [(name, fold, 2) for fold in range(5) for name in TINY] and evaluated == [0, 1, 2, 3, 4]

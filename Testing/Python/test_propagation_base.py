@@ -11,9 +11,9 @@ from BiVMeshLib.propagation.base_slice import base_at_valves
 from BiVMeshLib.propagation.isotropic import SPACING
 from CardiacLib import geometry
 from CardiacLib.errors import InputError
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from CardiacLib.readers import read_labels
-from CardiacLib.writers import write_cine, write_labels
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
+from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
 
 

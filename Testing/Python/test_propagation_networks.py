@@ -9,7 +9,7 @@ import torch
 from BiVMeshLib.propagation.loss import PropagationLoss, one_hot, stabilised_cross_entropy
 from BiVMeshLib.propagation.networks import STEP, InitializationNet, Noise, PropagationNet, probabilities
 from BiVMeshLib.propagation.simulated_motion import Anatomy, Motion, imaged_positions, random_motion
-from CardiacLib.bundles import bundle_path, read_config
+from CardiacLib.networks.bundles import bundle_path, read_config
 
 NARROW = {"biv_propagation": [[8, 12], [6, 8]], "biv_initialization": [[6, 8], [6, 8], [6, 8]]}
 

@@ -12,7 +12,7 @@ from BiVMeshLib.propagation import SlicePropagation
 from BiVMeshLib.propagation.evaluation import PROPAGATED, SLICE_WISE, compare_all
 from CardiacLib.jobs import read_value, write_job
 from CardiacLib.readers import read_labels
-from CardiacLib.writers import write_cine, write_labels
+from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from BiVMeshLib.labels_check import check_labels
+from BiVMeshLib.prepare.labels_check import check_labels
 from BiVMeshLib.propagation import PropagationOptions, SlicePropagation
 from BiVMeshLib.propagation.bundle_inference import label_files
 from BiVMeshLib.propagation.evaluation import compare_all, spoilt
@@ -13,7 +13,7 @@ from BiVMeshLib.propagation.isotropic import SPACING, IsotropicGrid, with_apex
 from BiVMeshLib.propagation.slice_labels import find_heart, heart_pieces, local_motion, window_round
 from CardiacLib import geometry
 from CardiacLib.errors import InputError
-from CardiacLib.writers import write_cine
+from CardiacLib.writers.images import write_cine
 
 
 @pytest.fixture(scope="module")

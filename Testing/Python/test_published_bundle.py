@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from CardiacLib.bundles import bundle_path, read_config, read_weights
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
-from CardiacLib.labels import likeliest
-from CardiacLib.model_store import import_file
+from CardiacLib.networks.bundles import bundle_path, read_config, read_weights
+from CardiacLib.networks.model_store import import_file
 from CardiacLib.readers import read_image
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import likeliest
 from CardiacSegLib import open_segmenter
-from CardiacSegLib.published import VolumeSegmenter, scale_frames
+from CardiacSegLib.segment.published import VolumeSegmenter, scale_frames
 from cineheart.cli import main
 
 NAME = "ventricular_short_axis_3label"
@@ -111,7 +111,7 @@ def test_the_network_is_the_published_one(random_network):
 
 @pytest.mark.parametrize("name", SIZES)
 def test_monai_runs_the_bundle_to_the_same_voxels(name, evaluated, segmenter, monkeypatch):
-    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
     found = segmenter(read_image(evaluated / f"{name}.nii.gz")).labels[0]
     theirs = np.asarray(nibabel.load(evaluated / "out" / f"{name}_seg.nii.gz").dataobj)
     assert len(np.unique(found)) > 1
@@ -174,7 +174,7 @@ def test_the_factory_opens_it_and_long_axis_views_are_refused(weights):
 
 def test_the_published_example_slice(data, segmenter, random_network, monkeypatch):
     """The bundle's own example through our path and through the bare network, as its notebook does."""
-    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
     image = np.load(data / "seed_samples" / "SC-N-2-3-0.npy").astype(np.float32)
     labels = segmenter(Cine(image.T[None, None], AFFINE, np.zeros(1), "sax")).labels[0, 0].T
     scaled = torch.from_numpy((image - image.min()) / (image.max() - image.min()))

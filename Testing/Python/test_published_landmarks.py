@@ -11,19 +11,19 @@ import pytest
 import torch
 
 from CardiacLandmarksLib import open_detector
-from CardiacLandmarksLib.landmark_images import (
+from CardiacLandmarksLib.detect.published import Fit, PointDetector, scale_series, view_shares
+from CardiacLandmarksLib.train.landmark_images import (
     CODES,
     PointsFromImaged,
     RandFourierDropoutd,
     RandPointDeformd,
     RandPointShiftd,
 )
-from CardiacLandmarksLib.published import Fit, PointDetector, scale_series, view_shares
-from CardiacLib.bundles import bundle_path, read_config, read_weights, weights_path
 from CardiacLib.errors import InputError
-from CardiacLib.landmarks import LANDMARK_VIEWS
-from CardiacLib.model_store import import_file
+from CardiacLib.networks.bundles import bundle_path, read_config, read_weights, weights_path
+from CardiacLib.networks.model_store import import_file
 from CardiacLib.readers import read_image
+from CardiacLib.types.landmarks import LANDMARK_VIEWS
 
 NAME = "valve_landmarks"
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from made_study import make_result
 
-from CardiacLib.bundles import bundle_path
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LV, MYO, RV, LabelMap
-from CardiacLib.segmentation import Segmentation, SliceStatistics
+from CardiacLib.networks.bundles import bundle_path
+from CardiacLib.types.labels import LV, MYO, RV, LabelMap
+from CardiacLib.types.segmentation import Segmentation, SliceStatistics
 from CardiacSegLib.function import Function, measure
 from CardiacSegLib.quality import assess
 from CardiacSegLib.quality.accuracy import detection, roc_auc
@@ -25,12 +25,7 @@ from CardiacSegLib.quality.calibration import (
     warning_limit,
     write_calibration,
 )
-from CardiacSegLib.quality.confidence import (
-    Calibration,
-    expected_dice,
-    expected_slice_dice,
-    load_calibration,
-)
+from CardiacSegLib.quality.confidence import Calibration, expected_dice, expected_slice_dice, load_calibration
 from CardiacSegLib.quality.curve_rules import curve_flags, misfit
 from CardiacSegLib.quality.flags import ranges
 from CardiacSegLib.quality.shape_rules import Heart, shape_flags
@@ -354,10 +349,11 @@ def test_report_shows_light_reasons_and_map(judged, tmp_path):
 
 def test_table_in_the_scene(judged):
     pytest.importorskip("slicer")
-    from CardiacLib.mrml import host, tables
+    from CardiacLib.mrml.nodes import host
+    from CardiacSegLib.mrml import tables as function_tables
 
     with host.private_scene():
-        table = tables.quality_to_scene(judged.quality.to_dict(), "study").GetTable()
+        table = function_tables.quality_to_scene(judged.quality.to_dict(), "study").GetTable()
         columns = [table.GetColumn(n) for n in range(3)]
         rows = [tuple(column.GetValue(n) for column in columns) for n in range(table.GetNumberOfRows())]
     assert rows[0][:2] == ("light", "red")

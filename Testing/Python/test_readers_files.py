@@ -11,9 +11,9 @@ import SimpleITK as sitk
 from dicom_factory import oblique_matrix
 
 from CardiacLib import InputError
+from CardiacLib.datasets.acdc import read_acdc_patient
 from CardiacLib.geometry import direction_of, matrix_of, orthonormality_error, to_sitk
 from CardiacLib.readers import read_image, read_labels, read_study, require_cine_stack
-from CardiacLib.readers.acdc import read_acdc_patient
 from CardiacLib.readers.nifti import read_nifti
 
 DATA = Path(os.environ.get("CINEHEART_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))

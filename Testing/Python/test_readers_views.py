@@ -12,7 +12,7 @@ from CardiacLib import Cine, InputError
 from CardiacLib.readers import read_study
 from CardiacLib.readers.heart import find_heart
 from CardiacLib.readers.views import LongAxisPlane, decide_views, named_view
-from CardiacLib.writers import write_cine
+from CardiacLib.writers.images import write_cine
 
 DATA = Path(os.environ.get("CINEHEART_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 SIX_SLICES = 6

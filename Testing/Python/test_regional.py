@@ -7,12 +7,12 @@ import pytest
 
 from CardiacLib.aha import SEGMENT_NAMES
 from CardiacLib.geometry import direction_of, matrix_from
-from CardiacLib.labels import LabelMap
 from CardiacLib.phantom import PhantomOptions
 from CardiacLib.phantom.motion import solve_motion
 from CardiacLib.phantom.study import measured_labels
 from CardiacLib.phantom.truth import lv_radii, lv_radii_below_base
 from CardiacLib.phantom.views import heart_to_lps
+from CardiacLib.types.labels import LabelMap
 from CardiacSegLib.function import measure
 from CardiacSegLib.function.regional import measure_regions
 from CardiacSegLib.function.rings import DIRECTIONS, measure_ring

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_study import CENTRE, contractions, grid_points, labels_at, make_mesh, make_result
 
-from BiVMeshLib.quality import measure as measure_mesh
-from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
+from BiVMeshLib.check.quality import measure as measure_mesh
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
 from cineheart.report import facts, mesh_view, pictures, slices, write_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from CardiacLib.cine import Cine
 from CardiacLib.geometry import apply, index_of, matrix_from
-from CardiacLib.labels import LabelMap
 from CardiacLib.metrics import dice
-from CardiacLib.segmentation import Segmentation
-from CardiacSegLib import robustness as changes
-from CardiacSegLib.evaluation import Case, Patient, compare
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.segmentation import Segmentation
+from CardiacSegLib.evaluate import robustness as changes
+from CardiacSegLib.evaluate.evaluation import Case, Patient, compare
 
 NAMES = [change.name for change in changes.CHANGES]
 KEPT = [name for name in NAMES if "coarser" not in name]

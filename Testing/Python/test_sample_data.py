@@ -14,10 +14,10 @@ except ImportError as error:
     pytest.skip(f"PySide6-Essentials or a system library of it is missing: {error}", allow_module_level=True)
 
 from CardiacLib.errors import InputError  # noqa: E402
-from CardiacLib.labels import LabelMap  # noqa: E402
 from CardiacLib.phantom import PhantomOptions, make_phantom  # noqa: E402
 from CardiacLib.phantom.dicom import write_dicom  # noqa: E402
 from CardiacLib.readers import read_study  # noqa: E402
+from CardiacLib.types.labels import LabelMap  # noqa: E402
 from Testing.SlicerHost import SlicerHost  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ def host():
 
 
 def samples() -> list:
-    from CardiacLib.mrml.sample_data import CATEGORY
+    from CardiacLib.mrml.panel.sample_data import CATEGORY
 
     return slicer.modules.sampleDataSources[CATEGORY]
 
@@ -72,8 +72,8 @@ def test_slicer_5_10_knows_no_categories(host, monkeypatch):
 def test_the_button_makes_the_study(host, scene, phantom):
     import SampleData
 
-    from CardiacLib.mrml.cines import cine_from_node
-    from CardiacLib.mrml.sequences import sequence_of
+    from CardiacLib.mrml.nodes.cines import cine_from_node
+    from CardiacLib.mrml.nodes.sequences import sequence_of
 
     SampleData.click("CineHeart", "CineHeartPhantomSmall")
     nodes = [scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode") for n in range(4)]
@@ -94,7 +94,7 @@ def dicom(phantom, tmp_path_factory):
 @pytest.fixture
 def segmentation(scene, dicom, phantom):
     """The phantom's true labels on the grid that Slicer's own reader might give: the slices the other way round."""
-    from CardiacLib.mrml.segmentations import labels_to_scene
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
 
     truth = phantom.labels
     flip = np.eye(4)
@@ -105,8 +105,8 @@ def segmentation(scene, dicom, phantom):
 
 def test_a_segmentation_becomes_dicom_on_the_grid_of_its_images(host, segmentation, dicom, phantom, tmp_path):
     hd = pytest.importorskip("highdicom")
-    from CardiacLib.mrml.dicom_export import export_dicom_seg
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.panel.dicom_export import export_dicom_seg
 
     cine = read_study(dicom).cines["sax"]
     paths = export_dicom_seg(segmentation, dicom, tmp_path / "all")
@@ -128,8 +128,8 @@ def test_a_segmentation_becomes_dicom_on_the_grid_of_its_images(host, segmentati
 
 def test_export_says_what_it_needs(host, scene, segmentation, dicom, phantom, tmp_path):
     pytest.importorskip("highdicom")
-    from CardiacLib.mrml.dicom_export import export_dicom_seg
-    from CardiacLib.mrml.segmentations import labels_to_scene
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
+    from CardiacLib.mrml.panel.dicom_export import export_dicom_seg
 
     truth = phantom.labels
     single = labels_to_scene(LabelMap(truth.labels[:1], truth.ijk_to_lps, truth.times_ms[:1]), "single")

@@ -14,8 +14,8 @@ pytest.importorskip("slicer")
 from made_study import make_mesh, make_result
 
 from CardiacLib import InputError, LabelMap
-from CardiacLib.labels import structures
-from CardiacLib.mrml.segmentations import save_segmentation_sequence
+from CardiacLib.mrml.nodes.segmentations import save_segmentation_sequence
+from CardiacLib.types.labels import structures
 from cineheart.scene import write_scene
 
 READ_SCENE = """
@@ -161,8 +161,8 @@ def test_mesh_and_table_come_back(written):
 
 
 def test_one_frame_without_mesh(tmp_path):
-    from CardiacLib.mrml.host import private_scene
-    from CardiacLib.mrml.scenes import load_scene
+    from CardiacLib.mrml.nodes.host import private_scene
+    from CardiacLib.mrml.nodes.scenes import load_scene
 
     write_scene(make_result(n_frames=1, patient={}), tmp_path / "still.mrb")
     with private_scene() as scene:
@@ -172,8 +172,8 @@ def test_one_frame_without_mesh(tmp_path):
 
 
 def test_segmentation_sequence_file(tmp_path):
-    from CardiacLib.mrml.host import logic, private_scene
-    from CardiacLib.mrml.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.host import logic, private_scene
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
 
     labelmap = make_result(n_frames=3).labels
     path = tmp_path / "segmentation.seq.mrb"
@@ -201,8 +201,8 @@ def test_wrong_names_are_refused(tmp_path):
 
 
 def test_a_broken_scene_file_is_one_sentence(tmp_path):
-    from CardiacLib.mrml.host import private_scene
-    from CardiacLib.mrml.scenes import load_scene
+    from CardiacLib.mrml.nodes.host import private_scene
+    from CardiacLib.mrml.nodes.scenes import load_scene
 
     (tmp_path / "broken.mrb").write_bytes(b"PK no scene")
     folder = Path.cwd()

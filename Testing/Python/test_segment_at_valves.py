@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from CardiacLib.backends import TorchPredictor
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LV, LabelMap
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, read_landmarks
+from CardiacLib.networks.backends import TorchPredictor
 from CardiacLib.phantom import PhantomOptions, make_phantom
-from CardiacLib.segmentation import Segmentation, SliceStatistics
-from CardiacLib.writers import write_cine
-from CardiacSegLib.slice_network import SliceNetwork
-from CardiacSegLib.valve_plane import cut_at_valve_plane
+from CardiacLib.types.labels import LV, LabelMap
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, read_landmarks
+from CardiacLib.types.segmentation import Segmentation, SliceStatistics
+from CardiacLib.writers.images import write_cine
+from CardiacSegLib.segment.slice_network import SliceNetwork
+from CardiacSegLib.segment.valve_plane import cut_at_valve_plane
 from cineheart.cli import main
 from cineheart.network import NetworkOptions
 

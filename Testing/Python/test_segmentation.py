@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
-from CardiacLib.intensity import intensity_limits, normalise, percentile
-from CardiacLib.labels import LabelMap
-from CardiacSegLib import Segmenter, infer, segment
-from CardiacSegLib.infer import heart_window, predict
-from CardiacSegLib.postprocess import clean_frame, main_component
-from CardiacSegLib.preprocess import (
+from CardiacLib.networks.intensity import intensity_limits, normalise, percentile
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacSegLib import Segmenter, segment_cine
+from CardiacSegLib.segment import segmenter as infer
+from CardiacSegLib.segment.postprocess import clean_frame, main_component
+from CardiacSegLib.segment.preprocess import (
     NetworkGrid,
     opposite_frames,
     resampled_shape,
     sample_slices,
     with_neighbours,
 )
-from CardiacSegLib.statistics import slice_statistics
+from CardiacSegLib.segment.segmenter import heart_window, predict
+from CardiacSegLib.segment.statistics import slice_statistics
 
 
 def made_cine(frames=2, slices=4, spacing=(1.6, 1.3, 9.0), view="sax", seed=0) -> Cine:
@@ -32,7 +33,7 @@ def made_cine(frames=2, slices=4, spacing=(1.6, 1.3, 9.0), view="sax", seed=0) -
 
 def test_labels_are_on_the_grid_of_the_cine(random_bundle):
     cine = made_cine()
-    labels = segment(cine, str(random_bundle), "cpu")
+    labels = segment_cine(cine, str(random_bundle), "cpu")
     assert labels.labels.shape == cine.frames.shape
     assert labels.labels.dtype == np.uint8
     assert np.array_equal(labels.ijk_to_lps, cine.ijk_to_lps)
@@ -40,12 +41,12 @@ def test_labels_are_on_the_grid_of_the_cine(random_bundle):
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 5)])
 def test_single_frames_and_slices(random_bundle, shape):
-    assert segment(made_cine(*shape), str(random_bundle), "cpu").labels.shape[:2] == shape
+    assert segment_cine(made_cine(*shape), str(random_bundle), "cpu").labels.shape[:2] == shape
 
 
 def test_long_axis_views_are_refused(random_bundle):
     with pytest.raises(InputError, match="4ch view"):
-        segment(made_cine(view="4ch"), str(random_bundle), "cpu")
+        segment_cine(made_cine(view="4ch"), str(random_bundle), "cpu")
 
 
 def test_cancel_passes_through(random_bundle):
@@ -54,7 +55,7 @@ def test_cancel_passes_through(random_bundle):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        segment(made_cine(), str(random_bundle), "cpu", stop)
+        segment_cine(made_cine(), str(random_bundle), "cpu", stop)
 
 
 def test_unknown_bundle_and_device(random_bundle):
@@ -113,7 +114,7 @@ def test_labels_in_a_window_are_those_of_the_whole_field(window):
 
 
 def test_best_quality_is_the_mean_over_flips(random_bundle, monkeypatch):
-    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
     segmenter = Segmenter(str(random_bundle), "cpu", "torch", "best")
     images = normalise(made_cine(1, 2).frames)
     grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
@@ -134,7 +135,7 @@ def test_best_quality_is_the_mean_over_flips(random_bundle, monkeypatch):
 
 
 def test_limits_and_labelling_of_every_second_slice(random_bundle, monkeypatch):
-    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
     predictor = Segmenter(str(random_bundle), "cpu", "torch").predictor
     frames = made_cine(2, 5).frames
     grid = NetworkGrid((70, 90), (1.3, 1.6), 1.4)
@@ -148,7 +149,7 @@ def test_the_heart_is_looked_for_in_every_second_of_many_slices(random_bundle, m
     seen = []
     find = infer.heart_window
     monkeypatch.setattr(infer, "heart_window", lambda labels, *rest: seen.append(labels) or find(labels, *rest))
-    labels = segment(made_cine(2, slices), str(random_bundle), "cpu")
+    labels = segment_cine(made_cine(2, slices), str(random_bundle), "cpu")
     assert len(seen) == 1 and seen[0].shape[:2] == (2, looked_through)
     assert labels.labels.shape[1] == slices
 
@@ -273,7 +274,7 @@ def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monke
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     subprocess.run([sys.executable, "-m", "monai.bundle", "run", *arguments], check=True, capture_output=True)
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "image_seg.nii.gz")))
-    monkeypatch.setattr("CardiacLib.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
     segmenter = Segmenter(str(random_bundle), "cpu", "torch")
     grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
     ours = predict(normalise(cine.frames), grid, segmenter.predictor, grid.whole).labels()[0]

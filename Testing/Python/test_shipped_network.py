@@ -6,16 +6,16 @@ import re
 import numpy as np
 import pytest
 
-from CardiacLib.bundles import bundle_path
-from CardiacLib.cine import Cine
 from CardiacLib.errors import Cancelled, InputError
-from CardiacLib.labels import LV, MYO, RV
 from CardiacLib.metrics import dice
+from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.phantom import write_phantom
 from CardiacLib.readers import read_study
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LV, MYO, RV
 from CardiacSegLib import Segmenter, measure
-from CardiacSegLib.valve_plane import cut_at_valve_plane
-from CardiacSegLib.ventricle_extent import ventricle_extent
+from CardiacSegLib.function.ventricle_extent import ventricle_extent
+from CardiacSegLib.segment.valve_plane import cut_at_valve_plane
 from cineheart.cli import main
 from cineheart.network import NetworkOptions
 from cineheart.pipeline import RunOptions, run_study

@@ -13,7 +13,7 @@ import pytest
 slicer = pytest.importorskip("slicer")
 
 from CardiacLib.errors import Cancelled, InputError  # noqa: E402
-from CardiacLib.mrml import dependencies  # noqa: E402
+from CardiacLib.mrml.panel import dependencies  # noqa: E402
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_what_one_worker_needs_beside_the_others_is_asked_for_with_it(packages, 
 
 
 def test_the_optional_requirement_is_that_of_the_wheel():
-    from CardiacLib.mrml.dicom_export import HIGHDICOM
+    from CardiacLib.mrml.panel.dicom_export import HIGHDICOM
 
     tomllib = pytest.importorskip("tomllib")
     stated = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))

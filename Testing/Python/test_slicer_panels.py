@@ -17,23 +17,23 @@ try:
 except ImportError as error:
     pytest.skip(f"PySide6-Essentials or a system library of it is missing: {error}", allow_module_level=True)
 
-from BiVMeshLib.sizing import EDGE_MM  # noqa: E402
-from CardiacLib.labels import LV, MYO, RV  # noqa: E402
+from BiVMeshLib.shape.sizing import EDGE_MM  # noqa: E402
 from CardiacLib.resources import resource_path  # noqa: E402
-from CardiacLib.segmentation import Segmentation, SliceStatistics  # noqa: E402
+from CardiacLib.types.labels import LV, MYO, RV  # noqa: E402
+from CardiacLib.types.segmentation import Segmentation, SliceStatistics  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (ROOT / "CardiacSeg" / "CardiacSeg.py", ROOT / "BiVMesh" / "BiVMesh.py")
 
 
 def add_cine(n_frames: int = 3):
-    from CardiacLib.mrml.cines import cine_to_scene
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     return cine_to_scene(heart_cine(n_frames), "sax")
 
 
 def add_segmentation(n_frames: int = 3):
-    from CardiacLib.mrml.segmentations import labels_to_scene
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
 
     return labels_to_scene(heart_labels(n_frames), "labels")
 
@@ -135,8 +135,8 @@ def active_node(getter: str):
 
 def test_motion_needs_a_sequence_and_plays_in_its_browser(host, scene):
     """The worker's answer is a mesh that moves up by one millimetre per frame; the motion itself has its own tests."""
-    from CardiacLib.bivmesh import BiVMesh, MovingMesh
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
+    from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
 
     single = add_segmentation(1)
     panel = host.open_panel("BiVMesh")
@@ -164,7 +164,7 @@ def test_motion_needs_a_sequence_and_plays_in_its_browser(host, scene):
 
 
 def test_mesh_frame_choice_takes_the_right_frame(host, scene):
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
 
     segmentation = add_segmentation(5)
     select_frame(sequence_of(segmentation)[0], 3)
@@ -206,7 +206,7 @@ def test_scene_close_during_a_run_stops_it(host, scene):
 @pytest.fixture
 def quick_worker(monkeypatch, tmp_path):
     """Lets the mesh panel run a worker that gives one tetrahedron at once."""
-    from CardiacLib.mrml.processes import JobRequest
+    from CardiacLib.mrml.panel.processes import JobRequest
 
     install_quick_worker(monkeypatch, tmp_path)
     logic = sys.modules["BiVMesh"].BiVMeshLogic
@@ -224,8 +224,8 @@ def test_input_removed_during_a_run_is_one_sentence_and_no_result(host, scene, q
 
 
 def test_result_that_cannot_be_shown_takes_its_nodes_back(host, scene, quick_worker, monkeypatch):
-    from CardiacLib.mrml import motion
-    from CardiacLib.mrml.segmentations import labels_to_scene
+    from BiVMeshLib.mrml import motion
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
 
     browser, volume = add_cine(3)
     add_segmentation(1)
@@ -257,7 +257,7 @@ def untrained(tmp_path_factory) -> str:
     """The default network's bundle, four channels wide, with random weights: quick, and there in any tree."""
     import torch
 
-    from CardiacLib.bundles import read_config
+    from CardiacLib.networks.bundles import read_config
 
     folder = tmp_path_factory.mktemp("bundle") / "cineheart_sax"
     shutil.copytree(resource_path("Bundles") / "cineheart_sax", folder, ignore=shutil.ignore_patterns("*.pt"))
@@ -288,8 +288,8 @@ def segmentation_panel(host, scene, untrained, monkeypatch):
 
 
 def test_segmentation_panel_from_apply_to_results(host, segmentation_panel):
-    from CardiacLib.mrml.results import result_of
-    from CardiacLib.mrml.sequences import sequence_of
+    from CardiacLib.mrml.nodes.sequences import sequence_of
+    from CardiacLib.mrml.panel.results import result_of
 
     panel = segmentation_panel
     browser, _ = sequence_of(panel.ui.inputSelector.currentNode())
@@ -318,7 +318,7 @@ def test_segmentation_panel_from_apply_to_results(host, segmentation_panel):
 
 def test_results_stay_with_the_scene(host, scene, tmp_path):
     """A saved scene shows its results again, and the buttons find them."""
-    from CardiacLib.mrml.scenes import load_scene, save_scene
+    from CardiacLib.mrml.nodes.scenes import load_scene, save_scene
 
     _, volume = add_cine(3)
     panel = host.open_panel("CardiacSeg")
@@ -342,8 +342,8 @@ def test_results_stay_with_the_scene(host, scene, tmp_path):
 
 
 def test_patient_values_come_from_the_study_and_can_be_changed(host, scene):
-    from CardiacLib.mrml.cines import cine_to_scene
-    from CardiacLib.mrml.patients import body_of
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
+    from CardiacSegLib.mrml.patients import body_of
 
     known = heart_cine(2).with_changes(patient={"height_m": 1.8, "weight_kg": 80.5, "name": "not kept"})
     _, volume = cine_to_scene(known, "known")
@@ -363,8 +363,8 @@ def test_patient_values_come_from_the_study_and_can_be_changed(host, scene):
 @pytest.fixture
 def partial_worker(quick_worker, monkeypatch):
     """Lets the segmentation panel run a worker that labels two frames and then works for ever."""
-    from CardiacLib.mrml.cines import cine_from_node
-    from CardiacLib.mrml.processes import JobRequest
+    from CardiacLib.mrml.nodes.cines import cine_from_node
+    from CardiacLib.mrml.panel.processes import JobRequest
 
     logic = sys.modules["CardiacSeg"].CardiacSegLogic
     monkeypatch.setattr(
@@ -386,7 +386,7 @@ def start_partial_run(host):
 
 
 def test_cancel_keeps_the_frames_that_are_finished(host, scene, partial_worker):
-    from CardiacLib.mrml.segmentations import labels_from_node
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
 
     panel, group = start_partial_run(host)
     panel.ui.cancelButton.click()
@@ -411,20 +411,20 @@ def test_reload_and_scene_close_during_a_run_leave_no_process_and_no_result(host
 
 
 def test_console_call_gives_the_librarys_voxels(host, scene, untrained):
-    from CardiacLib.mrml.segmentations import labels_from_node
-    from CardiacSegLib import segment
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
+    from CardiacSegLib import segment_cine
 
     _, volume = add_cine(2)
     module = sys.modules["CardiacSeg"]
     result = module.CardiacSegLogic().segmentSequence(volume, bundle=untrained, device="cpu")
-    expected = segment(heart_cine(2), bundle=untrained, device="cpu")
+    expected = segment_cine(heart_cine(2), bundle=untrained, device="cpu")
     found = labels_from_node(result.segmentation, volume)
     assert len(np.unique(expected.labels)) > 1
     np.testing.assert_array_equal(found.labels, expected.labels)
 
 
 def test_single_shown_frame(host, scene):
-    from CardiacLib.mrml.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
 
     browser, volume = add_cine(3)
     select_frame(browser, 2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from BiVMeshLib.propagation import SlicePropagation
-from CardiacLib.spoilt_slices import bridged, spoilt_note, spoilt_slices
+from CardiacLib.networks.spoilt_slices import bridged, spoilt_note, spoilt_slices
 from CardiacSegLib import open_segmenter
 from CardiacSegLib.function import measure
 from CardiacSegLib.quality import assess

@@ -10,14 +10,14 @@ import nibabel
 import numpy as np
 import pytest
 
-from CardiacLib.bundles import bundle_path
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LabelMap
+from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.phantom import PhantomOptions
-from CardiacLib.segmentation import Segmentation
-from CardiacSegLib import robustness
-from CardiacSegLib.evaluation import Case, acdc_patients, compare
-from CardiacSegLib.evaluation_summary import ALL, UNITS, measurement_rows, summary
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.segmentation import Segmentation
+from CardiacSegLib.evaluate import robustness
+from CardiacSegLib.evaluate.evaluation import Case, acdc_patients, compare
+from CardiacSegLib.evaluate.summary import ALL, UNITS, measurement_rows, summary
 from cineheart.cli import main
 from cineheart.evaluate import NOT_MEASURED, Section, evaluate_bundle
 from cineheart.evaluate.card import write_section

@@ -8,15 +8,15 @@ import torch
 from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
 
+from CardiacLib.datasets.acdc import patient_folders
 from CardiacLib.errors import InputError
-from CardiacLib.readers.acdc import patient_folders
 from CardiacLib.training.augment import Augmentation, random_intensity, random_window
 from CardiacLib.training.engine import Trainer
-from CardiacSegLib.network import FeatureUNet
-from CardiacSegLib.training import begin_with
-from CardiacSegLib.training_data import SliceBatches, SliceStacks
-from CardiacSegLib.training_loss import HeartDiceCELoss
-from CardiacSegLib.training_phantoms import random_phantoms
+from CardiacSegLib.segment.feature_unet import FeatureUNet
+from CardiacSegLib.train.data import SliceBatches, SliceStacks
+from CardiacSegLib.train.loss import HeartDiceCELoss
+from CardiacSegLib.train.phantoms import random_phantoms
+from CardiacSegLib.train.trainer import begin_with
 
 STILL = Augmentation(scale=0, shear=0, elastic=0, gamma=0, bias=0, noise=0, blur=0, contrast=0)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from CardiacLib import Cine, InputError, LabelMap
 from CardiacLib.geometry import apply, matrix_of
 from CardiacLib.readers import read_image, read_labels
-from CardiacLib.writers import write_cine, write_labels, write_segmentation_nrrd
+from CardiacLib.writers.images import write_cine, write_labels, write_segmentation_nrrd
 
 NIFTI_MM = 1e-3
 """NIfTI keeps its matrix in float32: at 500 mm that is 3e-5 mm, and the far corner adds up directions."""

@@ -17,11 +17,11 @@ from . import pythonqt, widgets
 
 _QT_STYLE_MODULES = (
     *(f"{__package__}.{name}" for name in ("application", "parameters", "pythonqt", "scripted", "widgets")),
-    "CardiacLib.mrml.controls",
-    "CardiacLib.mrml.networks",
-    "CardiacLib.mrml.panels",
-    "CardiacLib.mrml.processes",
-    "CardiacLib.mrml.studies",
+    "CardiacLib.mrml.panel.controls",
+    "CardiacLib.mrml.panel.networks",
+    "CardiacLib.mrml.panel.module_panel",
+    "CardiacLib.mrml.panel.processes",
+    "CardiacLib.mrml.panel.studies",
     "slicer.util",
 )
 
@@ -134,7 +134,7 @@ class SlicerHost:
         sys.modules.update(qt=qt, ctk=ctk)
 
     def _install_scene(self, slicer) -> None:
-        from CardiacLib.mrml.host import plain_host
+        from CardiacLib.mrml.nodes.host import plain_host
 
         slicer.mrmlScene = None  # a scene of its own, also after other tests
         plain_host()

@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from CardiacLib.bundles import bundle_path
 from CardiacLib.files import atomic_directory, write_json
+from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.progress import Progress, part
-from CardiacSegLib.evaluation import Case, csv_rows, evaluate
-from CardiacSegLib.evaluation_summary import measurement_rows, summary
-from CardiacSegLib.robustness import robustness, robustness_summary
+from CardiacSegLib.evaluate.evaluation import Case, csv_rows, evaluate
+from CardiacSegLib.evaluate.robustness import robustness, robustness_summary
+from CardiacSegLib.evaluate.summary import measurement_rows, summary
+from cineheart.network import NetworkOptions
+from cineheart.outputs import write_rows
 
-from ..network import NetworkOptions
-from ..outputs import write_rows
 from . import plots, tables
 from .card import write_section
 from .cases import draw_case
@@ -54,7 +54,7 @@ def evaluate_bundle(
         data: folder with the ACDC patients.
         output: folder for the files of Docs/formats.md.
         progress: of the whole.
-        with_robustness: also measure the Dice after every change of ``CardiacSegLib.robustness``.
+        with_robustness: also measure the Dice after every change of ``CardiacSegLib.evaluate.robustness``.
         sections: each is called with the evaluated cases and adds what it returns.
 
     Returns:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacSegLib.evaluation import PHASES, Case
-
-from ..report.pictures import CONTOURS, caption, crop_box, dark_figure, draw_level, grey_range, show
+from CardiacSegLib.evaluate.evaluation import PHASES, Case
+from cineheart.report.pictures import CONTOURS, caption, crop_box, dark_figure, draw_level, grey_range, show
 
 MARGIN_MM = 18.0
 LEGEND = "expert white; found: LV endocardium red, epicardium green, RV yellow"

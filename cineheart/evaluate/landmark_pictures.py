@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLandmarksLib.evaluation import FoundFrame
-
-from ..report.pictures import dark_figure, grey_range
+from cineheart.report.pictures import dark_figure, grey_range
 
 COLUMNS = 5
 COLOURS = ("#ff4d4d", "#ff9f43", "#ff4d4d", "#ff9f43", "#ff4d4d", "#ff9f43", "#c77dff", "#e0aaff", "#3ddc84", "#ffd23f")

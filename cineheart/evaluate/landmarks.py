@@ -16,13 +16,13 @@ from CardiacLandmarksLib.evaluation import (
     sure_frames,
     wrong_view,
 )
-from CardiacLandmarksLib.four_chamber import PIXEL_MM, FourChamberFrames, read_four_chamber
-from CardiacLib.bundles import bundle_path, read_config
+from CardiacLandmarksLib.train.four_chamber import PIXEL_MM, FourChamberFrames, read_four_chamber
 from CardiacLib.files import atomic_directory, write_json
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
+from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.progress import Progress, part
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
+from cineheart.outputs import write_rows
 
-from ..outputs import write_rows
 from .card import write_section
 from .landmark_pictures import draw_worst
 from .tables import number, table
@@ -90,7 +90,7 @@ def recognised(found: list[FoundFrame], views: list[str]) -> float:
 
 def _first_of(frame: FoundFrame, view: str) -> int:
     """Index of a point of the likeliest view; of another view's than ``view`` where none is likelier than not."""
-    from CardiacLandmarksLib.detector import DETECTED_VIEWS
+    from CardiacLandmarksLib.detect.detector import DETECTED_VIEWS
 
     likeliest = DETECTED_VIEWS[int(frame.views.argmax())] if frame.views.sum() > 0.5 else None
     wanted = likeliest or next(other for other in DETECTED_VIEWS if other != view)

@@ -11,9 +11,9 @@ from CardiacLib.phantom.truth import lv_radii_below_base
 from CardiacSegLib import measure
 from CardiacSegLib.function.regional import LAYERS
 from CardiacSegLib.function.volumes import Function
+from cineheart.commands.landmarks import LandmarkOptions
+from cineheart.network import NetworkOptions
 
-from ..landmarks import LandmarkOptions
-from ..network import NetworkOptions
 from . import Section
 from .tables import number, table
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLib.metrics import agreement
-from CardiacLib.segmentation import STRUCTURES
-from CardiacSegLib.evaluation import PHASES, Case
-from CardiacSegLib.evaluation_summary import UNITS
+from CardiacLib.types.segmentation import STRUCTURES
+from CardiacSegLib.evaluate.evaluation import PHASES, Case
+from CardiacSegLib.evaluate.summary import UNITS
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, which the colour-blind can tell apart."""

@@ -20,16 +20,16 @@ from BiVMeshLib.propagation.evaluation import (
     reference,
     spoilt,
 )
-from CardiacLib.bundles import bundle_path, read_config
+from CardiacLib.datasets.acdc import patient_folders
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory, write_json
+from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.progress import Progress
-from CardiacLib.readers.acdc import patient_folders
 from CardiacSegLib import open_segmenter
-from CardiacSegLib.evaluation import PHASES, acdc_patients
+from CardiacSegLib.evaluate.evaluation import PHASES, acdc_patients
+from cineheart.outputs import write_rows
+from cineheart.workers import run_in_workers
 
-from ..outputs import write_rows
-from ..workers import run_in_workers
 from .card import write_section
 from .plots import COLOURS
 from .tables import number, table

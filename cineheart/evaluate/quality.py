@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from CardiacSegLib.evaluation import Case
+from CardiacSegLib.evaluate.evaluation import Case
 from CardiacSegLib.quality.calibration import FEWEST_PATIENTS, fit
 
 from . import Section

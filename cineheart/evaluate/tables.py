@@ -1,7 +1,7 @@
 """The evaluation as Markdown: short for the model card, whole with pictures for ``evaluation.md``."""
 
-from CardiacSegLib.evaluation import Case
-from CardiacSegLib.evaluation_summary import ALL, DISTANCES, OVERLAPS
+from CardiacSegLib.evaluate.evaluation import Case
+from CardiacSegLib.evaluate.summary import ALL, DISTANCES, OVERLAPS
 
 NAMES = {
     "dice": "Dice",

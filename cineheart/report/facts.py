@@ -10,8 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from CardiacLib import Cine
     from CardiacSegLib.function import Function
-
-    from ..results import StudyResult
+    from cineheart.results import StudyResult
 
 VIEW_NAMES = {"sax": "Short axis", "2ch": "2-chamber", "3ch": "3-chamber", "4ch": "4-chamber", "other": "Other view"}
 _PATIENT = (
@@ -160,7 +159,7 @@ def second_rows(seconds: dict[str, float]) -> list[tuple[str, str]]:
 
 def network_rows(bundle: str) -> list[tuple[str, str]]:
     """What the bundle's metadata say of the network and its weights; nothing without a bundle."""
-    from CardiacLib.bundles import bundle_path
+    from CardiacLib.networks.bundles import bundle_path
 
     if not bundle:
         return []

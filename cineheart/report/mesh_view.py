@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from CardiacLib.bivmesh import PATCH_RGB, PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import PATCH_RGB, PATCHES, REGIONS, BiVMesh
 
 from .pictures import Picture, png
 

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 
-from CardiacLib.bivmesh import PATCH_RGB, PATCHES, MovingMesh
+from CardiacLib.types.bivmesh import PATCH_RGB, PATCHES, MovingMesh
 
 from .mesh_view import colours_of, cut_open, draw, heart_frame
 from .pictures import Picture

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..scene import study_name
+from cineheart.scene import study_name
+
 from . import facts
 from .bullseye import bullseyes
 from .curves import mesh_volume_curves, rate_curves, strain_curves, volume_curves
@@ -19,7 +20,7 @@ from .slices import long_axis, montage
 from .valves import valve_content
 
 if TYPE_CHECKING:
-    from ..results import StudyResult
+    from cineheart.results import StudyResult
 
 
 def write_report(result: StudyResult, path: str | Path) -> None:

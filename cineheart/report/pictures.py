@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from CardiacLib.labels import LV, MYO, RV
+from CardiacLib.types.labels import LV, MYO, RV
 
 CONTOURS = (
     ("RV endocardium", (RV,), "#ffd23f"),

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from CardiacLib.landmarks import VALVE_COLOURS
+from CardiacLib.types.landmarks import VALVE_COLOURS
 
 from .pictures import caption, dark_figure
 from .valves import draw_points
 
 if TYPE_CHECKING:
-    from CardiacLandmarksLib.detect import ViewLandmarks
+    from CardiacLandmarksLib.detect.study_landmarks import ViewLandmarks
 
 TILE_INCHES = 1.9
 MOVING_INCHES = 4.2

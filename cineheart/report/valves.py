@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import to_hex
 
-from CardiacLandmarksLib.trajectories import frame_phases
-from CardiacLib.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, VALVE_COLOURS
+from CardiacLandmarksLib.detect.trajectories import frame_phases
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, VALVE_COLOURS
 
 from .curves import motion_curves
 from .facts import number
 from .pictures import Picture, caption, crop_box, dark_figure, grey_range, png, show
 
 if TYPE_CHECKING:
-    from CardiacLandmarksLib.annulus import Annulus
-    from CardiacLandmarksLib.detect import StudyLandmarks, ViewLandmarks
+    from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks, ViewLandmarks
+    from CardiacLandmarksLib.measure.annulus import Annulus
 
 _TILE_INCHES = 3.2
 _MARGIN_MM = 45.0

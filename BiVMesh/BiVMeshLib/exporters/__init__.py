@@ -7,8 +7,8 @@ files of each format and the solver that reads them.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from CardiacLib.bivmesh import BiVMesh
 from CardiacLib.errors import InputError
+from CardiacLib.types.bivmesh import BiVMesh
 
 from .abaqus import write_inp
 from .carp import write_carp

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
 from CardiacLib.errors import InputError
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
 
 ABOUT = "CineHeart biventricular mesh. Frame LPS (x left, y posterior, z superior), coordinates in mm."
 """What every text file says of itself."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.bivmesh import BiVMesh
+from CardiacLib.types.bivmesh import BiVMesh
 
 from .common import ABOUT, material_axes, patch_names, region_names
 from .text import rows, text_file

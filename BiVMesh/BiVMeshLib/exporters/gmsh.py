@@ -10,7 +10,7 @@ from typing import TextIO
 
 import numpy as np
 
-from CardiacLib.bivmesh import BiVMesh
+from CardiacLib.types.bivmesh import BiVMesh
 
 from .common import ABOUT, patch_names, region_names
 from .text import rows, text_file

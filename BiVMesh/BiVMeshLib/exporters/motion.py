@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.bivmesh import MovingMesh
+from CardiacLib.types.bivmesh import MovingMesh
 
 from .vtk import TYPES, VTK_TETRA
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.bivmesh import REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import REGIONS, BiVMesh
 
 from .common import patch_names, tet_of_triangle
 from .text import rows, text_file

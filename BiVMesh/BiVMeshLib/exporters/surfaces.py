@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.bivmesh import BiVMesh
+from CardiacLib.types.bivmesh import BiVMesh
 
-from ..closed_pools import closed_pools
+from .closed_pools import closed_pools
 from .common import ABOUT, patch_names
 from .text import rows, text_file
 from .vtk import write_surface

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.bivmesh import PATCHES, REGIONS, BiVMesh
 from CardiacLib.files import write_json
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
 
 from .common import tet_of_triangle
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.bivmesh import BiVMesh
 from CardiacLib.files import write_json
+from CardiacLib.types.bivmesh import BiVMesh
 
 from .common import ABOUT, patch_names, region_names
 from .text import rows, text_file

@@ -6,9 +6,10 @@ The cavity is not meshed, so no element tells when its walls meet.
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
-from ..intersections import self_intersections
-from ..quality import EDGES, shape_quality
-from ..smoothing import put_back
+from BiVMeshLib.check.intersections import self_intersections
+from BiVMeshLib.check.quality import EDGES, shape_quality
+from BiVMeshLib.tetra.smoothing import put_back
+
 from .follow import FLOOR, Follower
 
 PUSH = 0.25

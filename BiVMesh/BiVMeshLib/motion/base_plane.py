@@ -7,10 +7,10 @@ keeps its volume, as muscle does. A Fourier series of low order takes out what i
 
 import numpy as np
 
-from CardiacLib.landmarks import Landmarks, valve_points
+from BiVMeshLib.prepare.frame import HeartFrame, slice_maps
+from BiVMeshLib.prepare.labels_check import LabelStack
+from CardiacLib.types.landmarks import Landmarks, valve_points
 
-from ..frame import HeartFrame, slice_maps
-from ..labels_check import LabelStack
 from .cycle import Cycle
 
 HARMONICS = 3

@@ -12,14 +12,13 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import LinearOperator, cg
 from scipy.spatial import cKDTree
 
-from CardiacLib.bivmesh import PATCHES, BiVMesh
-
-from ..field import Field
-from ..frame import HeartFrame
-from ..laplace import LinearElements
-from ..quality import shape_quality, signed_volumes
-from ..shape import Shape
-from ..smoothing import put_back
+from BiVMeshLib.anatomy.laplace import LinearElements
+from BiVMeshLib.check.quality import shape_quality, signed_volumes
+from BiVMeshLib.prepare.frame import HeartFrame
+from BiVMeshLib.shape.field import Field
+from BiVMeshLib.shape.heart_shape import Shape
+from BiVMeshLib.tetra.smoothing import put_back
+from CardiacLib.types.bivmesh import PATCHES, BiVMesh
 
 SMOOTHING = 2.0
 """mm. Weight of the Dirichlet energy of a step's displacement against the squared distances left on the surface:

@@ -7,25 +7,25 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from CardiacLib.bivmesh import PATCHES, BiVMesh, MovingMesh
+from BiVMeshLib.check.fidelity import label_volumes
+from BiVMeshLib.check.intersections import self_intersections
+from BiVMeshLib.check.quality import MeshError, measure_shape, measure_volumes, shape_quality
+from BiVMeshLib.options import MeshOptions
+from BiVMeshLib.pipeline import base_beyond
+from BiVMeshLib.prepare.align import align_slices
+from BiVMeshLib.prepare.frame import HeartFrame, heart_frame
+from BiVMeshLib.prepare.labels_check import LabelStack, check_labels
+from BiVMeshLib.prepare.valve_base import continued
+from BiVMeshLib.shape.field import Field
+from BiVMeshLib.shape.heart_shape import make_shape
+from BiVMeshLib.tetra.hill_climb import climb
+from BiVMeshLib.tetra.stuffing import Stuffed
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LV, RV, LabelMap
-from CardiacLib.landmarks import Landmarks
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.bivmesh import PATCHES, BiVMesh, MovingMesh
+from CardiacLib.types.labels import LV, RV, LabelMap
+from CardiacLib.types.landmarks import Landmarks
 
-from ..align import align_slices
-from ..fidelity import label_volumes
-from ..field import Field
-from ..frame import HeartFrame, heart_frame
-from ..hill_climb import climb
-from ..intersections import self_intersections
-from ..labels_check import LabelStack, check_labels
-from ..options import MeshOptions
-from ..pipeline import base_beyond
-from ..quality import MeshError, measure_shape, measure_volumes, shape_quality
-from ..shape import make_shape
-from ..stuffing import Stuffed
-from ..valve_base import continued
 from .apart import kept_apart, parted
 from .base_plane import base_from_labels, base_from_valves
 from .cycle import Cycle

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from BiVMeshLib.prepare.labels_check import LabelStack, check_labels
+from BiVMeshLib.prepare.valve_base import find_valve_base
 from CardiacLib import geometry
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LV
-from CardiacLib.landmarks import valve_points
+from CardiacLib.types.labels import LV
+from CardiacLib.types.landmarks import valve_points
 
-from ..labels_check import LabelStack, check_labels
-from ..valve_base import find_valve_base
 from .isotropic import SPACING
 
 ON_A_SLICE = 1e-3
@@ -42,7 +42,7 @@ def base_at_valves(labels: np.ndarray, ijk_to_lps: np.ndarray, points: np.ndarra
     Args:
         labels: uint8 (K, J, I) of this frame.
         ijk_to_lps: (4, 4) of these.
-        points: (10, 3) valve points of this frame, LPS mm, in the order of ``CardiacLib.landmarks``; NaN if not seen.
+        points: (10, 3) valve points of this frame, LPS mm, in the order of LANDMARK_NAMES; NaN if not seen.
 
     Raises:
         InputError: too few points, points of another heart, or labels that cannot be used.

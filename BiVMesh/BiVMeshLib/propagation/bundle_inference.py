@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LabelMap
 from CardiacLib.readers import read_image
-from CardiacLib.writers import write_labels
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.writers.images import write_labels
 
 from .propagate import Initializer
 from .slice_labels import label_slices

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from CardiacLib.cine import Cine
+from BiVMeshLib.prepare.labels_check import check_labels
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LabelMap
 from CardiacLib.metrics import dice
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
 
-from ..labels_check import check_labels
 from .isotropic import SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
 from .propagate import MUSCLE
 from .stacks import PropagationOptions, SlicePropagation, one_piece, shown_frames

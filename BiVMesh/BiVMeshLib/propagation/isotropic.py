@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from BiVMeshLib.prepare.frame import HeartFrame
+from BiVMeshLib.prepare.interpolate import Grid, cap_lift, interpolate_structure, slice_distance
+from BiVMeshLib.prepare.labels_check import LabelStack
 from CardiacLib import geometry
-from CardiacLib.labels import LV, MYO, RV, RV_WALL
-
-from ..frame import HeartFrame
-from ..interpolate import Grid, cap_lift, interpolate_structure, slice_distance
-from ..labels_check import LabelStack
+from CardiacLib.types.labels import LV, MYO, RV, RV_WALL
 
 SPACING = 1.25
 """mm, as published."""

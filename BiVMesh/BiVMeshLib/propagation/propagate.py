@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from CardiacLib.backends import make_predictor
-from CardiacLib.bundles import bundle_path, load_network, read_config
-from CardiacLib.device import choose_device
 from CardiacLib.errors import InputError
+from CardiacLib.networks.backends import make_predictor
+from CardiacLib.networks.bundles import bundle_path, load_network, read_config
+from CardiacLib.networks.device import choose_device
 from CardiacLib.progress import Progress, silent
 
 from .isotropic import SPACING, STEP
@@ -53,7 +53,7 @@ class SliceLabeller:
     Args:
         bundle: name or folder of its MONAI bundle.
         device: ``auto`` or a torch device name.
-        backend: one of ``CardiacLib.backends.BACKENDS``.
+        backend: one of ``CardiacLib.networks.backends.BACKENDS``.
 
     Raises:
         InputError: bundle, weights, device or backend cannot be used.

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import ndimage
 
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, silent
+from CardiacLib.types.cine import Cine
 
 from .isotropic import SIDE, SPACING
 from .propagate import Initializer

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from BiVMeshLib.prepare.align import align_slices
+from BiVMeshLib.prepare.labels_check import LabelStack, check_labels, reversed_slices
 from CardiacLib import geometry
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
-from CardiacLib.intensity import normalise
-from CardiacLib.labels import LabelMap, largest_piece
+from CardiacLib.networks.intensity import normalise
+from CardiacLib.networks.spoilt_slices import bridged, spoilt_note, spoilt_slices
 from CardiacLib.progress import Progress, part, silent
-from CardiacLib.spoilt_slices import bridged, spoilt_note, spoilt_slices
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap, largest_piece
 
-from ..align import align_slices
-from ..labels_check import LabelStack, check_labels, reversed_slices
 from .base_slice import apex_first_by, base_at_valves, chosen_slices
 from .isotropic import ON_END, SIDE, SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
 from .propagate import MUSCLE, Evidence, Initializer, Propagator
@@ -132,7 +132,7 @@ class SlicePropagation:
                 initialization network labels the start slice.
             options: start and base slice.
             progress: called with the fraction done.
-            valves: (10, 3) valve points of the frame, LPS mm, in the order of ``CardiacLib.landmarks``, NaN if not
+            valves: (10, 3) valve points of the frame, LPS mm, in the order of LANDMARK_NAMES, NaN if not
                 seen: they tell the base where ``options`` leave it open.
 
         Raises:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from CardiacLib.device import supports_bfloat16
+from CardiacLib.networks.device import supports_bfloat16
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer, train
 
@@ -48,7 +48,7 @@ def slice_trainer(
         epochs, batches, batch_size, learning_rate, weight_decay: of the optimisation; ``batches`` per epoch.
         window: side of the training windows in voxels of 1.25 mm.
         rv_wall_mm: thickness of the RV wall that is grown round the experts' RV pool.
-        fold: patients held out, as of ``CardiacLib.readers.acdc.patient_folders``.
+        fold: patients held out, as of ``CardiacLib.datasets.acdc.patient_folders``.
     """
     hearts = read_hearts(dataset_dir, False, rv_wall_mm, fold)
     held_out = read_hearts(dataset_dir, True, rv_wall_mm, fold)

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from CardiacLib.intensity import normalise
+from BiVMeshLib.prepare.labels_check import check_labels
+from CardiacLib.datasets.acdc import patient_folders, read_acdc_patient
+from CardiacLib.networks.intensity import normalise
 from CardiacLib.progress import Progress, silent
-from CardiacLib.readers.acdc import patient_folders, read_acdc_patient
 from CardiacLib.training.augment import Augmentation, random_intensity, random_maps
 
-from ..labels_check import check_labels
 from .isotropic import STEP, IsotropicGrid, apex_first, heart_centre
 from .simulated_motion import Anatomy, Motion, anatomy_of, imaged_positions, random_motion
 

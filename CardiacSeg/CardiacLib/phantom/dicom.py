@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cine import Cine
-from ..geometry import direction_of
+from CardiacLib.geometry import direction_of
+from CardiacLib.types.cine import Cine
 
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 DESCRIPTIONS = {"sax": "cine_sax", "2ch": "cine_2ch", "3ch": "cine_3ch", "4ch": "cine_4ch"}

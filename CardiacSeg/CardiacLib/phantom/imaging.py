@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..progress import Progress, silent
+from CardiacLib.progress import Progress, silent
+
 from . import vessels as v
 from .anatomy import HeartShape, ventricle_fields, view_direction
 from .body import AORTA_TOP, SIGNAL, Texture, body_signal, paint

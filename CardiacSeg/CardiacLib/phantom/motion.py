@@ -6,7 +6,8 @@ import numpy as np
 from scipy.interpolate import BarycentricInterpolator, PchipInterpolator
 from scipy.optimize import brentq, root
 
-from ..errors import InputError
+from CardiacLib.errors import InputError
+
 from .anatomy import APEX_WALL, HeartShape, ventricle_fields, view_direction
 from .options import PhantomOptions
 from .shapes import cap_volume

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from ..errors import InputError
+from CardiacLib.errors import InputError
 
 
 @dataclass(frozen=True)

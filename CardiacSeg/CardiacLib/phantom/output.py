@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bivmesh import PATCHES
-from ..files import atomic_directory, write_json
-from ..progress import Progress, silent
-from ..writers import write_cine, write_labels
+from CardiacLib.files import atomic_directory, write_json
+from CardiacLib.progress import Progress, silent
+from CardiacLib.types.bivmesh import PATCHES
+from CardiacLib.writers.images import write_cine, write_labels
 
 IMAGE_NAMES = {"sax": "sax_cine", "2ch": "lax_2ch", "3ch": "lax_3ch", "4ch": "lax_4ch"}
 

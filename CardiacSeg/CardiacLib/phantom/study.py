@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..cine import Cine
-from ..labels import LabelMap
-from ..landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
-from ..progress import Progress, part, silent
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
+
 from . import truth
 from .body import Texture
 from .imaging import Scene, render

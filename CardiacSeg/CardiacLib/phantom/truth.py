@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import labels as names
-from ..geometry import apply
-from ..landmarks import LANDMARK_NAMES, Landmarks
+from CardiacLib.geometry import apply
+from CardiacLib.types import labels as names
+from CardiacLib.types.landmarks import LANDMARK_NAMES, Landmarks
+
 from .anatomy import HeartShape, ventricle_fields, view_direction
 from .motion import Motion, cavity_ml, myocardium_ml, rv_ml, tricuspid_hinges
 from .options import PhantomOptions

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..geometry import matrix_from
+from CardiacLib.geometry import matrix_from
+
 from .anatomy import HeartShape, view_direction
 from .options import PhantomOptions
 

@@ -1,6 +1,7 @@
 """Readers: DICOM studies, NIfTI, NRRD and Slicer sequences, and data sets with labels. All geometry is LPS, mm."""
 
-from ..study import Study
+from CardiacLib.types.study import Study
+
 from .image import read_image
 from .label_files import read_labels
 from .study import read_study, require_cine_stack

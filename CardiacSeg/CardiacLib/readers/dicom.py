@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from ..progress import Progress, part, silent
+from CardiacLib.errors import InputError
+from CardiacLib.progress import Progress, part, silent
+
 from .dicom_headers import FrameHeader, read_headers
 from .dicom_pixels import PixelLoader
 from .planes import Plane, plane_matrix

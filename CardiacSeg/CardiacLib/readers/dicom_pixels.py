@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from CardiacLib.errors import InputError
+
 from .dicom_headers import FrameHeader
 
 

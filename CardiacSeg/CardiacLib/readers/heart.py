@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ..cine import Cine
-from ..geometry import HUMAN_APEX, apply, slice_normal
+from CardiacLib.geometry import HUMAN_APEX, apply, slice_normal
+from CardiacLib.types.cine import Cine
 
 LV_RADII_MM = np.arange(12.0, 36.0, 2.0)
 VOTE_SMOOTHING_MM = 5.0

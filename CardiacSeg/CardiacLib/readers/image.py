@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from ..cine import Cine
-from ..errors import InputError
-from ..progress import Progress, part, silent
+from CardiacLib.errors import InputError
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.cine import Cine
+
 from .dicom import read_dicom_planes
 from .images import cine_of, list_files, read_raw
 from .planes import parallel_groups, without_repeats

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..cine import Cine
-from ..errors import InputError
-from ..geometry import matrix_of
-from ..progress import Progress, silent
+from CardiacLib.errors import InputError
+from CardiacLib.geometry import matrix_of
+from CardiacLib.progress import Progress, silent
+from CardiacLib.types.cine import Cine
+
 from .nifti import read_nifti
 from .nrrd import read_nrrd
 from .planes import Plane

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from ..labels import LabelMap, structures
-from .acdc import is_acdc_labels, labels_from_acdc
+from CardiacLib.errors import InputError
+from CardiacLib.types.label_order import is_acdc_labels, labels_from_acdc
+from CardiacLib.types.labels import LabelMap, structures
+
 from .images import LABEL_NAME, list_files, read_raw
 from .raw import RawImage
 

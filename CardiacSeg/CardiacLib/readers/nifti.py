@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from ..geometry import direction_of, matrix_from, spacing_of, with_square_axes
+from CardiacLib.errors import InputError
+from CardiacLib.geometry import direction_of, matrix_from, spacing_of, with_square_axes
+
 from .raw import RawImage, even_times_ms
 
 SPACE_UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}

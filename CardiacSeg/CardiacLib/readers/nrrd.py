@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from ..geometry import with_square_axes
+from CardiacLib.errors import InputError
+from CardiacLib.geometry import with_square_axes
+
 from .raw import PLAUSIBLE_BEAT_MS, RawImage, even_times_ms
 
 TO_LPS = {

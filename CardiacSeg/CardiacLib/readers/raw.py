@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import InputError
+from CardiacLib.errors import InputError
 
 PLAUSIBLE_BEAT_MS = (60.0, 4000.0)
 """From a mouse's heart beat to a slow human one; used to check units of frame times."""

@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from ..cine import Cine
-from ..progress import Progress, silent
+from CardiacLib.progress import Progress, silent
+from CardiacLib.types.cine import Cine
+
 from .planes import Plane, offset_along
 
 EXACT_MM = 0.02

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cine import VIEWS, Cine
-from ..errors import InputError
-from ..geometry import HUMAN_APEX, slice_normal
-from ..progress import Progress, part, silent
-from ..study import Study
+from CardiacLib.errors import InputError
+from CardiacLib.geometry import HUMAN_APEX, slice_normal
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.cine import VIEWS, Cine
+from CardiacLib.types.study import Study
+
 from .dicom import read_dicom_planes
 from .heart import find_heart
 from .images import Volume, list_files, read_image_items

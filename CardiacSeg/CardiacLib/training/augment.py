@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from ..labels import likeliest
+from CardiacLib.types.labels import likeliest
 
 
 @dataclass(frozen=True)

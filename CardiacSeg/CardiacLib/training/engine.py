@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from ..device import supports_bfloat16
-from ..progress import Progress, silent
+from CardiacLib.networks.device import supports_bfloat16
+from CardiacLib.progress import Progress, silent
 
 
 @dataclass

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from ..progress import Progress, silent
+from CardiacLib.progress import Progress, silent
+
 from .engine import append_log
 
 

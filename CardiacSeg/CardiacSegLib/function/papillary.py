@@ -9,9 +9,9 @@ thresholding within the endocardial contour, as Codella et al. do (Circ Cardiova
 import numpy as np
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LV, MYO, LabelMap
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LV, MYO, LabelMap
 
 BLOOD_PERCENTILE = 90
 LEAST_CONTRAST = 1.5

@@ -6,7 +6,7 @@ import numpy as np
 
 from CardiacLib.aha import APEX_SEGMENT, SEGMENT_NAMES
 from CardiacLib.geometry import spacing_of
-from CardiacLib.labels import LabelMap
+from CardiacLib.types.labels import LabelMap
 
 from .rings import DIRECTIONS, WIDEST_GAP, Ring, longest_run, measure_ring
 from .segments import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import find_objects, gaussian_filter, label, map_coordinates
 
-from CardiacLib.labels import LV, MYO, RV
+from CardiacLib.types.labels import LV, MYO, RV
 
 DIRECTIONS = 120
 """Points per contour, one every 3 degrees round the centre of the cavity."""

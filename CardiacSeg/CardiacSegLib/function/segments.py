@@ -9,7 +9,7 @@ import numpy as np
 
 from CardiacLib.aha import apical_segment, basal_segment
 from CardiacLib.geometry import HUMAN_APEX, direction_of, has_patient_axes, towards_anterior
-from CardiacLib.labels import LV, MYO, RV, LabelMap
+from CardiacLib.types.labels import LV, MYO, RV, LabelMap
 
 from .rings import DIRECTIONS, Ring
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from CardiacLib.geometry import spacing_of
-from CardiacLib.labels import LV, LabelMap
+from CardiacLib.types.labels import LV, LabelMap
 
 
 def body_surface_m2(height_m: float | None, weight_kg: float | None) -> float | None:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
-from CardiacLib.cine import Cine
 from CardiacLib.errors import InputError
-from CardiacLib.labels import LV, MYO, RV, LabelMap
-from CardiacLib.segmentation import ValveCut
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LV, MYO, RV, LabelMap
+from CardiacLib.types.segmentation import ValveCut
 
 from .curves import LEAST_FRAMES, Filling, beat_ms, end_frames, filling
 from .papillary import papillary_to_myocardium

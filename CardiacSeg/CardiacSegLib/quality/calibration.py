@@ -8,10 +8,10 @@ from scipy.optimize import least_squares
 
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
-from CardiacLib.labels import LabelMap
-from CardiacLib.segmentation import STRUCTURES, Segmentation
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.segmentation import STRUCTURES, Segmentation
+from CardiacSegLib.function import measure
 
-from ..function import measure
 from .accuracy import BAD_DICE, Detection, detection
 from .confidence import FILE, Calibration, expected_dice, expected_slice_dice, logit, sigmoid, weights_sha256
 from .summary import LIGHTS, judge

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.bundles import bundle_path, weights_path
 from CardiacLib.errors import InputError
-from CardiacLib.segmentation import STRUCTURES, SliceStatistics
+from CardiacLib.networks.bundles import bundle_path, weights_path
+from CardiacLib.types.segmentation import STRUCTURES, SliceStatistics
 
 FILE = "quality.json"
 """In the bundle's ``configs``."""

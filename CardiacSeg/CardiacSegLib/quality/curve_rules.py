@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..function import Function
+from CardiacSegLib.function import Function
+
 from .flags import Flag, flag_at
 
 JUMP_SHARE = 0.04

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from CardiacLib.labels import LV, MYO, RV, LabelMap
-from CardiacLib.segmentation import STRUCTURES
+from CardiacLib.types.labels import LV, MYO, RV, LabelMap
+from CardiacLib.types.segmentation import STRUCTURES
 
 from .flags import Flag, flag_at
 

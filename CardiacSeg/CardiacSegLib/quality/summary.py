@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from CardiacLib.labels import LabelMap
-from CardiacLib.segmentation import STRUCTURES, SliceStatistics
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.segmentation import STRUCTURES, SliceStatistics
+from CardiacSegLib.function import Function
 
-from ..function import Function
 from .confidence import Calibration, expected_dice, expected_slice_dice, load_calibration
 from .curve_rules import curve_flags
 from .flags import SEVERITIES, Flag, flag_at

@@ -1,0 +1,1 @@
+"""Fibres, ventricular coordinates and AHA segments of a mesh, from Laplace solutions."""

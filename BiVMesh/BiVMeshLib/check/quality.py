@@ -1,0 +1,229 @@
+"""Measures of a tetrahedral mesh, its quality report and the gate that a mesh must pass."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from BiVMeshLib.options import MeshOptions
+from CardiacLib.errors import InputError
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+
+from . import topology
+from .intersections import self_intersections
+
+EDGES = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])
+OPPOSITE = np.array([(2, 3), (1, 3), (1, 2), (0, 3), (0, 2), (0, 1)])
+"""Faces (by their opposite corner) that meet at each edge of EDGES."""
+
+
+class MeshError(InputError):
+    """No mesh that passes the gate could be built; the message is one sentence."""
+
+
+def _edge_vectors(points, tets) -> list[np.ndarray]:
+    """Six (M, 3) arrays in the order of EDGES."""
+    corner = [points[tets[:, n]] for n in range(4)]
+    return [corner[j] - corner[i] for i, j in EDGES]
+
+
+def _dot(a, b) -> np.ndarray:
+    return np.einsum("ij,ij->i", a, b)
+
+
+def _scaled_jacobian(length, six_volume) -> np.ndarray:
+    at_corner = (length[0] * length[1] * length[2], length[0] * length[3] * length[4])
+    at_corner += (length[1] * length[3] * length[5], length[2] * length[4] * length[5])
+    return np.sqrt(2.0) * six_volume / np.maximum(np.maximum.reduce(at_corner), 1e-30)
+
+
+def signed_volumes(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
+    """(M,) mm^3, positive for the node order of VTK and Gmsh."""
+    a, b, c, d = (points[tets[:, n]] for n in range(4))
+    return _dot(np.cross(b - a, c - a), d - a) / 6.0
+
+
+def scaled_jacobian(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
+    """(M,) scaled Jacobian of each tet as in Verdict: 1 for a regular tet, <= 0 inverted."""
+    edge = _edge_vectors(points, tets)
+    return _scaled_jacobian([np.sqrt(_dot(e, e)) for e in edge], _dot(np.cross(edge[0], edge[1]), edge[2]))
+
+
+def shape_quality(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
+    """(M,) what the optimisation raises: the lesser of scaled Jacobian and smallest sine of a dihedral angle.
+
+    The sine at an edge is 3 V l / (2 A1 A2) with the areas of its two faces; negative in an inverted tet.
+    """
+    edge = _edge_vectors(points, tets)
+    length = [np.sqrt(_dot(e, e)) for e in edge]
+    normals = [np.cross(edge[3], edge[4]), np.cross(edge[1], edge[2])]
+    normals += [np.cross(edge[0], edge[2]), np.cross(edge[0], edge[1])]
+    six_volume = _dot(normals[3], edge[2])
+    area = [np.sqrt(_dot(n, n)) for n in normals]
+    worst = _scaled_jacobian(length, six_volume)
+    for number, (one, two) in enumerate(OPPOSITE):
+        np.minimum(worst, six_volume * length[number] / np.maximum(area[one] * area[two], 1e-30), out=worst)
+    return worst
+
+
+def dihedral_angles(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
+    """(M, 6) dihedral angles in degrees."""
+    corners = points[tets]
+    normals = np.cross(
+        corners[:, topology.FACES[:, 1]] - corners[:, topology.FACES[:, 0]],
+        corners[:, topology.FACES[:, 2]] - corners[:, topology.FACES[:, 0]],
+    )
+    normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-30)
+    cosine = np.einsum("mej,mej->me", normals[:, OPPOSITE[:, 0]], normals[:, OPPOSITE[:, 1]])
+    return 180.0 - np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+
+
+def measure(mesh: BiVMesh) -> dict[str, object]:
+    """The quality report: counts, topology, element shape, sizes and volumes.
+
+    Works on any BiVMesh; volumes of the pools need a plane base (they are those under it).
+    """
+    report: dict[str, object] = {"nodes": len(mesh.nodes), "tets": len(mesh.tets), "triangles": len(mesh.triangles)}
+    report.update(_topology_of(mesh))
+    report.update(measure_shape(mesh))
+    report.update(measure_volumes(mesh))
+    return report
+
+
+def _topology_of(mesh: BiVMesh) -> dict[str, object]:
+    defects = topology.surface_defects(mesh.triangles, len(mesh.nodes))
+    names = [name for name in PATCHES if (mesh.patches == PATCHES[name]).any()]
+    on = {name: np.isin(np.arange(len(mesh.nodes)), mesh.patch(name)) for name in names}
+    walls = [name for name in names if name != "BASE"]
+    flat = sum(int(on[name][mesh.tets].all(1).sum()) for name in names)
+    through = 0
+    if "ENDO_RV" in on:
+        one, two = on["EPI"] & ~on["BASE"], on["ENDO_RV"] & ~on["BASE"]
+        near = mesh.tets[one[mesh.tets].any(1) & two[mesh.tets].any(1)].astype(np.int64)
+        ends = np.sort(near[:, EDGES].reshape(-1, 2), axis=1)
+        joins = ends[(one[ends[:, 0]] & two[ends[:, 1]]) | (two[ends[:, 0]] & one[ends[:, 1]])]
+        through = len(np.unique(joins[:, 0] * len(mesh.nodes) + joins[:, 1]))
+    shared = sum(int((on[a] & on[b]).sum()) for n, a in enumerate(walls) for b in walls[n + 1 :])
+    return {
+        "open_edges": defects.open_edges,
+        "nonmanifold_edges": defects.nonmanifold_edges,
+        "nonmanifold_vertices": defects.nonmanifold_vertices,
+        "self_intersections": len(self_intersections(mesh.nodes, mesh.triangles)),
+        "components": topology.component_count(mesh.triangles),
+        "euler": topology.euler(mesh.triangles),
+        "patch_euler": {name: topology.euler(mesh.patch(name)) for name in names},
+        "patch_components": {name: topology.component_count(mesh.patch(name)) for name in names},
+        "patch_triangles": {name: len(mesh.patch(name)) for name in names},
+        "region_tets": {name: int((mesh.regions == n).sum()) for name, n in REGIONS.items()},
+        "nodes_on_two_walls": shared,
+        "unused_nodes": len(mesh.nodes) - len(np.unique(mesh.tets)),
+        "zero_gradient_tets": flat,
+        "epi_to_endo_rv_edges": through,
+    }
+
+
+def measure_shape(mesh: BiVMesh) -> dict[str, object]:
+    """The entries of the report about the elements' shape and size."""
+    jacobian = scaled_jacobian(mesh.nodes, mesh.tets)
+    angles = dihedral_angles(mesh.nodes, mesh.tets)
+    lengths = np.stack([np.sqrt(_dot(e, e)) for e in _edge_vectors(mesh.nodes, mesh.tets)])
+    p1, p5 = np.percentile(jacobian, [1, 5])
+    return {
+        "inverted_tets": int((signed_volumes(mesh.nodes, mesh.tets) <= 0).sum()),
+        "min_dihedral_deg": float(angles.min()),
+        "max_dihedral_deg": float(angles.max()),
+        "tets_below_10_deg": int((angles.min(1) < 10).sum()),
+        "scaled_jacobian_min": float(jacobian.min()),
+        "scaled_jacobian_p1": float(p1),
+        "scaled_jacobian_p5": float(p5),
+        "scaled_jacobian_mean": float(jacobian.mean()),
+        "edge_mm_mean": float(lengths.mean()),
+        "edge_mm_min": float(lengths.min()),
+        "edge_mm_max": float(lengths.max()),
+    }
+
+
+def measure_volumes(mesh: BiVMesh) -> dict[str, object]:
+    """The entries of the report about volumes, and the flatness of the base."""
+    volumes = signed_volumes(mesh.nodes, mesh.tets)
+    rv_wall = mesh.regions == REGIONS["RV_WALL"]
+    base = mesh.nodes[mesh.patch("BASE")]
+    normal = np.cross(base[:, 1] - base[:, 0], base[:, 2] - base[:, 0]).sum(0)
+    normal /= np.linalg.norm(normal)
+    origin = base.reshape(-1, 3).mean(0)
+    report: dict[str, object] = {
+        "base_flatness_mm": float(np.abs((base.reshape(-1, 3) - origin) @ normal).max()),
+        "myocardium_ml": float(volumes.sum() / 1000),
+        "lv_myocardium_ml": float(volumes[~rv_wall].sum() / 1000),
+        "rv_wall_ml": float(volumes[rv_wall].sum() / 1000),
+    }
+    for name, key in (("ENDO_LV", "lv_pool_ml"), ("ENDO_RV", "rv_pool_ml")):
+        if (mesh.patches == PATCHES[name]).any():
+            a, b, c = (mesh.nodes[mesh.patch(name)[:, i]] - origin for i in range(3))
+            report[key] = float(abs(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6) / 1000)
+    return report
+
+
+def failures(report: dict[str, object], options: MeshOptions) -> list[str]:
+    """What keeps a mesh from passing the gate, in words; empty if it passes."""
+    has_rv = "ENDO_RV" in report["patch_euler"]
+    patches = {"EPI": 1, "ENDO_LV": 1, "ENDO_RV": 1, "BASE": -1} if has_rv else {"EPI": 1, "ENDO_LV": 1, "BASE": 0}
+    exact = {
+        "open_edges": 0,
+        "nonmanifold_edges": 0,
+        "nonmanifold_vertices": 0,
+        "self_intersections": 0,
+        "components": 1,
+        "euler": 2,
+        "patch_euler": patches,
+        "patch_components": dict.fromkeys(patches, 1),
+        "nodes_on_two_walls": 0,
+        "unused_nodes": 0,
+        "inverted_tets": 0,
+        "zero_gradient_tets": 0,
+    }
+    found = [f"{key} is {report[key]} instead of {value}" for key, value in exact.items() if report[key] != value]
+    for key, limit in (
+        ("min_dihedral_deg", options.min_dihedral_deg),
+        ("scaled_jacobian_min", options.min_scaled_jacobian),
+    ):
+        if report[key] < limit:
+            found.append(f"{key} is {report[key]:.3g}, below {limit:g}")
+    return found
+
+
+BETTER = 0.02
+"""A rise of the worst element's quality by less than this is no improvement."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a mesh does not pass the gate.
+
+    Attributes:
+        problems: one phrase each, which starts with the criterion's name.
+        worst: shape quality of the worst element.
+        place: (3,) its centroid, LPS mm.
+    """
+
+    problems: tuple[str, ...]
+    worst: float
+    place: np.ndarray
+
+    def __str__(self) -> str:
+        return "; ".join(self.problems)
+
+    def no_better_than(self, last: "Failed", reach: float) -> bool:
+        """The same criteria failed, within ``reach`` mm of the same place, and the worst element is no better."""
+        same = {p.split()[0] for p in self.problems} == {p.split()[0] for p in last.problems}
+        near = float(np.linalg.norm(self.place - last.place)) < reach
+        return same and near and self.worst < last.worst + BETTER
+
+
+def gate(mesh: BiVMesh, options: MeshOptions) -> Failed | None:
+    """What keeps a measured mesh from passing the gate; None if it passes."""
+    problems = failures(mesh.quality, options)
+    if not problems:
+        return None
+    shape = shape_quality(mesh.nodes, mesh.tets)
+    worst = int(shape.argmin())
+    return Failed(tuple(problems), float(shape[worst]), mesh.nodes[mesh.tets[worst]].mean(0))

@@ -1,0 +1,1 @@
+"""Meshes, their motion and slice propagation in the scene and in the panel."""

@@ -1,0 +1,1 @@
+"""Labels made ready for meshing: checked, aligned, in the frame of the heart, interpolated between slices."""

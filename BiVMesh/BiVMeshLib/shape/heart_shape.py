@@ -1,0 +1,222 @@
+"""The shape of the myocardium as three distance fields: LV pool, RV pool and the outer body.
+
+Myocardium is where the outer body is not pool. Wall thickness is guarded by combining the fields, so that
+no wall can vanish: the outer body always reaches a wall's thickness beyond either pool.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from BiVMeshLib.options import MeshOptions
+from BiVMeshLib.prepare.frame import HeartFrame
+from BiVMeshLib.prepare.interpolate import UPRIGHT, Grid, interpolate_structure, make_grid, slab_volume
+from BiVMeshLib.prepare.labels_check import LabelStack
+from CardiacLib.types.labels import largest_piece
+
+from .field import Field
+
+MARGIN = 9.0
+"""mm of grid beyond the labels: RV wall, smoothing and one lattice cell fit in."""
+ABOVE = 12.0
+"""mm of grid over the base, so that distances at the base do not see an end of the structure."""
+MOST_SHIFT = 0.5
+"""mm by which a surface may be moved as a whole to keep its structure's volume."""
+SHEET_RADIUS = 2.0
+"""Muscle inside a pool thinner than twice this (mm) becomes pool: no layer of good tetrahedra fits in it."""
+TIP_RADIUS = 1.5
+"""Parts of the RV pool thinner than twice this (mm) are rounded off: the cusps at the insertions."""
+CLEFT_RADIUS = 4.0
+"""The outer surface is closed by a ball of this radius (mm): grooves between LV and RV and at the RV tip."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Signed distances in mm in the local frame, negative inside.
+
+    Attributes:
+        lv, rv, outer: LV pool, RV pool (None without one), outer body (pools and myocardium).
+        lv_body: LV pool and LV myocardium, which tells the LV's and the septum's cells from the RV wall's.
+    """
+
+    lv: Field
+    rv: Field | None
+    outer: Field
+    lv_body: Field
+
+    def myocardium(self) -> Field:
+        """Field of the myocardium; pools are far enough apart for one sampled maximum to be exact at the surface."""
+        values = np.maximum(self.outer.values, -self.lv.values)
+        if self.rv is not None:
+            values = np.maximum(values, -self.rv.values)
+        return Field(values, self.outer.origin, self.outer.spacing)
+
+
+def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Shape:
+    """Distance fields of a cleaned label stack on an isotropic grid of ``options.grid_mm``."""
+    grid = make_grid(stack, frame, options.grid_mm, MARGIN + options.rv_wall_mm, ABOVE)
+    h, sigma = grid.spacing, options.smoothing_mm
+    solid = _solid(interpolate_structure(stack.lv, stack, frame, grid))
+    closed = _closed(distance(solid, h), h, SHEET_RADIUS)
+    lv = _upright(_smoothed(distance(_solid(closed), h), h, sigma), grid)
+    lv = _with_volume(lv, grid, slab_volume(stack.lv, stack, frame), lambda pool: pool)
+    lv = _half_ball(lv, grid, options.min_lv_wall_mm)
+    solid = _solid(interpolate_structure(stack.lv_epi, stack, frame, grid))
+    lv_body = _upright(_smoothed(distance(solid, h), h, sigma), grid)
+    volume = slab_volume(stack.lv_epi, stack, frame)
+    lv_body = _with_volume(lv_body, grid, volume, lambda body: np.minimum(body, lv - options.min_lv_wall_mm))
+    rv = _rv_pool(stack, frame, grid, lv, lv_body, options) if stack.has_rv else None
+    outer = _outer_body(stack, frame, grid, lv, lv_body, rv, options)
+    fields = (None if f is None else Field(f, grid.origin, h) for f in (lv, rv, outer, lv_body))
+    return Shape(*fields)
+
+
+def _rv_pool(stack, frame, grid, lv, lv_body, options) -> np.ndarray:
+    """RV pool beside the LV: cut free of its body and of the septum, rounded, in one piece."""
+    h = grid.spacing
+    values = interpolate_structure(stack.rv, stack, frame, grid)
+    values = np.maximum(_closed(distance(values, h), h, SHEET_RADIUS), -lv_body)
+    values = np.maximum(values, options.min_septum_mm - lv)
+    values = distance(_solid(_opened(values, h)), h)
+    values = np.maximum(_smoothed(values, h, options.smoothing_mm), options.min_septum_mm - lv)
+    values, volume = _upright(_solid(values), grid), slab_volume(stack.rv, stack, frame)
+    values = _with_volume(values, grid, volume, lambda pool: np.maximum(pool, options.min_septum_mm - lv))
+    return _half_ball(values, grid, options.min_septum_mm)
+
+
+def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
+    """Union of the LV and of the RV pool with its wall, labelled or grown, with its creases rounded.
+
+    With a labelled wall it encloses what the labels do: what rounding the creases adds is taken off all over.
+    """
+    h = grid.spacing
+    outer = lv_body
+    if stack.wall is not None:
+        solid = _solid(interpolate_structure(stack.wall, stack, frame, grid))
+        outer = np.minimum(outer, distance(solid, h))
+        wall = min(options.rv_wall_mm, 2.0)
+    else:
+        wall = options.rv_wall_mm
+    if rv is not None:
+        rv_distance = distance(np.minimum(rv, 50.0), h)
+        outer = np.minimum(outer, rv_distance - wall)
+    outer = _smoothed(_closed(distance(_solid(outer), h), h, CLEFT_RADIUS), h, options.smoothing_mm)
+
+    def guarded(body):
+        body = np.minimum(body, lv - options.min_lv_wall_mm)
+        return _upright(body if rv is None else np.minimum(body, rv_distance - wall), grid)
+
+    if stack.wall is None:
+        return guarded(outer)
+    return _with_volume(outer, grid, slab_volume(stack.wall, stack, frame), guarded)
+
+
+def distance(values: np.ndarray, spacing: float) -> np.ndarray:
+    """Signed distance to the zero level of ``values`` on an isotropic grid, float32, negative inside.
+
+    Away from the surface the Euclidean distance transform between voxels; within two voxels of it the
+    first-order distance f / |grad f|, which keeps the level's sub-voxel place.
+    """
+    inside = values < 0
+    if not inside.any() or inside.all():
+        return np.where(inside, -50.0, 50.0).astype(np.float32)
+    out = ndimage.distance_transform_edt(~inside).astype(np.float32)
+    out -= ndimage.distance_transform_edt(inside).astype(np.float32)
+    far = (out - 0.5 * np.sign(out)) * np.float32(spacing)
+    z, y, x = np.nonzero(np.abs(out) <= 2.0)
+    slope = np.zeros(len(z), np.float32)
+    for axis, index in enumerate((z, y, x)):
+        low, high = [z, y, x], [z, y, x]
+        low[axis], high[axis] = np.maximum(index - 1, 0), np.minimum(index + 1, values.shape[axis] - 1)
+        step = (values[tuple(high)] - values[tuple(low)]) / ((high[axis] - low[axis]) * spacing)
+        slope += step**2
+    near = values[z, y, x] / np.maximum(np.sqrt(slope), 0.2)
+    guess = far[z, y, x]
+    far[z, y, x] = np.clip(near, guess - spacing, guess + spacing)
+    return far
+
+
+def _smoothed(values: np.ndarray, spacing: float, sigma: float) -> np.ndarray:
+    """Gaussian smoothing whose zero level encloses as many voxels as before."""
+    if sigma <= 0:
+        return values
+    smooth = ndimage.gaussian_filter(values, sigma / spacing, mode="nearest", truncate=3.0)
+    count = int((values < 0).sum())
+    level = np.partition(smooth.ravel(), count)[count]
+    return smooth - np.float32(np.clip(level, -0.5 * spacing, 0.5 * spacing))
+
+
+def _with_volume(values: np.ndarray, grid: Grid, volume: float, guard: Callable) -> np.ndarray:
+    """A field moved by a constant, MOST_SHIFT at most, and guarded, to enclose ``volume`` (mm^3) under the base.
+
+    Makes up for what clean-up, smoothing and guards of the shape take off thin parts or add to them.
+
+    Args:
+        guard: takes the moved field and returns it with a wall's thickness guarded.
+    """
+    weight = np.clip(0.5 - grid.axis(2) / grid.spacing, 0.0, 1.0)
+    level = 0.0
+    for _ in range(3):
+        share = np.clip(0.5 - guard(values - np.float32(level)) / grid.spacing, 0.0, 1.0)
+        enclosed = (share.sum((1, 2)) @ weight) * grid.spacing**3
+        area = (((share > 0) & (share < 1)).sum((1, 2)) @ weight) * grid.spacing**2
+        level = float(np.clip(level + (volume - enclosed) / max(area, 1.0), -MOST_SHIFT, MOST_SHIFT))
+    return guard(values - np.float32(level))
+
+
+def _solid(values: np.ndarray) -> np.ndarray:
+    """One piece without cavities: other pieces become outside, enclosed cavities inside."""
+    inside = values < 0
+    keep = largest_piece(inside)
+    out = np.where(inside & ~keep, np.float32(0.5), values)
+    cavities = ndimage.binary_fill_holes(keep) & ~keep
+    return np.where(cavities, np.float32(-0.5), out) if cavities.any() else out
+
+
+def _opened(values: np.ndarray, spacing: float) -> np.ndarray:
+    """Morphological opening by a ball of TIP_RADIUS, by two distance transforms."""
+    eroded = distance(values, spacing) + np.float32(TIP_RADIUS)
+    if not (eroded < 0).any():
+        return values
+    return np.maximum(values, distance(_solid(eroded), spacing) - np.float32(TIP_RADIUS))
+
+
+def _closed(values: np.ndarray, spacing: float, radius: float) -> np.ndarray:
+    """Morphological closing of a distance field by a ball, by two distance transforms."""
+    return np.minimum(values, distance(_solid(values - radius), spacing) + np.float32(radius))
+
+
+def _upright(values: np.ndarray, grid: Grid) -> np.ndarray:
+    """The section UPRIGHT mm below the base taken for all above it: the surface meets the base at a right angle.
+
+    The sections that are read are upright there, but a wall grown over a ledge of the RV pool is not: no good
+    tetrahedron fits into the sharp rim where it would cross the base.
+    """
+    out = values.copy()
+    level = int(np.searchsorted(grid.axis(2), -UPRIGHT, side="right")) - 1
+    out[level + 1 :] = values[level]
+    return out
+
+
+def _half_ball(values: np.ndarray, grid: Grid, clear: float) -> np.ndarray:
+    """A pool whose sections have no holes and that stands on the base with one piece.
+
+    Columns of muscle that stand in the pool become pool. A second horn of the pool that rises to the base ends
+    ``clear`` mm below it.
+    """
+    out, height = values.copy(), grid.axis(2)
+    for section in out:
+        inside = section < 0
+        holes = ndimage.binary_fill_holes(inside) & ~inside
+        section[holes] = -0.5 * grid.spacing
+    base = int(np.searchsorted(height, 0.0))
+    pieces, count = ndimage.label(out[base] < 0)
+    if count < 2:
+        return out
+    keep = 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    nearest = ndimage.distance_transform_edt(pieces == 0, return_distances=False, return_indices=True)
+    horn = pieces[tuple(nearest)] != keep
+    lid = (height + clear)[:, None, None].astype(np.float32)
+    return np.where(horn, np.maximum(out, lid), out)

@@ -1,0 +1,1 @@
+"""From distance fields to tetrahedra: lattice, isosurface stuffing, relaxation, tags."""

@@ -1,0 +1,166 @@
+"""Find the valve points as the published bundle ``valve_landmarks`` does, in batches and in images of any size.
+
+Images of the network's own size are given to it as the bundle's ``inference.json`` says: as stored, intensities of the
+whole cine mapped to 0..1. The network says "not in this view" by a point near (0, 0).
+Source: Kerfoot et al., STACOM 2020, doi 10.1007/978-3-030-68107-4_15, and the bundle in the MONAI model zoo.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from CardiacLib.networks.backends import make_predictor
+from CardiacLib.networks.bundles import bundle_path, load_network, read_config
+from CardiacLib.networks.device import choose_device
+from CardiacLib.progress import Progress, silent
+from CardiacLib.types.landmarks import LANDMARK_VIEWS
+
+from .detector import DETECTED_VIEWS, Detection
+
+SQUARE_PIXEL_MM = (1.0, 2.0)
+"""Images with square pixels of such a side are not resampled; which side the network was trained on is not known."""
+USUAL_PIXEL_MM = 1.4
+"""Side to which other pixels are resampled."""
+PRESENT_PIXELS = 32.0
+"""Distance from (0, 0) beyond which a point counts as found for certain; absent ones were seen within 2 pixels."""
+
+
+class PointDetector:
+    """The published network, loaded once; a :class:`~CardiacLandmarksLib.detect.detector.Detector`.
+
+    Args:
+        bundle: name or folder of the bundle.
+        device: ``auto`` or a torch device name.
+        backend: what runs the network, ``auto`` or one of ``CardiacLib.networks.backends.BACKENDS``.
+
+    Raises:
+        InputError: bundle, weights, device or backend cannot be used.
+    """
+
+    def __init__(self, bundle: str = "valve_landmarks", device: str = "auto", backend: str = "auto"):
+        folder = bundle_path(bundle)
+        self.bundle = folder.name
+        config = read_config(folder, "inference")
+        network = load_network(folder, config, choose_device(device))
+        self.size = network.in_shape[1:]
+        self.predictor = make_predictor(network, choose_device(device), backend, bfloat16=False)
+
+    def predict(self, images: np.ndarray, progress: Progress = silent) -> np.ndarray:
+        """The network's own answer, batch by batch.
+
+        Args:
+            images: float32 (T, I, J) of the network's size, 0..1; axes in the order of a NIfTI image.
+            progress: called with the fraction done.
+
+        Returns:
+            float32 (T, 2, 10), position along I and J in pixels; near (0, 0) for a point that is not in the view.
+        """
+        import torch
+
+        found = []
+        batch = self.predictor.batch
+        with self.predictor.running():
+            for start in range(0, len(images), batch):
+                progress(start / len(images), f"finding valve points in frame {start + 1} of {len(images)}")
+                inputs = torch.from_numpy(images[start : start + batch])[:, None].to(self.predictor.device)
+                found.append(self.predictor(inputs).cpu().numpy())
+        return np.concatenate(found)
+
+    def detect(
+        self,
+        frames: np.ndarray,
+        spacing_mm: tuple[float, float],
+        view: str | None = None,
+        progress: Progress = silent,
+    ) -> Detection:
+        """Points of every frame; see :class:`~CardiacLandmarksLib.detect.detector.Detector`.
+
+        The confidence is the distance of the network's answer from (0, 0), of PRESENT_PIXELS and more being 1.
+        """
+        fit = Fit.of(frames.shape[1:], spacing_mm, self.size[::-1])
+        answers = self.predict(np.ascontiguousarray(fit.apply(scale_series(frames)).transpose(0, 2, 1)), progress)
+        points = answers[:, ::-1].transpose(0, 2, 1).astype(np.float64)  # (T, 10, 2), row and column
+        confidence = np.clip(np.linalg.norm(points, axis=2) / PRESENT_PIXELS, 0.0, 1.0)
+        points = fit.undo(points)
+        outside = ((points < -0.5) | (points > np.array(frames.shape[1:]) - 0.5)).any(2)
+        confidence[outside] = 0.0
+        views = view_shares(confidence)
+        if view is not None:
+            confidence[:, [other != view for other in LANDMARK_VIEWS]] = 0.0
+        points[confidence < 0.5] = np.nan
+        return Detection(points, confidence, views)
+
+
+def view_shares(confidence: np.ndarray) -> np.ndarray:
+    """Share of each of DETECTED_VIEWS in the confidence (T, 10); NaN where there is none."""
+    means = confidence.mean(0)
+    shares = np.array(
+        [np.mean([m for m, v in zip(means, LANDMARK_VIEWS, strict=True) if v == w]) for w in DETECTED_VIEWS]
+    )
+    return shares / shares.sum() if shares.sum() > 0 else np.full(len(shares), np.nan)
+
+
+def scale_series(frames: np.ndarray) -> np.ndarray:
+    """All frames mapped to 0..1 by their common least and greatest value, float32; zeros where these are equal."""
+    frames = np.asarray(frames, np.float32)
+    low, high = frames.min(), frames.max()
+    return (frames - low) / (high - low) if high > low else np.zeros_like(frames)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How images of one size are brought to the network's: resampled, then padded with zeros or cropped evenly.
+
+    Attributes:
+        shape: rows and columns of the images.
+        resampled: rows and columns after resampling.
+        size: rows and columns that the network takes.
+    """
+
+    shape: tuple[int, int]
+    resampled: tuple[int, int]
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, shape, spacing_mm, size) -> "Fit":
+        """The fit of images with a spacing between rows and columns in mm; none is needed at the network's own size."""
+        shape, size = tuple(shape), tuple(size)
+        low, high = SQUARE_PIXEL_MM
+        square = abs(spacing_mm[0] / spacing_mm[1] - 1.0) < 0.01
+        if shape == size or (square and low <= spacing_mm[0] <= high):
+            return cls(shape, shape, size)
+        resampled = (max(round(n * step / USUAL_PIXEL_MM), 1) for n, step in zip(shape, spacing_mm, strict=True))
+        return cls(shape, tuple(resampled), size)
+
+    @property
+    def offset(self) -> np.ndarray:
+        """(2,) rows and columns added before the image; negative where they are cropped."""
+        return (np.array(self.size) - self.resampled) // 2
+
+    def apply(self, images: np.ndarray) -> np.ndarray:
+        """Images (T, H, W) to (T, rows, columns) of the network."""
+        if self.resampled != self.shape:
+            images = _resampled(images, self.resampled)
+        out = np.zeros((len(images), *self.size), np.float32)
+        target, source = zip(
+            *(_overlap(n, o, s) for n, o, s in zip(self.resampled, self.offset, self.size, strict=True)), strict=True
+        )
+        out[:, target[0], target[1]] = images[:, source[0], source[1]]
+        return out
+
+    def undo(self, points: np.ndarray) -> np.ndarray:
+        """Rows and columns (..., 2) in the network's image to those in the images."""
+        return (points - self.offset + 0.5) * (np.array(self.shape) / self.resampled) - 0.5
+
+
+def _resampled(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    import torch
+
+    stack = torch.from_numpy(images)[:, None]
+    return torch.nn.functional.interpolate(stack, size=shape, mode="bilinear", antialias=True)[:, 0].numpy()
+
+
+def _overlap(length: int, offset: int, size: int) -> tuple[slice, slice]:
+    """Where ``length`` pixels, moved by ``offset``, lie in ``size`` pixels, and which of them those are."""
+    start, stop = max(offset, 0), min(offset + length, size)
+    return slice(start, stop), slice(start - offset, stop - offset)

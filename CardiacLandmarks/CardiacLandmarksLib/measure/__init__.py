@@ -1,0 +1,1 @@
+"""What is measured of valve points: planes, motion of the annuli, agreement of the views."""

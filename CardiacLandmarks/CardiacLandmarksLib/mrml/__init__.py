@@ -1,0 +1,1 @@
+"""Valve points and their measures in the scene and in the panel."""

@@ -1,0 +1,1 @@
+"""What the modules' panels share: wiring, worker processes, packages, networks, buttons."""

@@ -1,0 +1,328 @@
+"""What the module panels share: parameter node and scene events, one worker run with progress and Cancel, and scene
+changes that are whole.
+
+A module's widget class cannot inherit from here, because Slicer gives no promise that the folder of this library is on
+the path while the module's file is read. So its ``setup`` makes a :class:`ModulePanel` and hands Slicer's calls on.
+"""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from CardiacLib.errors import Cancelled, InputError
+
+from .processes import Callbacks, JobRequest, WorkerRun
+from .results import last_result
+
+TIME_LEFT_AFTER_S = 3.0
+"""Before, and in the first fifth of the work, an estimate of the time left would be a guess."""
+
+
+@contextmanager
+def whole_scene_change() -> Iterator[None]:
+    """Remove every node that the block has added to the scene if the block fails, so no half result stays."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    before = set(_node_ids(scene))
+    try:
+        yield
+    except BaseException:
+        _remove_new_nodes(scene, before)
+        raise
+
+
+def _nothing(stopped: bool) -> None:
+    """The end of a run that nobody waits for."""
+
+
+def _remove_new_nodes(scene, before: set[str]) -> None:
+    def added(*classes: str) -> list:
+        nodes = [scene.GetNodeByID(node_id) for node_id in _node_ids(scene) if node_id not in before]
+        return [node for node in nodes if not classes or node.GetClassName() in classes]
+
+    # Sequences leave their browser first: a browser makes a new proxy for a sequence whose proxy is removed.
+    for sequence in added("vtkMRMLSequenceNode"):
+        for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
+            browser = scene.GetNthNodeByClass(number, "vtkMRMLSequenceBrowserNode")
+            browser.RemoveSynchronizedSequenceNode(sequence.GetID())
+    for node in reversed(added()):
+        if scene.IsNodePresent(node):  # display and storage nodes go with their owner
+            scene.RemoveNode(node)
+
+
+def _node_ids(scene) -> list[str]:
+    return [scene.GetNthNode(index).GetID() for index in range(scene.GetNumberOfNodes())]
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Show an error of the block to the user and go on after it."""
+    import slicer
+
+    try:
+        yield
+    except InputError as error:
+        slicer.util.errorDisplay(str(error))
+    except Exception as error:
+        logging.error(traceback.format_exc())
+        slicer.util.errorDisplay(str(error), detailedText=traceback.format_exc())
+
+
+def require_in_scene(node, what: str) -> None:
+    """Raise InputError when a node that a result belongs to has left the scene during the run."""
+    import slicer
+
+    if node is None or not slicer.mrmlScene.IsNodePresent(node):
+        raise InputError(f"{what} was removed from the scene during the run; the result was dropped, apply again.")
+
+
+def load_ui(widget) -> None:
+    """Load ``Resources/UI/<module>.ui`` into a module's widget and give it ``ui``; called in its ``setup``."""
+    import slicer
+
+    loaded = slicer.util.loadUI(widget.resourcePath(f"UI/{widget.moduleName}.ui"))
+    widget.layout.addWidget(loaded)
+    widget.ui = slicer.util.childWidgetVariables(loaded)
+    loaded.setMRMLScene(slicer.mrmlScene)
+
+
+class JobPanel:
+    """Drives ``applyButton``, ``cancelButton``, ``progressBar`` and ``statusLabel`` of a loaded ``.ui``.
+
+    Args:
+        ui: the object that ``slicer.util.childWidgetVariables`` returned.
+        translate: the module's translation function.
+        on_state: called whenever a run has started or ended, so that the module can update its buttons.
+    """
+
+    def __init__(self, ui, translate: Callable[[str], str], on_state: Callable[[], None]):
+        self._ui = ui
+        self._translate = translate
+        self._on_state = on_state
+        self._run: WorkerRun | None = None
+        self._on_end = _nothing
+        self._stopped = False
+        self._started = 0.0
+        ui.cancelButton.connect("clicked(bool)", lambda checked=False: self.cancel())
+        self._show_running(False)
+
+    @property
+    def running(self) -> bool:
+        """Whether a worker is running."""
+        return self._run is not None and not self._run.finished
+
+    def start(
+        self,
+        make_request: Callable[[], JobRequest],
+        on_done: Callable[[object], str],
+        on_part: Callable[[JobRequest, list], str] | None = None,
+        on_end: Callable[[bool], None] = _nothing,
+    ) -> None:
+        """Make the request, start its worker and follow it by a timer.
+
+        Args:
+            make_request: may raise InputError or Cancelled.
+            on_done: puts the value into the scene and returns the sentence to show; its errors are shown.
+            on_part: the same for the frames, uint8 (K, J, I) each, that were labelled when the user cancelled.
+            on_end: called once after the run, however it ended, when the panel is ready again; is told whether it
+                was stopped: by Cancel, or because the scene or the module goes.
+        """
+        if self.running:
+            return
+        self._on_end, self._stopped = on_end, False
+        _ = self._translate
+        try:
+            request = make_request()
+
+            def cancelled(frames: list) -> None:
+                self._cancelled(lambda: on_part(request, frames) if on_part and frames else "")
+
+            callbacks = Callbacks(
+                self._progress, lambda value: self._done(lambda: on_done(value)), self._failed, cancelled
+            )
+            self._run = WorkerRun(request, callbacks)
+            self._run.start(use_timer=True)
+        except InputError as error:
+            self._failed(str(error), "")
+        except Cancelled as error:
+            self._end(str(error) or _("Cancelled."))
+        except Exception as error:
+            self._failed(str(error), traceback.format_exc())
+        else:
+            self._started = time.monotonic()
+            self._ui.progressBar.value = 0
+            self._ui.statusLabel.text = _("Starting...")
+            self._show_running(True)
+            self._on_state()
+
+    def cancel(self) -> None:
+        """Stop the worker, if any; what it had finished is kept."""
+        if self.running:
+            self._stopped = True
+            self._run.cancel()
+
+    def abandon(self) -> None:
+        """Stop the worker, if any, and leave the scene alone."""
+        if self.running:
+            self._stopped = True
+            self._run.abandon()
+            self._ui.progressBar.value = 0
+            self._end(self._translate("Stopped."))
+
+    def set_ready(self, reason: str) -> None:
+        """Enable Apply when ``reason`` is empty; else disable it and let its tool tip say the reason."""
+        self._ui.applyButton.enabled = not reason and not self.running
+        tip = self._translate("Running; press Cancel to stop.") if self.running else reason
+        self._ui.applyButton.toolTip = tip or self._translate("Start the computation.")
+
+    def _progress(self, fraction: float, message: str) -> None:
+        self._ui.progressBar.value = round(100 * fraction)
+        elapsed = time.monotonic() - self._started
+        if fraction > 0.2 and elapsed > TIME_LEFT_AFTER_S:
+            left = self._translate("about {seconds} s left").format(seconds=round(elapsed * (1 - fraction) / fraction))
+            message = f"{message} ({left})"
+        self._ui.statusLabel.text = message
+
+    def _done(self, add_result: Callable[[], str]) -> None:
+        try:
+            with whole_scene_change():
+                sentence = add_result()
+        except InputError as error:
+            self._failed(str(error), "")
+        except Exception as error:
+            self._failed(str(error), traceback.format_exc())
+        else:
+            self._ui.progressBar.value = 100
+            self._end(sentence)
+
+    def _failed(self, message: str, detail: str) -> None:
+        import slicer
+
+        self._ui.progressBar.value = 0
+        self._end(message)
+        if detail:
+            logging.error(detail)
+            slicer.util.errorDisplay(message, detailedText=detail)
+        else:
+            slicer.util.errorDisplay(message)
+
+    def _cancelled(self, add_part: Callable[[], str]) -> None:
+        unchanged = self._translate("Cancelled; the scene is as it was.")
+        self._done(lambda: add_part() or unchanged)
+        self._ui.progressBar.value = 0
+
+    def _end(self, sentence: str) -> None:
+        self._run, on_end, self._on_end = None, self._on_end, _nothing
+        on_end(self._stopped)
+        self._ui.statusLabel.text = sentence
+        self._show_running(False)
+        self._on_state()
+
+    def _show_running(self, running: bool) -> None:
+        self._ui.progressBar.visible = running
+        self._ui.cancelButton.enabled = running
+
+
+class ModulePanel(JobPanel):
+    """The wiring of one module's widget: its parameter node, the scene's opening and closing, one run.
+
+    Args:
+        widget: the module's widget: ``ui``, ``logic`` (with ``getParameterNode``) and ``parent``.
+        translate: the module's translation function.
+        inputs: name of an input parameter to the class of nodes of which the first is taken when none is chosen.
+        outputs: name of an input parameter to that of the output: when another input is chosen, its latest result
+            becomes the output, or none, so that Apply does not overwrite the result of the input before.
+        reason: of a parameter node, why Apply cannot be pressed; empty if it can.
+        on_change: called when a parameter, the run or the scene has changed, with the parameter node or None.
+    """
+
+    def __init__(
+        self,
+        widget,
+        translate: Callable[[str], str],
+        inputs: Mapping[str, str],
+        reason: Callable[[object], str],
+        on_change: Callable[[object], None],
+        outputs: Mapping[str, str] | None = None,
+    ):
+        import slicer
+
+        self.parameters = None
+        self._widget, self._inputs, self._reason, self._on_change = widget, inputs, reason, on_change
+        self._outputs = dict(outputs or {})
+        self._inputs_before: dict[str, object] = {}
+        self._tags: tuple[int, int] | None = None
+        self._changing = False
+        super().__init__(widget.ui, translate, self.update)
+        scene = slicer.mrmlScene
+        self._scene_tags = [
+            scene.AddObserver(scene.StartCloseEvent, self._scene_closes),
+            scene.AddObserver(scene.EndCloseEvent, self._scene_closed),
+        ]
+        self.connect()
+
+    def connect(self) -> None:
+        """Use the scene's parameter node (the module is entered); inputs that are not chosen take the first node."""
+        import slicer
+
+        self._use(self._widget.logic.getParameterNode())
+        for name, kind in self._inputs.items():
+            first = slicer.mrmlScene.GetFirstNodeByClass(kind)
+            if not getattr(self.parameters, name) and first:
+                setattr(self.parameters, name, first)
+
+    def disconnect(self) -> None:
+        """Let the parameter node go (the module is left); a run goes on and its result arrives all the same."""
+        self._use(None)
+
+    def close(self) -> None:
+        """Leave no worker and no observer behind: the module is reloaded, or Slicer closes."""
+        import slicer
+
+        self.abandon()
+        self.disconnect()
+        for tag in self._scene_tags:
+            slicer.mrmlScene.RemoveObserver(tag)
+        self._scene_tags = []
+
+    def update(self, caller=None, event=None) -> None:
+        """Bring buttons and labels in line with parameters, run and scene."""
+        if self._changing:
+            return
+        self._changing = True
+        try:
+            self._follow_inputs()
+            self.set_ready(self._reason(self.parameters) if self.parameters else self._translate("No scene."))
+            self._on_change(self.parameters)
+        finally:
+            self._changing = False
+
+    def _follow_inputs(self) -> None:
+        for name, output in self._outputs.items() if self.parameters else ():
+            chosen = getattr(self.parameters, name)
+            if chosen is not self._inputs_before.get(name, chosen):
+                setattr(self.parameters, output, last_result(chosen))
+            self._inputs_before[name] = chosen
+
+    def _use(self, parameters) -> None:
+        self._inputs_before = {}
+        if self.parameters:
+            gui, modified = self._tags
+            self.parameters.disconnectGui(gui)
+            self.parameters.RemoveObserver(modified)
+        self.parameters = parameters
+        if parameters:
+            self._tags = parameters.connectGui(self._ui), parameters.AddObserver("ModifiedEvent", self.update)
+        self.update()
+
+    def _scene_closes(self, caller, event) -> None:
+        """The run belongs to the scene that goes."""
+        self.abandon()
+        self.disconnect()
+
+    def _scene_closed(self, caller, event) -> None:
+        if self._widget.parent.isEntered:
+            self.connect()

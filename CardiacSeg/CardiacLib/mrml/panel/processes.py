@@ -1,0 +1,275 @@
+"""Run a worker process beside a panel: start, follow its events, cancel its whole process tree.
+
+The worker is ``PythonSlicer -m <Lib> job.json`` inside Slicer and ``python -m <Lib> job.json`` elsewhere. Only text
+lines cross from the reading thread; every callback runs in :meth:`WorkerRun.poll`, so on the thread that polls,
+which must be the main one because callbacks touch the scene.
+"""
+
+import atexit
+import contextlib
+import json
+import logging
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from CardiacLib.errors import InputError
+from CardiacLib.jobs import finished_frames, read_value, write_job
+from CardiacLib.mrml.nodes.host import in_slicer
+from CardiacLib.networks.bundles import CACHE_VARIABLE, cache_folder
+
+POLL_INTERVAL_MS = 100
+KEPT_OUTPUT_LINES = 40
+_running: "weakref.WeakSet[WorkerRun]" = weakref.WeakSet()
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a worker shall do: run ``task`` of ``library`` on ``inputs`` (values) with ``options`` (JSON values)."""
+
+    library: str
+    task: str
+    inputs: Mapping[str, object]
+    options: Mapping[str, object]
+
+
+def _ignore(*_) -> None:
+    """The callback of callers that do not listen."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Called on the polling thread; exactly one of ``done``, ``failed``, ``cancelled`` ends a run."""
+
+    progress: Callable[[float, str], None] = _ignore
+    done: Callable[[object], None] = _ignore
+    failed: Callable[[str, str], None] = _ignore
+    """(message, detail): detail is empty for input that cannot be used, else a traceback or the last output."""
+    cancelled: Callable[[list], None] = _ignore
+    """Called with the labels, uint8 (K, J, I) each, of the frames that were finished, from the first on."""
+
+
+class WorkerRun:
+    """One job in one worker process. Create it, :meth:`start` it, then poll by a timer or :meth:`wait`."""
+
+    def __init__(self, request: JobRequest, callbacks: Callbacks | None = None):
+        self.request = request
+        self.callbacks = callbacks or Callbacks()
+        self._process: subprocess.Popen | None = None
+        self._lines: queue.Queue[tuple[str, str]] = queue.Queue()
+        self._output: list[str] = []
+        self._outcome: tuple | None = None
+        self._finished = False
+        self._threads: list[threading.Thread] = []
+        self._timer = None
+        self._directory = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether one of ``done``, ``failed``, ``cancelled`` has been called."""
+        return self._finished
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker (inside Slicer: of its launcher), None before the start."""
+        return self._process.pid if self._process else None
+
+    def start(self, use_timer: bool = False) -> None:
+        """Write the job folder and start the process; with ``use_timer`` a Qt timer polls on the main thread."""
+        self._directory = tempfile.mkdtemp(prefix="cineheart-job-")
+        try:
+            job = write_job(self._directory, self.request.task, self.request.inputs, self.request.options)
+            self._process = _start_process([*_worker_command(), "-m", self.request.library, str(job)])
+        except BaseException:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            raise
+        _running.add(self)
+        for name in ("stdout", "stderr"):
+            thread = threading.Thread(target=self._read, args=(name,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        if use_timer:
+            self._start_timer()
+
+    def poll(self) -> bool:
+        """Deliver what has arrived; returns whether the run goes on. Call it on the main thread."""
+        if self._finished:
+            return False
+        alive = self._process.poll() is None or any(thread.is_alive() for thread in self._threads)
+        while not self._lines.empty() and not self._finished:
+            self._receive(*self._lines.get_nowait())
+        if not alive and not self._finished:
+            self._conclude()
+        return not self._finished
+
+    def wait(self) -> None:
+        """Poll until the end (for scripts and tests; a panel uses the timer)."""
+        while self.poll():
+            time.sleep(0.02)
+
+    def cancel(self) -> None:
+        """Stop the process tree at once and call ``cancelled``; nothing happens when the run has ended."""
+        if not self._finished:
+            kill_tree(self._process)
+            self._end(self.callbacks.cancelled, finished_frames(self._directory))
+
+    def abandon(self) -> None:
+        """Stop the process tree without calling back, because nobody is there any more to hear of it."""
+        if not self._finished:
+            self._end(_ignore)
+
+    def _start_timer(self) -> None:
+        import qt
+
+        self._timer = qt.QTimer()
+        self._timer.interval = POLL_INTERVAL_MS
+        self._timer.timeout.connect(self.poll)
+        self._timer.start()
+
+    def _read(self, name: str) -> None:
+        """On a thread: move lines of one pipe to the queue until the worker closes it."""
+        for line in getattr(self._process, name):
+            self._lines.put((name, line.rstrip("\n")))
+
+    def _receive(self, name: str, line: str) -> None:
+        event = _parse_event(line) if name == "stdout" else None
+        if event is None:
+            self._output = [*self._output[1 - KEPT_OUTPUT_LINES :], line]
+        elif event["event"] == "progress":
+            self.callbacks.progress(event["fraction"], event["message"])
+        elif event["event"] == "message":
+            logging.warning("%s: %s", self.request.library, event["message"])
+        elif event["event"] == "done":
+            self._outcome = ("done", event["output"])
+        elif event["event"] == "error":
+            self._outcome = ("error", event["message"], event["traceback"])
+
+    def _conclude(self) -> None:
+        """The process has ended and all its lines are read: report its outcome."""
+        kind, *content = self._outcome or ("silent",)
+        if kind == "done":
+            try:
+                value = None if content[0] is None else read_value(Path(self._directory) / content[0])
+            except InputError as error:
+                self._end(self.callbacks.failed, str(error), "")
+            else:
+                self._end(self.callbacks.done, value)
+        elif kind == "error":
+            self._end(self.callbacks.failed, *content)
+        else:
+            code = self._process.returncode
+            message = f"The {self.request.library} worker stopped without a result (exit code {code})."
+            self._end(self.callbacks.failed, message, "\n".join(self._output))
+
+    def _end(self, callback: Callable, *arguments) -> None:
+        self._finished = True
+        _running.discard(self)
+        if self._timer is not None:
+            self._timer.stop()
+        if self._process is not None:
+            kill_tree(self._process)
+        shutil.rmtree(self._directory, ignore_errors=True)
+        callback(*arguments)
+
+
+def run_blocking(request: JobRequest, progress: Callable[[float, str], None] = _ignore) -> object:
+    """Run a job in a worker process and wait for its value. A ``Cancelled`` raised by ``progress`` stops the worker.
+
+    Raises:
+        InputError: the input cannot be used.
+        RuntimeError: the worker failed otherwise; the message holds its traceback.
+        Cancelled: the progress callback asked to stop.
+    """
+    results, failures = [], []
+    run = WorkerRun(request, Callbacks(progress, results.append, lambda *failure: failures.append(failure)))
+    run.start()
+    try:
+        run.wait()
+    except BaseException:
+        run.abandon()
+        raise
+    if failures:
+        message, detail = failures[0]
+        raise RuntimeError(f"{message}\n{detail}") if detail else InputError(message)
+    return results[0]
+
+
+def kill_tree(process: subprocess.Popen) -> None:
+    """Kill a process started by this module with all its descendants (``PythonSlicer`` is a launcher) and reap it."""
+    if os.name == "nt":
+        if process.poll() is None:
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+    else:
+        # The worker leads a session of its own, so its group holds all its descendants, also after it has ended.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _parse_event(line: str) -> dict | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+def _worker_command() -> list[str]:
+    """The Python that runs workers."""
+    if not in_slicer():
+        return [sys.executable]
+    found = shutil.which("PythonSlicer")
+    if found is None:
+        raise InputError("PythonSlicer was not found on the PATH; start Slicer by its launcher.")
+    return [found]
+
+
+def _start_process(arguments: list[str]) -> subprocess.Popen:
+    environment = dict(os.environ)
+    if in_slicer():
+        import slicer
+
+        environment = slicer.util.startupEnvironment()  # the launcher adds Slicer's own paths again
+    folders = [*library_folders(), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
+    environment["PYTHONIOENCODING"] = "utf-8"
+    environment[CACHE_VARIABLE] = str(cache_folder())  # also where it was chosen after the application had started
+    options = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {"start_new_session": True}
+    return subprocess.Popen(
+        arguments,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        **options,
+    )
+
+
+def library_folders() -> list[str]:
+    """Folders that hold the Libs: one when installed, one per module in a source tree."""
+    folders = []
+    for library in ("CardiacLib", "CardiacSegLib", "CardiacLandmarksLib", "BiVMeshLib"):
+        spec = find_spec(library)
+        if spec is not None and spec.origin:
+            folders.append(str(Path(spec.origin).resolve().parents[1]))
+    return list(dict.fromkeys(folders))
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Leave no worker behind when the application closes."""
+    for run in list(_running):
+        run.abandon()

@@ -1,0 +1,79 @@
+"""The Cine: images of one view over one heart beat, on one grid."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from CardiacLib.errors import InputError
+from CardiacLib.geometry import spacing_of
+
+VIEWS = ("sax", "2ch", "3ch", "4ch", "other")
+
+
+@dataclass(frozen=True)
+class Cine:
+    """Frames of one view over the cardiac cycle.
+
+    Attributes:
+        frames: float32 (T, K, J, I); a single volume has T = 1, a single slice K = 1.
+        ijk_to_lps: float64 (4, 4), voxel index (i, j, k, 1) at the voxel centre to LPS mm.
+        times_ms: float64 (T,), time after the R wave (or after the first frame), not decreasing.
+        view: one of VIEWS.
+        source: path that it was read from, for messages and reports.
+        notes: what the reader repaired, filled in or left out, one sentence each.
+        patient: facts the files gave, where present: ``name``, ``id``, ``sex``, ``height_m``, ``weight_kg``,
+            ``heart_rate_bpm``.
+        files: of a cine read from DICOM, T tuples of K entries: (path, number of the frame in a multi-frame file or
+            None), or None for a slice that was interpolated. Empty for any other cine.
+    """
+
+    frames: np.ndarray
+    ijk_to_lps: np.ndarray
+    times_ms: np.ndarray
+    view: str = "other"
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    patient: dict[str, object] = field(default_factory=dict)
+    files: tuple[tuple[tuple[str, int | None] | None, ...], ...] = ()
+
+    def __post_init__(self):
+        frames = np.asarray(self.frames, np.float32)
+        matrix = np.asarray(self.ijk_to_lps, np.float64)
+        times = np.asarray(self.times_ms, np.float64)
+        where = self.source or "the cine"
+        if frames.ndim != 4 or 0 in frames.shape:
+            raise InputError(f"{where}: frames must be (T, K, J, I) without empty axes, got shape {frames.shape}.")
+        if not np.isfinite(frames).all():
+            raise InputError(f"{where}: contains NaN or infinite pixel values; export the images again without them.")
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
+            raise InputError(f"{where}: the index-to-LPS matrix must be an invertible 4x4 matrix.")
+        if times.shape != frames.shape[:1]:
+            raise InputError(f"{where}: {len(frames)} frames but {times.size} frame times.")
+        if self.view not in VIEWS:
+            raise InputError(f"{where}: unknown view '{self.view}', use one of {', '.join(VIEWS)}.")
+        if self.files and [len(row) for row in self.files] != [frames.shape[1]] * len(frames):
+            raise InputError(f"{where}: files must name one file for every frame and slice.")
+        for name, value in (("frames", frames), ("ijk_to_lps", matrix), ("times_ms", times)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def n_frames(self) -> int:
+        return self.frames.shape[0]
+
+    @property
+    def n_slices(self) -> int:
+        return self.frames.shape[1]
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """(3,) mm between neighbouring voxel centres along i, j, k (slice gap included)."""
+        return spacing_of(self.ijk_to_lps)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume that one voxel stands for, slice gap included, in ml."""
+        return float(abs(np.linalg.det(self.ijk_to_lps[:3, :3])) / 1000.0)
+
+    def with_changes(self, **changes) -> "Cine":
+        """A copy with some fields replaced; new frames come from no file unless ``files`` are given with them."""
+        return replace(self, **({"files": ()} if "frames" in changes else {}) | changes)

@@ -1,0 +1,87 @@
+"""The ten valve points and their order (the order of the published ``valve_landmarks`` network)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from CardiacLib.errors import InputError
+
+LANDMARK_NAMES = (
+    "mitral anterior 2CH",
+    "mitral posterior 2CH",
+    "mitral septal 3CH",
+    "mitral free wall 3CH",
+    "mitral septal 4CH",
+    "mitral free wall 4CH",
+    "aortic septal",
+    "aortic free wall",
+    "tricuspid septal",
+    "tricuspid free wall",
+)
+LANDMARK_VIEWS = ("2ch", "2ch", "3ch", "3ch", "4ch", "4ch", "3ch", "3ch", "4ch", "4ch")
+VALVE_COLOURS = {"mitral": (1.0, 0.3, 0.3), "aortic": (0.3, 0.75, 1.0), "tricuspid": (1.0, 0.82, 0.25)}
+"""Valves, and the colour (red, green, blue, 0 to 1) in which each one's points are shown."""
+
+
+def valve_points(valve: str) -> list[int]:
+    """Indices of a valve's points in LANDMARK_NAMES."""
+    return [n for n, name in enumerate(LANDMARK_NAMES) if name.startswith(valve)]
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Valve points over the cycle.
+
+    Attributes:
+        points: float64 (T, 10, 3) LPS mm in the order of LANDMARK_NAMES; NaN where a point was not seen.
+        times_ms: float64 (T,).
+        confidence: float64 (T, 10), 0 to 1; NaN where nobody said.
+        notes: what the user should know, one sentence each.
+    """
+
+    points: np.ndarray
+    times_ms: np.ndarray
+    confidence: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        points = np.asarray(self.points, np.float64)
+        if points.ndim != 3 or points.shape[1:] != (len(LANDMARK_NAMES), 3):
+            raise InputError(f"Landmarks must have shape (T, {len(LANDMARK_NAMES)}, 3), got {points.shape}.")
+        confidence = np.full(points.shape[:2], np.nan) if self.confidence is None else self.confidence
+        if np.shape(confidence) != points.shape[:2] or np.shape(self.times_ms) != points.shape[:1]:
+            raise InputError(
+                f"Landmarks of {len(points)} frames need as many times and (T, {len(LANDMARK_NAMES)}) confidences, got "
+                f"{np.shape(self.times_ms)} and {np.shape(confidence)}."
+            )
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "confidence", np.asarray(confidence, np.float64))
+        object.__setattr__(self, "times_ms", np.asarray(self.times_ms, np.float64))
+
+
+def read_landmarks(path: str | Path) -> Landmarks:
+    """Read a ``landmarks.json`` (Docs/formats.md).
+
+    Raises:
+        InputError: the file is missing or is no such file.
+    """
+    try:
+        frames = json.loads(Path(path).read_text(encoding="utf-8"))["frames"]
+        if not frames:
+            raise ValueError("no frames")
+        points = np.full((len(frames), len(LANDMARK_NAMES), 3), np.nan)
+        confidence = np.full(points.shape[:2], np.nan)
+        for t, frame in enumerate(frames):
+            for n, name in enumerate(LANDMARK_NAMES):
+                if (entry := frame["points"].get(name)) is not None:
+                    points[t, n] = entry["lps_mm"]
+                    confidence[t, n] = np.nan if entry.get("confidence") is None else entry["confidence"]
+        return Landmarks(points, np.array([frame["time_ms"] for frame in frames], np.float64), confidence)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give the landmarks.json of this study."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: is no landmarks.json of CineHeart; make one with 'cineheart landmarks'.") from error

@@ -1,0 +1,1 @@
+"""Files of one study: images, labels, segmentations, markups, DICOM SEG."""

@@ -1,0 +1,96 @@
+"""Labels that are no longer with their Cine (of a Slicer scene) as DICOM Segmentations: the study is read again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from CardiacLib.errors import InputError
+from CardiacLib.geometry import apply
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.readers import read_study
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import BACKGROUND, LabelMap
+
+from .dicom_seg import require_dicom_seg, write_dicom_seg
+
+SAME_GRID_MM = 0.1
+"""Voxel centres this close are the same: other readers of DICOM round the headers differently."""
+
+
+def write_dicom_seg_of_study(
+    folder: str | Path,
+    labelmap: LabelMap,
+    study: str | Path,
+    frames: Sequence[int] | None = None,
+    time_ms: float | None = None,
+    bundle: str = "",
+    same_grid: bool = True,
+    progress: Progress = silent,
+) -> list[Path]:
+    """Bring labels onto the short axis of a DICOM study and write them by ``dicom_seg.write_dicom_seg``.
+
+    Args:
+        folder: an existing folder.
+        labelmap: (T', K, J, I); ``source`` is the name to call it by in messages.
+        study: folder of the DICOM files.
+        frames: (T',) number of each labelled frame in the study; None means all, or the one at ``time_ms``.
+        time_ms: time of labels of a single frame; None where it is not known.
+        bundle: as of ``write_dicom_seg``.
+        same_grid: the labels' voxels must be those of the images (their axes may run the other way); else the label
+            at the centre of each voxel is taken.
+        progress: told the fraction done; may raise Cancelled.
+
+    Raises:
+        InputError: no DICOM study; frames that it does not have or that are not told; labels that lie elsewhere.
+    """
+    cine = read_study(study, progress=part(progress, 0.0, 0.4)).cines["sax"]
+    require_dicom_seg(cine)
+    numbers = _numbers(labelmap, cine, frames, time_ms, study)
+    on_images = labels_on_grid(labelmap, cine, same_grid, study)
+    if not (on_images.labels != BACKGROUND).any():
+        raise InputError(f"{study}: no segment of '{labelmap.source}' lies within its short-axis images.")
+    return write_dicom_seg(folder, on_images, cine, numbers, bundle, part(progress, 0.4, 1.0))
+
+
+def labels_on_grid(labelmap: LabelMap, cine: Cine, same_grid: bool, study: str | Path) -> LabelMap:
+    """The labels at the voxel centres of a cine's images, background beyond their own grid.
+
+    Raises:
+        InputError: ``same_grid`` is asked for, and the voxels of the labels are not those of the images.
+    """
+    i, j, k = np.indices(cine.frames.shape[:0:-1])
+    points = apply(np.linalg.inv(labelmap.ijk_to_lps) @ cine.ijk_to_lps, np.stack([i, j, k], -1).transpose(2, 1, 0, 3))
+    index = np.rint(points).astype(int)
+    size = np.array(labelmap.labels.shape[:0:-1])
+    inside = ((index >= 0) & (index < size)).all(-1)
+    if same_grid:
+        apart = np.abs((points - index) @ labelmap.ijk_to_lps[:3, :3].T).max()
+        if not inside.all() or inside.size != size.prod() or apart > SAME_GRID_MM:
+            raise InputError(
+                f"{study}: its short axis does not lie where the images of '{labelmap.source}' do; choose the folder "
+                "of the DICOM files that they were read from."
+            )
+    labels = np.zeros((len(labelmap.labels), *cine.frames.shape[1:]), np.uint8)
+    i, j, k = index[inside].T
+    labels[:, inside] = labelmap.labels[:, k, j, i]
+    return LabelMap(labels, cine.ijk_to_lps, labelmap.times_ms, labelmap.source)
+
+
+def _numbers(
+    labelmap: LabelMap, cine: Cine, frames: Sequence[int] | None, time_ms: float | None, study: str | Path
+) -> list[int]:
+    """The number of each labelled frame in the cine."""
+    if frames is None and len(labelmap.labels) == 1 < cine.n_frames:
+        if time_ms is None:
+            raise InputError(
+                f"'{labelmap.source}' is of one frame: say which of the {cine.n_frames} it shows, in the Python "
+                "console (exportDicomSeg with its number as frame)."
+            )
+        return [int(np.abs(cine.times_ms - time_ms).argmin())]
+    numbers = list(range(cine.n_frames)) if frames is None else list(frames)
+    if not all(0 <= number < cine.n_frames for number in numbers):
+        raise InputError(f"{study}: has frames 0 to {cine.n_frames - 1}, not {', '.join(map(str, numbers))}.")
+    if len(numbers) != len(labelmap.labels):
+        raise InputError(f"{study}: has {cine.n_frames} frames, '{labelmap.source}' has {len(labelmap.labels)}.")
+    return numbers

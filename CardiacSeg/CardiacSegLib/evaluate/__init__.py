@@ -1,0 +1,1 @@
+"""Accuracy of a short-axis network on labelled patients."""

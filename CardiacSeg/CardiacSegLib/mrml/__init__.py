@@ -1,0 +1,1 @@
+"""Segmentations and ventricular function in the scene and in the panel."""

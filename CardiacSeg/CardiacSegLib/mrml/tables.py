@@ -1,0 +1,144 @@
+"""Function and quality control as table, plot series and chart nodes."""
+
+from CardiacLib.mrml.nodes.host import plain_host
+from CardiacLib.mrml.nodes.tables import TIME_COLUMN, add_chart, add_table
+from CardiacLib.types.labels import LV, RV, structures
+
+MEASUREMENTS = (
+    ("lv_edv_ml", "LV end-diastolic volume", "ml"),
+    ("lv_esv_ml", "LV end-systolic volume", "ml"),
+    ("lv_sv_ml", "LV stroke volume", "ml"),
+    ("lv_ef_percent", "LV ejection fraction", "%"),
+    ("lv_cardiac_output_l_per_min", "LV cardiac output", "l/min"),
+    ("lv_mass_g", "LV mass", "g"),
+    ("lv_mass_es_g", "LV mass at end-systole", "g"),
+    ("rv_edv_ml", "RV end-diastolic volume", "ml"),
+    ("rv_esv_ml", "RV end-systolic volume", "ml"),
+    ("rv_sv_ml", "RV stroke volume", "ml"),
+    ("rv_ef_percent", "RV ejection fraction", "%"),
+    ("rv_cardiac_output_l_per_min", "RV cardiac output", "l/min"),
+    ("heart_rate_bpm", "Heart rate", "/min"),
+    ("body_surface_m2", "Body surface area", "m2"),
+    ("lv_edv_index_ml_per_m2", "LV end-diastolic volume index", "ml/m2"),
+    ("lv_esv_index_ml_per_m2", "LV end-systolic volume index", "ml/m2"),
+    ("lv_sv_index_ml_per_m2", "LV stroke volume index", "ml/m2"),
+    ("lv_cardiac_index_l_per_min_per_m2", "LV cardiac index", "l/min/m2"),
+    ("lv_mass_index_g_per_m2", "LV mass index", "g/m2"),
+    ("lv_mass_es_index_g_per_m2", "LV mass index at end-systole", "g/m2"),
+    ("rv_edv_index_ml_per_m2", "RV end-diastolic volume index", "ml/m2"),
+    ("rv_esv_index_ml_per_m2", "RV end-systolic volume index", "ml/m2"),
+    ("rv_sv_index_ml_per_m2", "RV stroke volume index", "ml/m2"),
+    ("rv_cardiac_index_l_per_min_per_m2", "RV cardiac index", "l/min/m2"),
+    ("lv_peak_ejection_rate_ml_per_s", "LV peak ejection rate", "ml/s"),
+    ("lv_time_to_peak_ejection_ms", "LV time to peak ejection after end-diastole", "ms"),
+    ("lv_peak_filling_rate_ml_per_s", "LV peak filling rate", "ml/s"),
+    ("lv_time_to_peak_filling_ms", "LV time to peak filling after end-systole", "ms"),
+    ("rv_peak_ejection_rate_ml_per_s", "RV peak ejection rate", "ml/s"),
+    ("rv_time_to_peak_ejection_ms", "RV time to peak ejection after end-diastole", "ms"),
+    ("rv_peak_filling_rate_ml_per_s", "RV peak filling rate", "ml/s"),
+    ("rv_time_to_peak_filling_ms", "RV time to peak filling after end-systole", "ms"),
+    ("lv_sphericity_ed", "LV sphericity at end-diastole", ""),
+    ("lv_sphericity_es", "LV sphericity at end-systole", ""),
+    ("lv_wall_thickness_ed_mm", "LV wall thickness, mean", "mm"),
+    ("lv_largest_wall_thickness_ed_mm", "LV wall thickness, thickest segment", "mm"),
+    ("lv_global_circumferential_endo_percent", "LV circumferential strain, endocardial", "%"),
+    ("lv_global_circumferential_mid_percent", "LV circumferential strain, mid-wall", "%"),
+    ("lv_global_circumferential_epi_percent", "LV circumferential strain, epicardial", "%"),
+    ("lv_global_radial_percent", "LV radial strain", "%"),
+)
+"""Key of ``Function.to_dict()``, name and unit, in the order of tables and reports."""
+_LV, _RV, _MYO = "LV volume (ml)", "RV volume (ml)", "Myocardial volume (ml)"
+_LV_RATE, _RV_RATE = "LV filling rate (ml/s)", "RV filling rate (ml/s)"
+_STRAINS = (
+    ("Circumferential strain, endocardial (%)", "circumferential_endo_percent", (209, 59, 59)),
+    ("Circumferential strain, mid-wall (%)", "circumferential_mid_percent", (123, 82, 190)),
+    ("Circumferential strain, epicardial (%)", "circumferential_epi_percent", (33, 145, 80)),
+    ("Radial strain (%)", "radial_percent", (31, 111, 178)),
+)
+"""Column, key of ``Function.to_dict()`` and colour in the plot."""
+_SEGMENT_COLUMNS = (
+    ("Thickness at end-diastole (mm)", "thickness_ed_mm"),
+    ("Thickness at end-systole (mm)", "thickness_es_mm"),
+    ("Thickening (%)", "thickening_percent"),
+    ("Circumferential strain, endocardial (%)", "circumferential_endo_percent"),
+    ("Circumferential strain, mid-wall (%)", "circumferential_mid_percent"),
+    ("Circumferential strain, epicardial (%)", "circumferential_epi_percent"),
+)
+
+
+def function_to_scene(function: dict, name: str):
+    """Put a study's function into the scene.
+
+    Args:
+        function: ``Function.to_dict()``: curves per frame, the measurements and the segments, any of which may be
+            None where they could not be had (a measurement's cell then stays empty, a curve or table is left out).
+        name: start of the nodes' names.
+
+    Returns:
+        dict with the table of ``volumes`` per frame, the table of ``measurements``, of a cine the plot ``chart`` of
+        the LV and RV volume-time curves, and, where they could be had, ``rates`` (the plot of the filling rates),
+        ``strain`` (table) and ``strain chart``, and ``segments`` (table of the 17 segments).
+    """
+    plain_host()
+    columns = ((TIME_COLUMN, "times_ms"), (_LV, "lv_ml"), (_RV, "rv_ml"), (_MYO, "myo_ml"))
+    rates = [(t, k) for t, k in ((_LV_RATE, "lv_rate_ml_per_s"), (_RV_RATE, "rv_rate_ml_per_s")) if function[k]]
+    volumes = add_table(f"{name} volumes", [(title, function[key], True) for title, key in (*columns, *rates)])
+    nodes = {"volumes": volumes, "measurements": _measurements(function, f"{name} measurements")}
+    if len(function["times_ms"]) > 1:
+        colours = {side: structures()[label].rgb for side, label in (("LV", LV), ("RV", RV))}
+        curves = [(title[:2], title, colours[title[:2]]) for title in (_LV, _RV)]
+        nodes["chart"] = add_chart(f"{name} volume-time curves", volumes, curves, "Volume (ml)")
+        if rates:
+            curves = [(f"{title[:2]} rate", title, colours[title[:2]]) for title, _ in rates]
+            nodes["rates"] = add_chart(f"{name} filling rates", volumes, curves, "Rate (ml/s)")
+        nodes |= _strain(function, name)
+    if function["segments"]:
+        nodes["segments"] = _segments(function["segments"], f"{name} segments")
+    return nodes
+
+
+def _measurements(function: dict, name: str):
+    rows = [(title, function[key], unit) for key, title, unit in MEASUREMENTS]
+    values = ["" if value is None else f"{value:.{1 if unit else 2}f}" for _, value, unit in rows]
+    columns = (
+        ("Measurement", [title for title, _, _ in rows], False),
+        ("Value", values, False),
+        ("Unit", [unit for _, _, unit in rows], False),
+    )
+    return add_table(name, columns)
+
+
+def _strain(function: dict, name: str) -> dict[str, object]:
+    """Table and plot of the strain curves, over the frames in which there is any."""
+    first = function["circumferential_mid_percent"]
+    frames = [] if first is None else [t for t, value in enumerate(first) if value is not None]
+    if len(frames) < 2:
+        return {}
+    columns = [(TIME_COLUMN, "times_ms"), *((title, key) for title, key, _ in _STRAINS)]
+    table = add_table(f"{name} strain", [(title, [function[key][t] for t in frames], True) for title, key in columns])
+    curves = [(title.removesuffix(" (%)"), title, colour) for title, _, colour in _STRAINS]
+    return {"strain": table, "strain chart": add_chart(f"{name} strain curves", table, curves, "Strain (%)")}
+
+
+def _segments(segments: list[dict], name: str):
+    columns = [
+        ("Segment", [str(segment["number"]) for segment in segments], False),
+        ("Name", [segment["name"] for segment in segments], False),
+    ]
+    for title, key in _SEGMENT_COLUMNS:
+        columns.append((title, ["" if s[key] is None else f"{s[key]:.1f}" for s in segments], False))
+    return add_table(name, [*columns, ("Why empty", [segment["reason"] for segment in segments], False)])
+
+
+def quality_to_scene(quality: dict, name: str):
+    """The findings of quality control as a table node, the light first.
+
+    Args:
+        quality: ``QualityReport.to_dict()``.
+        name: start of the node's name.
+    """
+    plain_host()
+    rows = [("light", quality["light"], quality["note"])]
+    rows += [(flag["severity"], flag["code"], flag["sentence"]) for flag in quality["flags"]]
+    titles = ("Severity", "Rule", "Finding")
+    return add_table(f"{name} quality", [(title, [row[n] for row in rows], False) for n, title in enumerate(titles)])

@@ -1,0 +1,218 @@
+"""Label all frames of a short-axis cine on its own grid."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from CardiacLib.networks.bundles import bundle_path, read_config
+from CardiacLib.networks.intensity import intensity_limits, rescale
+from CardiacLib.networks.spoilt_slices import bridged, spoilt_slices
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap, likeliest
+from CardiacLib.types.segmentation import Segmentation, SliceStatistics
+
+from .postprocess import clean_frame
+from .preprocess import NetworkGrid, Window, opposite_frames, pad_to_multiple, with_neighbours
+from .slice_network import FLIPS, OnFrame, SliceNetwork, flipped_mean
+from .statistics import slice_statistics
+from .temporal import settle
+
+SCOUT_FRAMES = 2
+"""Frames in which the heart is looked for, half a cycle apart."""
+SCOUT_PIXEL_MM = 2.0
+"""Side of the pixels in which it is looked for: half the work of 1.4 mm, and the window moves by 4 mm at most."""
+MANY_SLICES = 8
+"""Slices from which only every second one is looked through."""
+MARGIN = 12
+"""Network pixels between the heart and the border of its window."""
+
+
+def segment_cine(
+    cine: Cine,
+    bundle: str = "cineheart_sax",
+    device: str = "auto",
+    progress: Progress = silent,
+    backend: str = "auto",
+    quality: str = "fast",
+) -> LabelMap:
+    """Label LV blood pool, LV myocardium and RV blood pool in every frame.
+
+    Args:
+        cine: short-axis stack; any orientation, slice order, pixel size and number of slices.
+        bundle: name or folder of the network's MONAI bundle.
+        device: ``auto`` or a torch device name.
+        progress: called with the fraction done; may raise ``Cancelled``.
+        backend: what runs the network, ``auto`` or one of ``CardiacLib.networks.backends.BACKENDS``.
+        quality: ``fast``, or ``best`` for the mean over four flips of the images, at four times the cost.
+
+    Returns:
+        Labels on the grid of the cine.
+
+    Raises:
+        InputError: the view is a long-axis view, or bundle, device, backend or quality cannot be used.
+    """
+    progress(0.0, "loading the network")
+    return open_segmenter(bundle, device, backend, quality)(cine, part(progress, 0.05, 1.0))
+
+
+def open_segmenter(bundle: str = "cineheart_sax", device: str = "auto", backend: str = "auto", quality: str = "fast"):
+    """The segmenter that a bundle's configuration asks for; arguments as of :func:`segment_cine`.
+
+    A bundle that states the side of its pixels (``pixel_mm``) wants resampled slices (:class:`Segmenter`), one that
+    does not wants them as they are (:class:`~CardiacSegLib.segment.published.VolumeSegmenter`). Both give a LabelMap
+    when called with a cine, and a Segmentation by their method ``segment``.
+    """
+    if "pixel_mm" in read_config(bundle_path(bundle), "inference"):
+        return Segmenter(bundle, device, backend, quality)
+    from .published import VolumeSegmenter
+
+    return VolumeSegmenter(bundle, device, backend, quality)
+
+
+class Segmenter(SliceNetwork):
+    """A short-axis network, loaded once; call it with a cine to get a LabelMap. Arguments as of :func:`segment_cine`.
+
+    The network sees the heart twice: in a few frames of the whole field, to find it, and then in every frame in a
+    window round it, of the size it was trained on. Its instance normalisation sees what the window holds: on the
+    whole field, with more background, it draws the myocardium too thick.
+    """
+
+    def __init__(
+        self, bundle: str = "cineheart_sax", device: str = "auto", backend: str = "auto", quality: str = "fast"
+    ):
+        super().__init__(bundle, device, backend, quality)
+        self.pixel_mm = float(self.config.get_parsed_content("pixel_mm"))
+        self.window = int(self.config.get_parsed_content("window"))
+
+    def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
+        spoilt = spoilt_slices(cine.frames, cine.spacing)
+        seen = cine.with_changes(frames=bridged(cine.frames, spoilt))
+        found = self._probabilities(seen, progress, on_frame)
+        statistics = SliceStatistics(*found.statistics(), tuple(np.flatnonzero(spoilt).tolist()))
+        notes = settle(found.probabilities, found.images)
+        labels = np.stack([clean_frame(frame) for frame in found.labels()])
+        progress(1.0, "labelled all frames")
+        return Segmentation(LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source), statistics, notes)
+
+    def _probabilities(self, cine: Cine, progress: Progress, on_frame: OnFrame | None = None) -> "Prediction":
+        """The network's answer in a window round the heart, which it finds itself."""
+        frames, limits = cine.frames, intensity_limits(cine.frames)
+        grid = NetworkGrid(frames.shape[2:], even_spacing(cine), self.pixel_mm)
+        chosen = np.unique(np.arange(SCOUT_FRAMES) * cine.n_frames // SCOUT_FRAMES)
+        every = 2 if frames.shape[1] >= MANY_SLICES else 1
+        coarse = replace(grid, pixel_mm=max(SCOUT_PIXEL_MM, self.pixel_mm))
+        looking = part(progress, 0.0, 0.1)
+        scout = predict(
+            frames[chosen], coarse, self.predictor, coarse.whole, progress=looking, limits=limits, every=every
+        )
+        seen = np.stack([likeliest(frame).numpy() for frame in scout.probabilities])
+        window = heart_window(seen, self.window, grid.shape, coarse.pixel_mm / self.pixel_mm)
+        progress(0.1, "heart found" if window else "no heart found, looking everywhere")
+        window = window or grid.whole
+        labelling = part(progress, 0.1, 0.95)
+        return predict(frames, grid, self.predictor, window, self.flips, labelling, on_frame, limits=limits)
+
+
+def even_spacing(cine: Cine) -> tuple[float, float]:
+    """Spacing along j and i in mm, rounded.
+
+    DICOM and NIfTI round the same spacing differently, and the same study must give the same voxels. Thirds of a
+    step, because no spacing that occurs (350/256, 1.4, ...) lies near such a limit.
+    """
+    return tuple((np.floor(cine.spacing[[1, 0]] * 1e4 + 1 / 3) / 1e4).tolist())
+
+
+def heart_window(labels: np.ndarray, size: int, shape: tuple[int, int], scale: float = 1.0) -> Window | None:
+    """Rows and columns of a window round the heart; None where nothing is labelled.
+
+    Args:
+        labels: uint8 (T, K, H, W) rough labels of the whole field.
+        size: side of the window in network pixels; grows in steps of 16 until the heart fits with its margins.
+        shape: rows and columns of the whole field in network pixels.
+        scale: network pixels per pixel of the labels.
+    """
+    heart = np.stack([clean_frame(frame) for frame in labels]) > 0
+    if not heart.any():
+        return None
+    window = []
+    for axis, n in enumerate(shape):
+        where = np.flatnonzero(heart.any((0, 1, 3 - axis))) * scale
+        centre = (where[0] + where[-1]) / 2
+        side = max(size, int(np.ceil((where[-1] - where[0] + 2 * MARGIN) / 16)) * 16)
+        start = min(max(round(centre - side / 2), 0), max(n - side, 0))
+        window.append(slice(start, min(start + side, n)))
+    return tuple(window)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network gave for every slice of every frame.
+
+    Attributes:
+        images: torch float32 (T, K, H, W) on the CPU, network pixels of the window, 0..1.
+        probabilities: torch float16 (T, K, 4, H, W) on the CPU, the same pixels; fewer slices if not all were labelled.
+        grid: of the images.
+        window: rows and columns of network pixels that the probabilities cover; background outside.
+    """
+
+    images: "torch.Tensor"  # noqa: F821 - torch is imported where it is used
+    probabilities: "torch.Tensor"  # noqa: F821
+    grid: NetworkGrid
+    window: Window
+
+    def labels(self) -> np.ndarray:
+        """Likeliest structure, uint8 (T, K, J, I) on the grid of the images."""
+        frames = (self.grid.labels(frame.float(), self.window) for frame in self.probabilities)
+        return np.stack([frame.numpy() for frame in frames])
+
+    def statistics(self) -> tuple[np.ndarray, ...]:
+        """The fields of :class:`SliceStatistics`."""
+        frames = [slice_statistics(frame) for frame in self.probabilities]
+        return tuple(np.stack(values) for values in zip(*frames, strict=True))
+
+
+def predict(
+    frames: np.ndarray,
+    grid: NetworkGrid,
+    predictor,
+    window: Window,
+    flips: tuple[tuple[int, ...], ...] = FLIPS["fast"],
+    progress: Progress = silent,
+    on_frame: OnFrame | None = None,
+    *,
+    limits: tuple[float, float] = (0.0, 1.0),
+    every: int = 1,
+) -> Prediction:
+    """The network's probabilities in every frame.
+
+    Args:
+        frames: float32 (T, K, J, I).
+        grid: of the frames.
+        predictor: float32 (B, 6, H, W), the neighbouring slices of a frame and of the frame most unlike it, to
+            (B, 4, H, W) logits on its ``device``. From one frame alone nobody can tell the last basal slice of
+            the ventricle at end-systole from an atrium; from two the movement of the base is seen.
+        window: rows and columns in network pixels to look at.
+        flips: sets of axes to flip the input along; probabilities are averaged over the sets.
+        progress: called for every frame.
+        on_frame: as of :meth:`SliceNetwork.segment`.
+        limits: intensities that become 0 and 1, :func:`~CardiacLib.networks.intensity.intensity_limits` of it.
+        every: one in so many slices is labelled, the first and so on; all are seen, as their neighbours.
+    """
+    import torch
+
+    (n_frames, n_slices), (rows, columns) = frames.shape[:2], (part.stop - part.start for part in window)
+    seen = torch.empty(n_frames, n_slices, rows, columns)
+    out = torch.empty(n_frames, len(range(0, n_slices, every)), 4, rows, columns, dtype=torch.float16)
+    for t, frame in enumerate(frames):
+        seen[t] = grid.from_images(torch.from_numpy(rescale(frame, *limits)), window)
+    for t, other in enumerate(opposite_frames(seen)):
+        progress(t / n_frames, f"labelling frame {t + 1} of {n_frames}")
+        both = torch.cat([with_neighbours(seen[which])[::every] for which in (t, other)], 1)
+        inputs = pad_to_multiple(both, 16)
+        for k in range(0, len(inputs), predictor.batch):
+            found = flipped_mean(predictor, inputs[k : k + predictor.batch].to(predictor.device), flips)
+            out[t, k : k + predictor.batch] = found[..., :rows, :columns]
+        if on_frame is not None:
+            on_frame(t, clean_frame(grid.labels(out[t].float(), window).numpy()))
+    return Prediction(seen, out, grid, window)

@@ -1,0 +1,1 @@
+"""Training of the short-axis network, and the images it learns from."""

@@ -1,0 +1,238 @@
+"""Training arrays of the short-axis network: ACDC patients on the network's pixels, and random batches of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from CardiacLib.datasets.acdc import patient_folders, read_acdc_patient
+from CardiacLib.networks.intensity import normalise
+from CardiacLib.progress import Progress, silent
+from CardiacLib.training.augment import Augmentation, random_intensity, random_window
+from CardiacSegLib.segment.preprocess import resampled_shape, sample_slices
+
+
+@dataclass(frozen=True)
+class SliceStacks:
+    """Labelled stacks of ED and ES on the network's pixels.
+
+    Attributes:
+        images: uint8 (N, size, size), all stacks one after the other, 0..1 as 0..255.
+        labels: uint8 (N, size, size).
+        first, last: (N,) index of the first and last slice of the stack that a slice belongs to.
+        opposite: (N,) index of the same slice at the other of ED and ES.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    first: torch.Tensor
+    last: torch.Tensor
+    opposite: torch.Tensor
+
+    @classmethod
+    def from_acdc(cls, root, pixel_mm: float, size: int, validation: bool = False, progress: Progress = silent):
+        """Read ED and ES of every patient of a split."""
+        folders = patient_folders(root, validation)
+        patients = (read_acdc_patient(folder) for folder in folders)
+        return cls.from_phases(_with_progress(patients, len(folders), progress), pixel_mm, size)
+
+    @classmethod
+    def from_phases(cls, patients: Iterable[tuple], pixel_mm: float, size: int) -> "SliceStacks":
+        """Stacks of hearts given as (cine, labels) of ED and (cine, labels) of ES, on the same grid."""
+        images, labels, counts = [], [], []
+        for ed, es, *_ in patients:
+            shown = normalise(np.concatenate([ed[0].frames, es[0].frames]))
+            for frame, (cine, true) in zip(shown, (ed, es), strict=True):
+                image, label = _on_canvas(frame, true.labels[0], cine.spacing, pixel_mm, size)
+                images.append(image)
+                labels.append(label)
+                counts.append(len(image))
+        counts = torch.tensor(counts)
+        ends = counts.cumsum(0)
+        first = torch.repeat_interleave(ends - counts, counts)
+        is_es = torch.repeat_interleave(torch.arange(len(counts)) % 2, counts)
+        own = torch.repeat_interleave(counts, counts)
+        return cls(
+            images=torch.cat(images),
+            labels=torch.cat(labels),
+            first=first,
+            last=torch.repeat_interleave(ends - 1, counts),
+            opposite=torch.arange(len(first)) + torch.where(is_es == 1, -own, own),
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __add__(self, other: "SliceStacks") -> "SliceStacks":
+        """Both sets of stacks, the other's after these."""
+        shifted = [getattr(other, name) + len(self) for name in ("first", "last", "opposite")]
+        joined = zip(self._tensors(), (other.images, other.labels, *shifted), strict=True)
+        return SliceStacks(*(torch.cat(pair) for pair in joined))
+
+    def seen(self, index: torch.Tensor, steps: torch.Tensor | int = 1, keep: torch.Tensor | None = None):
+        """What the network sees of slices: (B, 3, size, size) uint8, the slice before, the slice, the slice after.
+
+        Args:
+            index: (B,) slices.
+            steps: how many slices away the neighbours are; negative reverses the order.
+            keep: (B, 3) bool, False for a slice to be left out, which is then zeros as beyond the ends of a stack.
+        """
+        channels = []
+        for channel, side in enumerate((-1, 0, 1)):
+            where = index + side * steps
+            inside = (where >= self.first[index]) & (where <= self.last[index])
+            if keep is not None:
+                inside = inside & keep[:, channel]
+            picked = self.images[where.clamp(0, len(self) - 1)]
+            channels.append(picked * inside[:, None, None])
+        return torch.stack(channels, 1)
+
+    def round_hearts(self, size: int) -> "SliceStacks":
+        """The same stacks in a window of ``size`` pixels round each heart, as inference sees them."""
+        offsets = (self.heart_centres() - size / 2).round().long().clamp(0, self.images.shape[-1] - size).tolist()
+        images, labels = (
+            torch.stack([a[r : r + size, c : c + size] for a, (r, c) in zip(arrays, offsets, strict=True)])
+            for arrays in (self.images, self.labels)
+        )
+        return SliceStacks(images, labels, self.first, self.last, self.opposite)
+
+    def heart_centres(self) -> torch.Tensor:
+        """(N, 2) row and column of the heart in each slice's stack."""
+        size = self.labels.shape[-1]
+        heart = (self.labels > 0).cpu().numpy()
+        centres = np.full((len(heart), 2), (size - 1) / 2, np.float32)
+        first = self.first.cpu().numpy()
+        for start in np.unique(first):
+            members = first == start
+            rows, columns = np.nonzero(heart[members].any(0))
+            if rows.size:
+                centres[members] = rows.mean(), columns.mean()
+        return torch.from_numpy(centres).to(self.labels.device)
+
+    def structure_weights(self, limit: float = 3.0) -> torch.Tensor:
+        """(N, 3) how much a slice's LV, myocardium and RV weigh, for every stack to count the same.
+
+        Median number of pixels of the structure in a stack over that in the slice's own, within 1 / limit and limit.
+        """
+        pixels = torch.stack([(self.labels == label).sum((1, 2)) for label in (1, 2, 3)], 1)
+        starts, stack = self.first.unique(return_inverse=True)
+        own = pixels.new_zeros(len(starts), 3).index_add_(0, stack, pixels)
+        return (own.median(0).values / own.clamp_min(1)).clamp(1 / limit, limit)[stack]
+
+    def to(self, device) -> "SliceStacks":
+        """The same arrays on another device."""
+        return SliceStacks(*(tensor.to(device) for tensor in self._tensors()))
+
+    def _tensors(self) -> list[torch.Tensor]:
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+def _with_progress(patients, count: int, progress: Progress):
+    for done, patient in enumerate(patients):
+        progress(done / count, f"read {patient.name}")
+        yield patient
+
+
+def _on_canvas(frame, labels, spacing_ijk, pixel_mm: float, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """One stack as uint8 (K, size, size) images and labels, its centre at the centre of the canvas."""
+    spacing = (spacing_ijk[1], spacing_ijk[0])
+    shape = resampled_shape(frame.shape[1:], spacing, pixel_mm)
+    scale = tuple(pixel_mm / s for s in spacing)
+    one_hot = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), 4).permute(0, 3, 1, 2).float()
+    image = (sample_slices(torch.from_numpy(frame)[:, None], scale, shape)[:, 0] * 255).round().to(torch.uint8)
+    label = sample_slices(one_hot, scale, shape).argmax(1).to(torch.uint8)
+    return _centre(image, size), _centre(label, size)
+
+
+def _centre(stack: torch.Tensor, size: int) -> torch.Tensor:
+    out = stack.new_zeros(len(stack), size, size)
+    from_, to = zip(*(_overlap(n, size) for n in stack.shape[1:]), strict=True)
+    out[:, to[0], to[1]] = stack[:, from_[0], from_[1]]
+    return out
+
+
+def _overlap(n: int, size: int) -> tuple[slice, slice]:
+    """Slices of the source and of the canvas when n pixels are centred on ``size`` pixels."""
+    length = min(n, size)
+    start, target = (n - length) // 2, (size - length) // 2
+    return slice(start, start + length), slice(target, target + length)
+
+
+class SliceBatches:
+    """Random augmented batches of what the network sees of a slice at two phases; labels and weights at the first.
+
+    For stacks that ACDC lacks, the slice order is reversed at random, neighbours are left out (end of the stack, single
+    slice) or, in thick stacks, taken two slices away and left out more often: such a stack may end at a slice that
+    still cuts both ventricles. The second phase is sometimes the first again, as of a single volume. The window of a
+    batch is one of several, because instance normalisation would otherwise learn one field of view by heart.
+
+    Args:
+        stacks: the labelled slices; an epoch shows each of them once.
+        batch: slices per batch.
+        windows: sides in pixels of the training window; one of them is drawn for every batch.
+        augmentation: strength of the random changes.
+        seed: of everything random here.
+        extra: further slices, of which an epoch shows ``drawn`` at random.
+        drawn: their number per epoch.
+    """
+
+    def __init__(
+        self,
+        stacks: SliceStacks,
+        batch: int,
+        windows: Sequence[int],
+        augmentation: Augmentation,
+        seed: int,
+        extra: SliceStacks | None = None,
+        drawn: int = 0,
+    ):
+        self.always, self.drawn = len(stacks), min(drawn, len(extra)) if extra else 0
+        self.stacks = stacks + extra if extra else stacks
+        self.batch, self.windows, self.augmentation = batch, tuple(windows), augmentation
+        self.device = stacks.images.device
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.centres = self.stacks.heart_centres()
+        self.weights = self.stacks.structure_weights()
+
+    def __len__(self) -> int:
+        return (self.always + self.drawn) // self.batch
+
+    def __iter__(self):
+        others = self.always + self._order(len(self.stacks) - self.always)[: self.drawn]
+        shown = torch.cat([torch.arange(self.always, device=self.device), others])
+        shown = shown[self._order(len(shown))]
+        for start in range(0, len(self) * self.batch, self.batch):
+            yield self.make(shown[start : start + self.batch])
+
+    def _order(self, n: int) -> torch.Tensor:
+        return torch.randperm(n, device=self.device, generator=self.generator)
+
+    def make(self, index: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """Images (B, 6, side, side), and labels (B, side, side) with weights (B, 3), of the slices ``index``."""
+        side = self.windows[int(torch.randint(len(self.windows), (), device=self.device, generator=self.generator))]
+        images = self._two_phases(index).float() / 255
+        labels = self.stacks.labels[index].long()
+        images, labels = random_window(
+            images, labels, self._window_centres(index), side, self.augmentation, 4, self.generator
+        )
+        return random_intensity(images, self.augmentation, self.generator), (labels, self.weights[index])
+
+    def _two_phases(self, index: torch.Tensor) -> torch.Tensor:
+        n = len(index)
+        thick = self._chance(n, 0.3)
+        steps = torch.where(thick, 2, 1) * torch.where(self._chance(n, 0.5), -1, 1)
+        left_out = torch.where(thick, 0.25, 0.1)
+        before, after = self._chance(n, left_out), self._chance(n, left_out)
+        keep = torch.stack([~before, torch.ones_like(thick), ~after], 1)
+        other = torch.where(self._chance(n, 0.15), index, self.stacks.opposite[index])
+        return torch.cat([self.stacks.seen(which, steps, keep) for which in (index, other)], 1)
+
+    def _window_centres(self, index: torch.Tensor) -> torch.Tensor:
+        n, size = len(index), self.stacks.images.shape[-1]
+        near = self.centres[index] + 20.0 * torch.randn(n, 2, device=self.device, generator=self.generator)
+        anywhere = size * (0.2 + 0.6 * torch.rand(n, 2, device=self.device, generator=self.generator))
+        return torch.where(self._chance(n, 0.2)[:, None], anywhere, near)
+
+    def _chance(self, n: int, probability: float | torch.Tensor) -> torch.Tensor:
+        return torch.rand(n, device=self.device, generator=self.generator) < probability

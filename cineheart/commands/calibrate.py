@@ -1,0 +1,50 @@
+"""``cineheart calibrate``: fit a network's confidence to its true Dice on held-out patients."""
+
+from pathlib import Path
+
+from CardiacLib.datasets.acdc import patient_folders
+from CardiacLib.networks.bundles import bundle_path
+from CardiacLib.progress import Progress
+from CardiacSegLib.evaluate.evaluation import acdc_patients
+from CardiacSegLib.quality.calibration import fit, write_calibration
+from cineheart.network import NetworkOptions
+
+
+def calibrate_bundle(network: NetworkOptions, data: Path, progress: Progress) -> dict[str, object]:
+    """Segment the validation patients in ``data`` and write ``configs/quality.json`` of the bundle.
+
+    Returns:
+        How well the confidence works, patients left out one by one.
+
+    Raises:
+        InputError: too few patients, or bundle, data or device cannot be used.
+    """
+    folder = bundle_path(network.bundle)
+    segmenter = network.open()
+    folders = patient_folders(data, validation=True)
+    cases = []
+    for done, patient in enumerate(acdc_patients(folders)):
+        progress(done / len(folders), patient.name)
+        cases.append((patient.name, segmenter.segment(patient.cine), patient.true))
+    found = fit(cases)
+    names = ", ".join(name.removeprefix("patient") for name, _, _ in cases)
+    write_calibration(found, folder, f"ED and ES of the ACDC patients {names}")
+    progress(1.0, "calibrated")
+    return {
+        "bundle": str(folder),
+        "patients": found.patients,
+        "structures with Dice < 0.85": f"{found.structures.bad} of {found.structures.count}",
+        "AUC, uncalibrated": _rounded(found.uncalibrated.auc),
+        "AUC, cross-validated": _rounded(found.structures.auc),
+        "AUC of frame means": _rounded(found.means.auc),
+        "AUC of slices": _rounded(found.slices.auc),
+        "mean error of the Dice": _rounded(found.structures.error),
+        "warning below": found.calibration.warn_below,
+        "bad structures caught": _rounded(found.caught),
+        "structures flagged": _rounded(found.flagged),
+        "patients by light": {light: row["patients"] for light, row in found.lights.items()},
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,145 @@
+"""``cineheart mesh`` on many label maps: one folder per case, one table; goes on where it was interrupted."""
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from BiVMeshLib.exporters import choose_formats
+from BiVMeshLib.tetra.meshers import require_mesher
+from CardiacLib.errors import Cancelled, InputError
+from CardiacLib.files import atomic_directory, write_json
+from CardiacLib.progress import Progress
+from CardiacLib.readers.label_files import find_label_files
+from cineheart.outputs import write_mesh
+from cineheart.workers import run_in_workers
+
+from .mesh_table import mesh_row, write_tables
+from .segment_mesh_train import mesh_of_file
+
+CASE_FILE = "case.json"
+"""In each case's folder: its row of the table, and what it was made from."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One label map to mesh; what a worker process gets.
+
+    Attributes:
+        name: of the case and of its folder.
+        labels: the file. output: the case's folder.
+        choices: ``frame``, ``order``, ``options`` (MeshOptions) and ``formats``, as for ``commands.mesh_labels``.
+    """
+
+    name: str
+    labels: Path
+    output: Path
+    choices: dict[str, object]
+
+    def made_from(self) -> dict[str, object]:
+        """What the result depends on: a finished case of the same is not made again."""
+        checksum = hashlib.sha256(self.labels.read_bytes()).hexdigest()
+        options = dataclasses.asdict(self.choices["options"])
+        return self.choices | {"labels": self.labels.name, "sha256": checksum, "options": options}
+
+
+def mesh_batch(
+    paths: Sequence[Path],
+    output: Path,
+    choices: dict[str, object],
+    workers: int,
+    progress: Progress,
+) -> dict[str, object]:
+    """Mesh every label map and write ``meshes.csv`` and ``meshes.md``; a case that fails has its reason in them.
+
+    Finished cases of an earlier run with the same labels and options are kept, failed ones are tried again.
+
+    Args:
+        paths: files, or folders, in which label maps are looked for.
+        choices: as in Case.
+        workers: processes at a time.
+    """
+    choose_formats(choices["formats"])
+    require_mesher(choices["options"].mesher)
+    cases = [Case(name, path, output / name, choices) for name, path in named_cases(paths).items()]
+    output.mkdir(parents=True, exist_ok=True)
+    rows = {case.name: row for case in cases if (row := finished_row(case)) is not None}
+    kept, todo = len(rows), [case for case in cases if case.name not in rows]
+    with closing(_run(todo, workers)) as results:
+        for done, (name, row) in enumerate(results, kept + 1):
+            rows[name] = row
+            progress(done / len(cases), f"{name}: {row['status']} ({done} of {len(cases)})")
+            write_tables([rows[case.name] for case in cases if case.name in rows], output)
+    ordered = [rows[case.name] for case in cases]
+    write_tables(ordered, output)
+    failed = [row["case"] for row in ordered if row["status"] != "meshed"]
+    below = [row["case"] for row in ordered if row["status"] == "meshed" and row["below"]]
+    return {"cases": len(cases), "kept": kept, "failed": failed, "below_a_limit": below}
+
+
+def named_cases(paths: Sequence[Path]) -> dict[str, Path]:
+    """Files by the name of their case: the file's name, and as many of its folders as make it unique.
+
+    Raises:
+        InputError: a path does not exist, or a folder holds no label map.
+    """
+    files: dict[Path, None] = {}
+    for path in paths:
+        found = find_label_files(path) if path.is_dir() else [path]
+        files |= dict.fromkeys(file.resolve() for file in found)
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"{file}: does not exist.")
+    names: dict[str, Path] = {}
+    for file in files:
+        stem = file.name.split(".")[0] or file.name
+        same = [other for other in files if (other.name.split(".")[0] or other.name) == stem]
+        depth = 0
+        while len({other.parent.parts[len(other.parent.parts) - depth :] for other in same}) < len(same):
+            depth += 1
+        names["_".join([*file.parent.parts[len(file.parent.parts) - depth :], stem])] = file
+    return names
+
+
+def finished_row(case: Case) -> dict[str, object] | None:
+    """The row of a case that an earlier run meshed from the same labels with the same options."""
+    try:
+        found = json.loads((case.output / CASE_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    same = found["made_from"] == json.loads(json.dumps(case.made_from()))
+    return found["row"] if same else None
+
+
+def run_case(case: Case) -> dict[str, object]:
+    """Mesh one case and write its folder; the reason of a failure is in the row, never raised."""
+    start = time.perf_counter()
+    try:
+        mesh, number, moving = mesh_of_file(case.labels, case.choices)
+        row = mesh_row(case.name, mesh, time.perf_counter() - start) | {"frame": number}
+        with atomic_directory(case.output, replace=("motion", "motion.pvd")) as folder:
+            write_mesh(mesh, folder, choose_formats(case.choices["formats"]), moving)
+            write_json(folder / CASE_FILE, {"made_from": case.made_from(), "row": row})
+    except Cancelled:
+        raise
+    except InputError as error:
+        row = _failed(case, str(error), start)
+    except Exception as error:  # one case must not stop the others; what went wrong is in the table
+        row = _failed(case, f"{type(error).__name__}: {error}", start)
+    return row
+
+
+def _failed(case: Case, reason: str, start: float) -> dict[str, object]:
+    return {"case": case.name, "status": "failed", "seconds": time.perf_counter() - start, "reason": reason}
+
+
+def _run(cases: list[Case], workers: int) -> Iterator[tuple[str, dict[str, object]]]:
+    """(name, row) of each case as it is done."""
+    if workers == 1:
+        yield from ((case.name, run_case(case)) for case in cases)
+        return
+    yield from run_in_workers(run_case, {case.name: case for case in cases}, workers)
