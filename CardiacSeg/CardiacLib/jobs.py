@@ -1,10 +1,10 @@
 """Worker harness: a job folder in, JSON-line events on standard output, a result file out.
 
-A panel (or a test) writes a job folder and starts ``python -m <Lib> job.json`` in a process of its own; the
-``__main__`` of each Lib hands its tasks to :func:`run_worker`. The folder holds
+A panel (or a test) writes a job folder and starts the worker module (``python -m WORKER job.json``) in a process of its
+own, which hands its tasks to :func:`run_worker`. The folder holds
 
-- ``job.json``: ``{"task": name, "inputs": {argument: file}, "options": {argument: JSON value}, "output": file}``,
-- one ``.npz`` per input value and, at the end, one for the output. Values are the shared types of CardiacLib,
+- ``job.json``: ``{"task": name, "arguments": file, "output": file}``,
+- one ``.npz`` with the arguments by name and, at the end, one with the output: :mod:`CardiacLib.types.values`,
 - ``frame_<t>.npy``, uint8 (K, J, I), for every frame that a task has labelled: what remains of a run that is stopped.
 
 Every event is one JSON object on one line of standard output; whatever a library prints goes to standard error:
@@ -17,7 +17,6 @@ Every event is one JSON object on one line of standard output; whatever a librar
 Exit code: 0 done, 2 input that cannot be used (its one sentence is the message), 1 anything unexpected.
 """
 
-import dataclasses
 import inspect
 import json
 import logging
@@ -31,87 +30,17 @@ from typing import TextIO
 
 import numpy as np
 
-from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
-from CardiacLib.types.cine import Cine
-from CardiacLib.types.labels import LabelMap
-from CardiacLib.types.landmarks import Landmarks
-from CardiacLib.types.segmentation import Segmentation, SliceStatistics, ValveCut
-from CardiacLib.types.study import Study
+from CardiacLib.types.values import read_value, write_value
 
 from .errors import InputError
 from .files import write_json
 
-VALUE_TYPES = {kind.__name__: kind for kind in (Cine, Study, LabelMap, Landmarks, Segmentation, BiVMesh, MovingMesh)}
-_PARTS = VALUE_TYPES | {kind.__name__: kind for kind in (SliceStatistics, ValveCut)}
-"""Types of values and of what they hold."""
 JOB_FILE = "job.json"
+ARGUMENTS_FILE = "arguments.npz"
 OUTPUT_FILE = "output.npz"
 FRAME_FILE = "frame_{}.npy"
 
 Task = Callable[..., object]
-
-
-def write_value(path: str | Path, value) -> None:
-    """Write one value of VALUE_TYPES as ``.npz``: its arrays, and one JSON text that says where each belongs.
-
-    Raises:
-        TypeError: the value, or something in it, is of another type.
-    """
-    kind = type(value).__name__
-    if VALUE_TYPES.get(kind) is not type(value):
-        raise TypeError(f"A job carries values of {', '.join(VALUE_TYPES)}, not {kind}.")
-    arrays: dict[str, np.ndarray] = {}
-    layout = json.dumps(_pack(value, arrays))
-    unfinished = Path(path).with_suffix(".part.npz")
-    np.savez(unfinished, layout=np.array(layout), **arrays)
-    os.replace(unfinished, path)
-
-
-def read_value(path: str | Path):
-    """Read what :func:`write_value` wrote.
-
-    Raises:
-        InputError: the file is missing, broken, or not a job value.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            content = {name: archive[name] for name in archive.files}
-        return _unpack(json.loads(str(content["layout"])), content)
-    except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
-        raise InputError(f"{path}: not a value of a CineHeart job ({error}); write the job again.") from error
-
-
-def _pack(value, arrays: dict[str, np.ndarray]):
-    """JSON of a value; its arrays go to ``arrays`` under a number."""
-    if isinstance(value, np.ndarray):
-        name = f"array_{len(arrays)}"
-        arrays[name] = value
-        return {"array": name}
-    if type(value) is _PARTS.get(type(value).__name__):
-        fields = {field.name: _pack(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
-        return {"kind": type(value).__name__, "fields": fields}
-    if isinstance(value, tuple):
-        return {"tuple": [_pack(item, arrays) for item in value]}
-    if isinstance(value, list):
-        return [_pack(item, arrays) for item in value]
-    if isinstance(value, dict):
-        return {"dict": {key: _pack(item, arrays) for key, item in value.items()}}
-    return value
-
-
-def _unpack(packed, arrays: dict[str, np.ndarray]):
-    if isinstance(packed, list):
-        return [_unpack(item, arrays) for item in packed]
-    if not isinstance(packed, dict):
-        return packed
-    if "array" in packed:
-        return arrays[packed["array"]]
-    if "tuple" in packed:
-        return tuple(_unpack(item, arrays) for item in packed["tuple"])
-    if "dict" in packed:
-        return {key: _unpack(item, arrays) for key, item in packed["dict"].items()}
-    fields = {name: _unpack(item, arrays) for name, item in packed["fields"].items()}
-    return _PARTS[packed["kind"]](**fields)
 
 
 def finished_frames(directory: str | Path) -> list[np.ndarray]:
@@ -122,30 +51,26 @@ def finished_frames(directory: str | Path) -> list[np.ndarray]:
     return frames
 
 
-def write_job(directory: str | Path, task: str, inputs: Mapping[str, object], options: Mapping[str, object]) -> Path:
+def write_job(directory: str | Path, task: str, arguments: Mapping[str, object]) -> Path:
     """Write a job folder and return the path of its ``job.json``.
 
     Args:
         directory: an existing folder that only this job uses.
-        task: name of a task of the Lib that will run it.
-        inputs: argument name to a value of VALUE_TYPES.
-        options: argument name to a JSON value.
+        task: name of a task of the worker that will run it.
+        arguments: by name, values as of :func:`~CardiacLib.types.values.write_value`.
     """
     directory = Path(directory)
-    files = {}
-    for name, value in inputs.items():
-        files[name] = f"input_{name}.npz"
-        write_value(directory / files[name], value)
+    write_value(directory / ARGUMENTS_FILE, dict(arguments))
     job_path = directory / JOB_FILE
-    write_json(job_path, {"task": task, "inputs": files, "options": dict(options), "output": OUTPUT_FILE})
+    write_json(job_path, {"task": task, "arguments": ARGUMENTS_FILE, "output": OUTPUT_FILE})
     return job_path
 
 
 def run_worker(tasks: Mapping[str, Task], arguments: list[str]) -> int:
     """Run the job that ``arguments`` (one path to a ``job.json``) names; returns the exit code.
 
-    A task is called as ``task(**inputs, **options, progress=...)`` and returns a value of VALUE_TYPES or None. One that
-    takes ``on_frame`` also gets a function to which it may give number and labels of every frame it has finished.
+    A task is called as ``task(**arguments, progress=...)`` and returns a value or None. One that takes ``on_frame``
+    also gets a function to which it may give number and labels of every frame it has finished.
     """
     with _event_stream() as stream:
 
@@ -173,7 +98,7 @@ def _run_job(tasks: Mapping[str, Task], arguments: list[str], send: Callable) ->
     job = _read_job(job_path)
     if job["task"] not in tasks:
         raise InputError(f"{job_path}: unknown task '{job['task']}', this worker knows {', '.join(tasks)}.")
-    inputs = {name: read_value(job_path.parent / file) for name, file in job["inputs"].items()}
+    given = read_value(job_path.parent / job["arguments"])
 
     def progress(fraction: float, message: str) -> None:
         send("progress", fraction=round(min(max(float(fraction), 0.0), 1.0), 4), message=message)
@@ -181,7 +106,7 @@ def _run_job(tasks: Mapping[str, Task], arguments: list[str], send: Callable) ->
     task = tasks[job["task"]]
     if "on_frame" in inspect.signature(task).parameters:
         task = partial(task, on_frame=partial(_keep_frame, job_path.parent))
-    value = task(**inputs, **job["options"], progress=progress)
+    value = task(**given, progress=progress)
     if value is None:
         return None
     write_value(job_path.parent / job["output"], value)
@@ -201,7 +126,7 @@ def _read_job(path: Path) -> dict:
         job = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable job file ({error}).") from error
-    missing = [key for key in ("task", "inputs", "options", "output") if not isinstance(job, dict) or key not in job]
+    missing = [key for key in ("task", "arguments", "output") if not isinstance(job, dict) or key not in job]
     if missing:
         raise InputError(f"{path}: the job file lacks {', '.join(missing)}.")
     return job

@@ -11,11 +11,11 @@ from dicom_factory import oblique_matrix, write_enhanced, write_planes
 
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import apply
-from CardiacLib.jobs import read_value, write_value
 from CardiacLib.phantom.dicom import write_dicom
 from CardiacLib.readers import read_image, read_study
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap, structures
+from CardiacLib.types.values import read_value, write_value
 from CardiacLib.writers.dicom_seg import require_dicom_seg, write_dicom_seg
 from cineheart.cli import main
 

@@ -5,18 +5,20 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from CardiacLib.errors import Cancelled, InputError
-from CardiacLib.jobs import read_value, write_job, write_value
+from CardiacLib.jobs import write_job
 from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.segmentation import Segmentation, SliceStatistics, ValveCut
+from CardiacLib.types.values import job_value, read_value, write_value
 
 WORKER = """
 import os, subprocess, sys, time, logging
@@ -69,7 +71,7 @@ def cine() -> Cine:
 
 def run_job(worker: str, folder: Path, task: str, cine: Cine, **options):
     """(exit code, events, standard error) of one job run to its end."""
-    job = write_job(folder, task, {"cine": cine}, options)
+    job = write_job(folder, task, {"cine": cine, **options})
     ended = subprocess.run([sys.executable, "-m", worker, str(job)], capture_output=True, text=True, check=False)
     return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()], ended.stderr
 
@@ -114,8 +116,16 @@ def test_every_value_type_survives_the_file(tmp_path, cine):
 
 
 def test_other_values_and_broken_files_are_refused(tmp_path):
-    with pytest.raises(TypeError, match="not dict"):
-        write_value(tmp_path / "x.npz", {})
+    @dataclass
+    class Stranger:
+        name: str = ""
+
+    for value in (Stranger(), {"one": (Stranger(),)}, object()):
+        with pytest.raises(TypeError):
+            write_value(tmp_path / "x.npz", value)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(TypeError, match="same name"):
+        job_value(dataclass(type("Cine", (), {})))
     (tmp_path / "broken.npz").write_bytes(b"PK not a zip")
     with pytest.raises(InputError, match=r"broken\.npz"):
         read_value(tmp_path / "broken.npz")

@@ -16,8 +16,8 @@ from BiVMeshLib.anatomy.laplace import DirichletProblem, LinearElements
 from BiVMeshLib.anatomy.potentials import nodes_of, on_patch, solve_potentials
 from BiVMeshLib.check.quality import signed_volumes
 from CardiacLib.errors import InputError
-from CardiacLib.jobs import read_value, write_value
 from CardiacLib.types.bivmesh import REGIONS
+from CardiacLib.types.values import read_value, write_value
 from cineheart.cli import main
 
 FIBRES = ("fibre", "sheet", "normal")

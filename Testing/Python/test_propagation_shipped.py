@@ -10,8 +10,9 @@ import pytest
 
 from BiVMeshLib.propagation import SlicePropagation
 from BiVMeshLib.propagation.evaluation import PROPAGATED, SLICE_WISE, compare_all
-from CardiacLib.jobs import read_value, write_job
+from CardiacLib.jobs import write_job
 from CardiacLib.readers import read_labels
+from CardiacLib.types.values import read_value
 from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
 
@@ -93,7 +94,7 @@ def test_unusable_choices_are_one_sentence(files, tmp_path, capsys):
 def test_the_worker_gives_the_librarys_voxels(phantom, tmp_path):
     cine, labels = phantom.cines["sax"], phantom.labels
     options = {"frame": phantom.ed, "propagation_options": {}, "device": "cpu", "backend": "torch"}
-    job = write_job(tmp_path, "propagate", {"cine": cine, "labels": labels}, options)
+    job = write_job(tmp_path, "propagate", {"cine": cine, "labels": labels, **options})
     run = subprocess.run([sys.executable, "-m", "BiVMeshLib", str(job)], capture_output=True, text=True, check=True)
     assert json.loads(run.stdout.splitlines()[-1])["event"] == "done"
     value = read_value(tmp_path / "output.npz")

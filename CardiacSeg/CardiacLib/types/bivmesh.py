@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .values import job_value
+
 PATCHES = {"EPI": 1, "ENDO_LV": 2, "ENDO_RV": 3, "BASE": 4}
 """Boundary patch ids (dimension 2)."""
 PATCH_RGB = {
@@ -17,6 +19,7 @@ REGIONS = {"LV_MYO": 11, "RV_WALL": 12, "SEPTUM": 13}
 """Cell region ids (dimension 3). No id occurs in both tables: some readers merge ids over dimensions."""
 
 
+@job_value
 @dataclass(frozen=True)
 class BiVMesh:
     """One frame's biventricular myocardium.
@@ -48,6 +51,7 @@ class BiVMesh:
         return self.triangles[self.patches == PATCHES[name]]
 
 
+@job_value
 @dataclass(frozen=True)
 class MovingMesh:
     """One mesh carried over the cardiac cycle, its connectivity fixed.

@@ -7,9 +7,12 @@ import numpy as np
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import spacing_of
 
+from .values import job_value
+
 VIEWS = ("sax", "2ch", "3ch", "4ch", "other")
 
 
+@job_value
 @dataclass(frozen=True)
 class Cine:
     """Frames of one view over the cardiac cycle.

@@ -13,6 +13,8 @@ import numpy as np
 from CardiacLib.errors import InputError
 from CardiacLib.resources import resource_path
 
+from .values import job_value
+
 TERMINOLOGY_CONTEXT = "Segmentation category and type - CineHeart"
 """Name of the terminology in ``CineHeart.term.json``: Slicer's own lists have no myocardium."""
 
@@ -58,6 +60,7 @@ def _code(row: dict[str, str], kind: str) -> tuple[str, str, str]:
     return row[f"{kind}_CodingScheme"], row[f"{kind}_CodeValue"], row[f"{kind}_CodeMeaning"]
 
 
+@job_value
 @dataclass(frozen=True)
 class LabelMap:
     """Labels of every frame on the grid of their images.

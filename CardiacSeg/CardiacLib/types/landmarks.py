@@ -8,6 +8,8 @@ import numpy as np
 
 from CardiacLib.errors import InputError
 
+from .values import job_value
+
 LANDMARK_NAMES = (
     "mitral anterior 2CH",
     "mitral posterior 2CH",
@@ -30,6 +32,7 @@ def valve_points(valve: str) -> list[int]:
     return [n for n, name in enumerate(LANDMARK_NAMES) if name.startswith(valve)]
 
 
+@job_value
 @dataclass(frozen=True)
 class Landmarks:
     """Valve points over the cycle.

@@ -7,11 +7,13 @@ import numpy as np
 
 from .cine import Cine
 from .labels import LV, MYO, RV, LabelMap
+from .values import job_value
 
 STRUCTURES = {"LV": LV, "MYO": MYO, "RV": RV}
 """Order of the structures in every statistic."""
 
 
+@job_value
 @dataclass(frozen=True)
 class SliceStatistics:
     """Sums over the pixels of each slice of each frame, from the network's probabilities before any clean-up.
@@ -32,6 +34,7 @@ class SliceStatistics:
     spoilt: tuple[int, ...] = ()
 
 
+@job_value
 @dataclass(frozen=True)
 class ValveCut:
     """Labels that end at the valve planes.
@@ -49,6 +52,7 @@ class ValveCut:
     notes: tuple[str, ...]
 
 
+@job_value
 @dataclass(frozen=True)
 class Segmentation:
     """Labels of every frame of a cine.

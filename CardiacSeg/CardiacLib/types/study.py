@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 
 from .cine import Cine
+from .values import job_value
 
 
+@job_value
 @dataclass(frozen=True)
 class Study:
     """The cines of one examination.

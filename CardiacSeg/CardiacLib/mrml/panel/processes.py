@@ -25,9 +25,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from CardiacLib.errors import InputError
-from CardiacLib.jobs import finished_frames, read_value, write_job
+from CardiacLib.jobs import finished_frames, write_job
 from CardiacLib.mrml.nodes.host import in_slicer
 from CardiacLib.networks.bundles import CACHE_VARIABLE, cache_folder
+from CardiacLib.types.values import read_value
 
 POLL_INTERVAL_MS = 100
 KEPT_OUTPUT_LINES = 40
@@ -89,7 +90,7 @@ class WorkerRun:
         """Write the job folder and start the process; with ``use_timer`` a Qt timer polls on the main thread."""
         self._directory = tempfile.mkdtemp(prefix="cineheart-job-")
         try:
-            job = write_job(self._directory, self.request.task, self.request.inputs, self.request.options)
+            job = write_job(self._directory, self.request.task, {**self.request.inputs, **self.request.options})
             self._process = _start_process([*_worker_command(), "-m", self.request.library, str(job)])
         except BaseException:
             shutil.rmtree(self._directory, ignore_errors=True)

@@ -1,0 +1,120 @@
+"""What a user may choose about networks and measurements; the only place where names and defaults of choices stand."""
+
+from dataclasses import dataclass, field
+
+from CardiacLib.errors import InputError
+
+from .values import job_value
+
+SHORT_AXIS_BUNDLE = "cineheart_sax"
+LANDMARK_BUNDLE = "cineheart_lax_landmarks"
+AUTO = "auto"
+DEVICES = (AUTO, "cpu", "cuda", "mps")
+"""As a panel offers them; torch knows more names, as ``cuda:1``."""
+BACKENDS = (AUTO, "torch", "openvino")
+QUALITIES = ("fast", "best")
+PAPILLARY = ("cavity", "myocardium")
+
+
+def require_choice(value: str, choices: tuple[str, ...], what: str) -> None:
+    """Raise InputError where ``value`` is none of ``choices``."""
+    if value not in choices:
+        raise InputError(f"No {what} '{value}'; choose one of {', '.join(choices)}.")
+
+
+@job_value
+@dataclass(frozen=True)
+class RunsOn:
+    """What runs networks.
+
+    Attributes:
+        device: ``auto`` or a torch device name.
+        backend: one of BACKENDS; ``auto`` is OpenVINO where it is installed and the device is the CPU, else torch.
+
+    Raises:
+        InputError: there is no such backend.
+    """
+
+    device: str = AUTO
+    backend: str = AUTO
+
+    def __post_init__(self):
+        require_choice(self.backend, BACKENDS, "backend")
+
+
+@job_value
+@dataclass(frozen=True)
+class NetworkChoice:
+    """A network and what runs it.
+
+    Attributes:
+        bundle: name or folder of its MONAI bundle.
+        runs_on: device and backend.
+        quality: one of QUALITIES; ``best`` is the mean over four flips of the images, at four times the cost.
+
+    Raises:
+        InputError: there is no such quality.
+    """
+
+    bundle: str = SHORT_AXIS_BUNDLE
+    runs_on: RunsOn = RunsOn()
+    quality: str = QUALITIES[0]
+
+    def __post_init__(self):
+        require_choice(self.quality, QUALITIES, "quality")
+
+
+@job_value
+@dataclass(frozen=True)
+class Body:
+    """What the study or the user says of the patient; None where nobody does.
+
+    Attributes:
+        heart_rate_bpm: beats per minute.
+        height_m, weight_kg: for values per body surface area.
+    """
+
+    heart_rate_bpm: float | None = None
+    height_m: float | None = None
+    weight_kg: float | None = None
+
+    @classmethod
+    def of(cls, patient: dict[str, object]) -> "Body":
+        """What ``Cine.patient`` or ``Study.patient`` says."""
+        return cls(*(patient.get(name) for name in ("heart_rate_bpm", "height_m", "weight_kg")))
+
+
+@job_value
+@dataclass(frozen=True)
+class SegmentChoice:
+    """How a short-axis cine is segmented and measured.
+
+    Attributes:
+        network: that labels it.
+        papillary: one of PAPILLARY, where volumes and mass count the papillary muscles.
+        body: of the patient.
+
+    Raises:
+        InputError: ``papillary`` is neither.
+    """
+
+    network: NetworkChoice = field(default_factory=NetworkChoice)
+    papillary: str = PAPILLARY[0]
+    body: Body = Body()
+
+    def __post_init__(self):
+        require_choice(self.papillary, PAPILLARY, "place for the papillary muscles")
+
+
+@job_value
+@dataclass(frozen=True)
+class LandmarkChoice:
+    """How valve points are found.
+
+    Attributes:
+        network: that finds them.
+        align: move views that were taken in different breath-hold positions together along the LV axis.
+    """
+
+    network: NetworkChoice = field(default_factory=lambda: NetworkChoice(LANDMARK_BUNDLE))
+    align: bool = False
