@@ -1,15 +1,16 @@
 # Two commands do everything: `make demo` and `make test`. Both make .venv on first use and need no network afterwards.
+# While one works, `make check`: lint, types, and the quick tests. `.venv/bin/pre-commit install` checks every commit.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo-output
 CONSTRAINTS := .ci/constraints.txt
-# Files of tests side by side, one processor core each.
+# Files of tests side by side, one processor core each, in the order that Testing/Python/conftest.py gives them.
 JOBS ?= 2
 # A worker that crashes, or hangs (see pyproject.toml), is replaced once.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --max-worker-restart 1
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 
-.PHONY: demo test test-slicer-core lint clean
+.PHONY: demo test check test-slicer-core lint types clean
 
 $(BIN)/.ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +25,10 @@ demo: $(BIN)/.ready
 
 test: $(BIN)/.ready
 	$(PYTEST)
+
+# While one works: all but the tests of more than about three seconds.
+check: lint types
+	$(PYTEST) -m "not slow"
 
 # The scene and the panels with the scene libraries of other versions of Slicer: slicer-core and the VTK that it needs.
 SLICER_CORES := 5.12.4.0/9.6.0 5.13.31053.0/9.6.2
@@ -40,6 +45,9 @@ test-slicer-core: $(BIN)/.ready
 lint: $(BIN)/.ready
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+
+types: $(BIN)/.ready
+	$(BIN)/python -m mypy
 
 clean:
 	rm -rf $(VENV) $(DEMO) build *.egg-info

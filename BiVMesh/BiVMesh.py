@@ -1,11 +1,13 @@
 """BiVMesh: a Slicer module that makes a tagged tetrahedral mesh of both ventricles from one frame's segmentation.
 
 The panel and the logic only move values between the scene and the worker; the work is in BiVMeshLib, which runs as
-well without Slicer. CardiacLib comes with the CardiacSeg module of the same extension.
+well without Slicer. CardiacLib comes with the CardiacSeg module of the same extension. Slicer puts the
+folders of all modules on the path before it reads the first, so its types are there while this file is read.
 """
 
 import enum
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +23,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
-DEFAULT_EDGE_LENGTH_MM = 1.8
-DEFAULT_RV_WALL_MM = 3.0
-DEFAULT_HELIX_DEG = (60.0, -60.0)
-VIEWS = ("surfaces", "fibres", "region", "aha", "transmural", "apicobasal", "rotational")  # of BiVMeshLib.mrml.models
+from CardiacLib.types.bivmesh import MESH_VIEWS
+from CardiacLib.types.mesh_options import EDGE_MM, FibreOptions, MeshOptions
 
 
 class BiVMesh(ScriptedLoadableModule):
@@ -70,58 +70,32 @@ class BiVMeshParameterNode:
     baseSlice: Annotated[int, WithinRange(-1, 199)] = -1
     propagated: vtkMRMLSegmentationNode
     alignSlices: bool = False
-    edgeLength: Annotated[float, WithinRange(1.0, 6.0)] = DEFAULT_EDGE_LENGTH_MM
-    rvWallThickness: Annotated[float, WithinRange(1.0, 8.0)] = DEFAULT_RV_WALL_MM
+    automaticEdgeLength: bool = True
+    edgeLength: Annotated[float, WithinRange(1.0, 6.0)] = EDGE_MM
+    rvWallThickness: Annotated[float, WithinRange(1.0, 8.0)] = MeshOptions.rv_wall_mm
     fibres: bool = True
-    helixEndo: Annotated[float, WithinRange(-90.0, 90.0)] = DEFAULT_HELIX_DEG[0]
-    helixEpi: Annotated[float, WithinRange(-90.0, 90.0)] = DEFAULT_HELIX_DEG[1]
+    helixEndo: Annotated[float, WithinRange(-90.0, 90.0)] = FibreOptions.alpha_endo
+    helixEpi: Annotated[float, WithinRange(-90.0, 90.0)] = FibreOptions.alpha_epi
     mesh: vtkMRMLModelNode
     outputName: str = ""
-    view: Annotated[str, Choice(list(VIEWS))] = VIEWS[0]
+    view: Annotated[str, Choice(list(MESH_VIEWS))] = MESH_VIEWS[0]
     exportFormats: str = "vtu,vtp"
     exportFolder: Path = Path.home() / "CineHeart mesh"
 
 
 class BiVMeshWidget(ScriptedLoadableModuleWidget):
-    """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panel.module_panel.ModulePanel."""
+    """Hands Slicer's calls on to BiVMeshLib.mrml.panel.MeshPanel."""
 
     logic = panel = None
 
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
-        from BiVMeshLib.exporters import FORMATS
-        from BiVMeshLib.mrml.mesh_export import MeshExportSection
-        from BiVMeshLib.mrml.models import QUALITY_ATTRIBUTE, show_mesh
-        from BiVMeshLib.mrml.propagation import PropagationSection
-        from CardiacLib.mrml.nodes.markups import VALVE_ATTRIBUTE
-        from CardiacLib.mrml.nodes.sequences import show_frame
-        from CardiacLib.mrml.nodes.views import show_table
-        from CardiacLib.mrml.panel.controls import ResultButtons
-        from CardiacLib.mrml.panel.module_panel import ModulePanel, load_ui
+        from BiVMeshLib.mrml.panel import MeshPanel
+        from CardiacSeg import worker
 
         ScriptedLoadableModuleWidget.setup(self)
-        load_ui(self)
-        self.ui.outputSelector.addAttribute("vtkMRMLModelNode", QUALITY_ATTRIBUTE, None)
-        self.ui.valvesSelector.addAttribute("vtkMRMLMarkupsFiducialNode", VALVE_ATTRIBUTE, None)
         self.logic = BiVMeshLogic()
-
-        def showFrame(number):
-            show_frame(self.panel.parameters.inputSegmentation, number)
-
-        shown = {
-            "showButton": ("VOLUME", lambda n: show_mesh(n, self.panel.parameters.view), _("Show the mesh as chosen.")),
-            "qualityButton": ("QUALITY", show_table, _("Show every measure of the mesh's quality.")),
-        }
-        self._buttons = ResultButtons(self.ui, shown, _("There is no mesh yet: press Apply."))
-        frames = {
-            "endDiastoleButton": ("ed", showFrame, _("Show the frame of the largest LV volume.")),
-            "endSystoleButton": ("es", showFrame, _("Show the frame of the smallest LV volume.")),
-        }
-        self._frames = ResultButtons(self.ui, frames, _("Cardiac Segmentation has not measured this segmentation."))
-        self._export, self._propagation = MeshExportSection(self, FORMATS, _), PropagationSection(self, _)
-        inputs, outputs = {"inputSegmentation": "vtkMRMLSegmentationNode"}, {"inputSegmentation": "mesh"}
-        self.panel = ModulePanel(self, _, inputs, self._reason, self._onParametersChanged, outputs)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.panel = MeshPanel(self, worker())
 
     def cleanup(self):
         """The module is unloaded or reloaded, or Slicer closes."""
@@ -136,41 +110,8 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
         self.panel.disconnect()
 
     def onApplyButton(self, checked=False):
-        """Start the worker on the chosen frame; the models enter the scene when they are complete."""
-        from CardiacLib.mrml.nodes.views import center_3d_views
-
-        chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
-        segmentationNode, name, output = chosen.inputSegmentation, chosen.outputName, chosen.mesh
-        helix = (chosen.helixEndo, chosen.helixEpi) if chosen.fibres else None
-        run = (chosen.frame, chosen.edgeLength, chosen.rvWallThickness, helix)
-        run = (*run, chosen.motion, chosen.alignSlices, chosen.valvePoints)
-
-        def addResult(found):
-            models = self.logic.addResult(segmentationNode, found, name, output)
-            chosen.mesh = models["VOLUME"]
-            center_3d_views()
-            return _("Done: {count} models.").format(count=len(models) - 1)
-
-        self.panel.start(lambda: self.logic.makeRequest(segmentationNode, *run), addResult)
-
-    def _reason(self, parameters):
-        from CardiacLib.mrml.nodes.sequences import sequence_of
-
-        if not parameters.inputSegmentation:
-            return _("Choose a segmentation first.")
-        if parameters.motion and sequence_of(parameters.inputSegmentation)[1] is None:
-            return _("The motion needs a segmentation of all frames: segment a cine, or take the tick away.")
-        return ""
-
-    def _onParametersChanged(self, parameters):
-        from CardiacLib.mrml.panel.controls import show_output
-        from CardiacLib.mrml.panel.results import result_of
-
-        output = parameters.mesh if parameters else None
-        show_output(self.ui, output, {"resultLabel": "summary"}, self._buttons, _)
-        self._frames.update(result_of(parameters.inputSegmentation if parameters else None))
-        self._propagation.update(parameters)
-        self._export.update(parameters)
+        """Start the worker on the chosen frame."""
+        self.panel.apply()
 
 
 class BiVMeshLogic(ScriptedLoadableModuleLogic):
@@ -185,15 +126,15 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         segmentationNode,
         frame: MeshFrame = MeshFrame.END_DIASTOLE,
         edgeLength: float | None = None,
-        rvWallThickness: float = DEFAULT_RV_WALL_MM,
+        rvWallThickness: float = MeshOptions.rv_wall_mm,
         name: str = "",
         progress: Callable[[float, str], None] = lambda fraction, message: None,
-        helixDegrees: tuple[float, float] | None = DEFAULT_HELIX_DEG,
+        helixDegrees: tuple[float, float] | None = (FibreOptions.alpha_endo, FibreOptions.alpha_epi),
         motion: bool = False,
         alignSlices: bool = False,
         meshNode=None,
         valvePoints=None,
-    ) -> dict[str, object]:
+    ):
         """Mesh one frame in a worker process, wait, and add the mesh to the scene.
 
         Args:
@@ -215,26 +156,26 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         Raises:
             CardiacLib.errors.InputError: the segmentation cannot be meshed; the scene is unchanged.
         """
-        from CardiacLib.mrml.panel.module_panel import whole_scene_change
-        from CardiacLib.mrml.panel.processes import run_blocking
+        from BiVMeshLib.mrml.choices import mesh_options
+        from BiVMeshLib.result import MeshChoice
 
-        options = (edgeLength, rvWallThickness, helixDegrees, motion, alignSlices, valvePoints)
-        found = run_blocking(self.makeRequest(segmentationNode, frame, *options), progress)
-        with whole_scene_change():
-            return self.addResult(segmentationNode, found, name, meshNode)
+        options = mesh_options(
+            edge_mm=edgeLength, rv_wall_mm=rvWallThickness, helix_deg=helixDegrees, align_slices=alignSlices
+        )
+        request = self.makeRequest(segmentationNode, MeshChoice(frame.value, options, motion), valvePoints)
+        return self._run(request, progress, lambda found: self.addResult(segmentationNode, found, name, meshNode))
 
-    def makeRequest(self, node, frame, edge, rvWall, helix=DEFAULT_HELIX_DEG, motion=False, align=False, valves=None):
-        """The worker's job for one frame of a segmentation in the scene, or for its motion from that frame on."""
-        from BiVMeshLib.mrml.motion import mesh_options, mesh_request, valve_points_of
+    def makeRequest(self, node, choice, valvePoints=None):
+        """The worker's job for a BiVMeshLib.result.MeshChoice, whose frame may be the one that is ``shown``."""
+        from BiVMeshLib.mrml.motion import mesh_request, valve_points_of
         from BiVMeshLib.mrml.propagation import known_phase
         from CardiacLib.mrml.nodes.segmentations import labels_from_node
         from CardiacSegLib.mrml.result import frame_number
 
         labels = labels_from_node(node)
-        points = None if valves is None else valve_points_of(valves)
-        number = frame_number(node, labels, frame.value)
-        options = mesh_options(edge, rvWall, helix, align)
-        return mesh_request(labels, number, options, motion, points, known_phase(node))
+        points = None if valvePoints is None else valve_points_of(valvePoints)
+        chosen = replace(choice, frame=frame_number(node, labels, choice.frame))
+        return mesh_request(labels, chosen, points, phase=known_phase(node))
 
     def propagate(
         self,
@@ -252,32 +193,40 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         ``output`` is that of an earlier call, to be updated in place; None makes a new node. ``valvePoints``, a point
         list of Cardiac Landmarks, tell the base where ``base`` is -1.
         """
+        from BiVMeshLib.mrml.choices import propagate_choice
         from BiVMeshLib.mrml.propagation import phase_of, propagation_to_scene
-        from CardiacLib.mrml.panel.processes import run_blocking
 
-        request = self.makePropagationRequest(node, volume, frame, start, base, valvePoints)
-        return propagation_to_scene(run_blocking(request, progress), node, output, _, phase_of(request))
+        request = self.makePropagationRequest(node, volume, frame, propagate_choice(start, base), valvePoints)
+        phase = phase_of(request)
+        return self._run(request, progress, lambda found: propagation_to_scene(found, node, phase=phase, output=output))
 
-    def makePropagationRequest(self, node, volume, frame, start, base, valves=None):
+    def makePropagationRequest(self, node, volume, frame: MeshFrame, choice, valvePoints=None):
         """The worker's job: BiVMeshLib.mrml.propagation.propagation_request."""
         from BiVMeshLib.mrml.propagation import propagation_request
         from CardiacSegLib.mrml.result import frame_number
 
         return propagation_request(
-            node, volume, lambda labels: frame_number(node, labels, frame.value), start, base, valves
+            node, volume, lambda labels: frame_number(node, labels, frame.value), choice, valvePoints
         )
 
-    def addResult(self, segmentationNode, found, name: str = "", meshNode=None) -> dict[str, object]:
-        """Add a CardiacLib.types.bivmesh BiVMesh or MovingMesh: BiVMeshLib.mrml.motion.mesh_result_to_scene."""
+    def addResult(self, segmentationNode, found, name: str = "", meshNode=None):
+        """Add a BiVMeshLib.result.MeshResult: BiVMeshLib.mrml.motion.mesh_result_to_scene."""
         from BiVMeshLib.mrml.motion import mesh_result_to_scene
 
-        return mesh_result_to_scene(found, segmentationNode, name, meshNode, _)
+        return mesh_result_to_scene(found, segmentationNode, name=name, output=meshNode)
 
     def exportMesh(self, modelNode, folder: str | Path, formats: str) -> None:
         """Write a mesh of the scene in formats separated by commas: BiVMeshLib.mrml.export.export_model."""
         from BiVMeshLib.mrml.export import export_model
 
         export_model(modelNode, folder, formats)
+
+    @staticmethod
+    def _run(request, progress, addFound):
+        from CardiacLib.mrml.panel.module_panel import run_and_add
+        from CardiacSeg import worker
+
+        return run_and_add(request, addFound, worker=worker(), progress=progress)
 
 
 class BiVMeshTest(ScriptedLoadableModuleTest):

@@ -20,12 +20,17 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
-DEFAULT_BUNDLE = "cineheart_sax"
-BUNDLES = (DEFAULT_BUNDLE, "ventricular_short_axis_3label")
-QUALITIES = ("fast", "best")
-DEVICES = ("auto", "cpu", "cuda", "mps")
-BACKENDS = ("auto", "torch", "openvino")
-PAPILLARY = ("cavity", "myocardium")
+from CardiacLib.types.choices import (
+    BACKENDS,
+    DEVICES,
+    PAPILLARY,
+    QUALITIES,
+    SHORT_AXIS_BUNDLES,
+    Body,
+    NetworkChoice,
+    RunsOn,
+    SegmentChoice,
+)
 
 
 class CardiacSeg(ScriptedLoadableModule):
@@ -52,7 +57,14 @@ def registerSampleData():
     """Called when Slicer has started: the synthetic heart becomes a sample of the Sample Data module."""
     from CardiacLib.mrml.panel.sample_data import register_sample_data
 
-    register_sample_data(_)
+    register_sample_data()
+
+
+def worker():
+    """What runs the jobs of all three panels: CardiacLib.mrml.panel.processes.Worker."""
+    from CardiacLib.mrml.panel.processes import Worker
+
+    return Worker.beside(__file__, "cineheart.worker")
 
 
 class FrameChoice(enum.Enum):
@@ -60,6 +72,11 @@ class FrameChoice(enum.Enum):
 
     ALL = "all"
     SHOWN = "shown"
+
+    @property
+    def allFrames(self) -> bool:
+        """Whether these are all of them."""
+        return self is FrameChoice.ALL
 
     @staticmethod
     def label(choice: "FrameChoice") -> str:
@@ -76,7 +93,7 @@ class CardiacSegParameterNode:
 
     inputVolume: vtkMRMLScalarVolumeNode
     frames: FrameChoice = FrameChoice.ALL
-    bundle: Annotated[str, Choice(list(BUNDLES))] = DEFAULT_BUNDLE
+    bundle: Annotated[str, Choice(list(SHORT_AXIS_BUNDLES))] = SHORT_AXIS_BUNDLES[0]
     quality: Annotated[str, Choice(list(QUALITIES))] = QUALITIES[0]
     device: Annotated[str, Choice(list(DEVICES))] = DEVICES[0]
     backend: Annotated[str, Choice(list(BACKENDS))] = BACKENDS[0]
@@ -90,37 +107,17 @@ class CardiacSegParameterNode:
 
 
 class CardiacSegWidget(ScriptedLoadableModuleWidget):
-    """The panel: hands buttons to the logic; the wiring is CardiacLib.mrml.panel.module_panel.ModulePanel."""
+    """Hands Slicer's calls on to CardiacSegLib.mrml.panel.SegmentationPanel."""
 
     logic = panel = None
 
     def setup(self):
         """Load the panel; called once, when the module is first shown."""
-        from CardiacLib.mrml.nodes.views import show_chart, show_table
-        from CardiacLib.mrml.panel.controls import ResultButtons
-        from CardiacLib.mrml.panel.dicom_export import DicomExportSection
-        from CardiacLib.mrml.panel.module_panel import ModulePanel, load_ui
-        from CardiacLib.mrml.panel.networks import NetworkSection
-        from CardiacLib.mrml.panel.studies import ask_and_load
+        from CardiacSegLib.mrml.panel import SegmentationPanel
 
         ScriptedLoadableModuleWidget.setup(self)
-        load_ui(self)
         self.logic = CardiacSegLogic()
-        shown = {
-            "endDiastoleButton": ("ed", self._showFrame, _("Show the frame of the largest LV volume.")),
-            "endSystoleButton": ("es", self._showFrame, _("Show the frame of the smallest LV volume.")),
-            "volumesButton": ("chart", show_chart, _("Plot the LV and RV volumes over the cycle.")),
-            "ratesButton": ("rates", show_chart, _("Plot how fast the ventricles empty and fill.")),
-            "measurementsButton": ("measurements", show_table, _("Show volumes, EF, mass and indices.")),
-            "segmentsButton": ("segments", show_table, _("Show the values of the 17 AHA segments (bull's eye).")),
-            "qualityButton": ("quality", show_table, _("Show every finding of quality control.")),
-        }
-        self._buttons = ResultButtons(self.ui, shown, _("There is none: segment all frames, and see the notes."))
-        self._network, self._export = NetworkSection(self, _), DicomExportSection(self, _)
-        inputs, outputs = {"inputVolume": "vtkMRMLScalarVolumeNode"}, {"inputVolume": "segmentation"}
-        self.panel = ModulePanel(self, _, inputs, self._reason, self._onParametersChanged, outputs)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.ui.loadButton.connect("clicked(bool)", lambda checked=False: ask_and_load(self, "inputVolume", _))
+        self.panel = SegmentationPanel(self, worker())
 
     def cleanup(self):
         """The module is unloaded or reloaded, or Slicer closes."""
@@ -135,58 +132,8 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
         self.panel.disconnect()
 
     def onApplyButton(self, checked=False):
-        """Start the worker on the chosen cine; the result enters the scene when it is complete."""
-        from CardiacLib.mrml.panel.dependencies import ensure_dependencies
-        from CardiacLib.types.segmentation import labels_of_part
-        from CardiacSegLib.mrml.patients import body_of
-
-        chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
-        volumeNode, output = chosen.inputVolume, chosen.segmentation
-        run = (chosen.frames, chosen.bundle, chosen.device, chosen.backend, chosen.quality)
-        result = (chosen.outputName, chosen.papillary, body_of(chosen), chosen.bundle)
-
-        def makeRequest():
-            ensure_dependencies(self.moduleName)
-            return self.logic.makeRequest(volumeNode, *run)
-
-        def addResult(found):
-            chosen.segmentation = self.logic.addResult(volumeNode, found, *result, output).segmentation
-            return _("Done: {name}").format(name=chosen.segmentation.GetName())
-
-        def addPart(request, frames):
-            part = self.logic.addResult(volumeNode, labels_of_part(request.inputs["cine"], frames), *result)
-            chosen.segmentation = output or part.segmentation  # a complete result is not overwritten by a part
-            text = _("Cancelled; the frames that were finished are kept in {name}.")
-            return text.format(name=part.segmentation.GetName())
-
-        self.panel.start(makeRequest, addResult, addPart)
-
-    def _showFrame(self, frame):
-        from CardiacLib.mrml.nodes.sequences import show_frame
-
-        show_frame(self.panel.parameters.segmentation, frame)
-
-    def _reason(self, parameters):
-        from CardiacLib.mrml.nodes.sequences import sequence_of
-        from CardiacLib.mrml.panel.results import misfit
-
-        volumeNode = parameters.inputVolume
-        if not volumeNode:
-            return _("Choose a short-axis cine first, or load a study.")
-        oneFrame = parameters.frames is FrameChoice.SHOWN or sequence_of(volumeNode)[1] is None
-        return misfit(parameters.segmentation, [volumeNode], oneFrame, _) or self._network.reason(parameters.bundle)
-
-    def _onParametersChanged(self, parameters):
-        from CardiacLib.mrml.panel.controls import show_output
-        from CardiacSegLib.mrml.patients import take_patient
-
-        if parameters:
-            take_patient(parameters)
-        output = parameters.segmentation if parameters else None
-        labels = {"resultLabel": "summary", "lightLabel": "light", "notesLabel": "notes"}
-        show_output(self.ui, output, labels, self._buttons, _)
-        self._network.update(parameters)
-        self._export.update(parameters)
+        """Start the worker on the chosen cine."""
+        self.panel.apply()
 
 
 class CardiacSegLogic(ScriptedLoadableModuleLogic):
@@ -211,13 +158,13 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         """
         from CardiacLib.mrml.panel.studies import load_study
 
-        return load_study(path, progress)
+        return load_study(path, worker=worker(), progress=progress)
 
     def segmentSequence(
         self,
         volumeNode,
         frames: FrameChoice = FrameChoice.ALL,
-        bundle: str = DEFAULT_BUNDLE,
+        bundle: str = SHORT_AXIS_BUNDLES[0],
         device: str = DEVICES[0],
         name: str = "",
         progress: Callable[[float, str], None] = lambda fraction, message: None,
@@ -244,34 +191,36 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
             CardiacLib.errors.InputError: the volume cannot be used; the scene is unchanged.
         """
         from CardiacLib.mrml.nodes.cines import body_facts
-        from CardiacLib.mrml.panel.module_panel import whole_scene_change
-        from CardiacLib.mrml.panel.processes import run_blocking
+        from CardiacLib.mrml.panel.module_panel import run_and_add
 
-        found = run_blocking(self.makeRequest(volumeNode, frames, bundle, device, backend, quality), progress)
-        chosen = (name, papillary, body_facts(volumeNode), bundle, segmentationNode)
-        with whole_scene_change():
-            return self.addResult(volumeNode, found, *chosen)
+        network = NetworkChoice(bundle, RunsOn(device, backend), quality)
+        choice = SegmentChoice(network, papillary, Body.of(body_facts(volumeNode)))
+        request = self.makeRequest(volumeNode, frames, choice)
+        return run_and_add(
+            request,
+            lambda found: self.addResult(volumeNode, found, name, segmentationNode),
+            worker=worker(),
+            progress=progress,
+        )
 
-    def makeRequest(self, volumeNode, frames, bundle, device, backend=BACKENDS[0], quality=QUALITIES[0]):
-        """The worker's job for a volume in the scene."""
+    def makeRequest(self, volumeNode, frames: FrameChoice, choice: SegmentChoice):
+        """The worker's job: CardiacSegLib.mrml.result.segmentation_request."""
         from CardiacSegLib.mrml.result import segmentation_request
 
-        options = {"bundle": bundle, "device": device, "backend": backend, "quality": quality}
-        return segmentation_request(volumeNode, frames is FrameChoice.ALL, options)
+        return segmentation_request(volumeNode, choice, all_frames=frames.allFrames)
 
-    def addResult(
-        self, volumeNode, found, name="", papillary=PAPILLARY[0], body=None, bundle=DEFAULT_BUNDLE, output=None
-    ):
-        """Add a Segmentation and its measures: CardiacSegLib.mrml.result.segmentation_to_scene."""
+    def addResult(self, volumeNode, found, name: str = "", output=None):
+        """Add a CardiacSegLib.result.SegmentResult: CardiacSegLib.mrml.result.segmentation_to_scene."""
         from CardiacSegLib.mrml.result import segmentation_to_scene
 
-        return segmentation_to_scene(volumeNode, found, name, papillary, body, bundle, output, _)
+        return segmentation_to_scene(volumeNode, found, name=name, output=output)
 
     def exportDicomSeg(self, segmentationNode, folder, study="", frame="all", bundle="", progress=lambda *_: None):
         """Write a segmentation as DICOM SEG, wait, and return the files: CardiacLib.mrml.panel.dicom_export."""
-        from CardiacLib.mrml.panel.dicom_export import export_dicom_seg
+        from CardiacLib.mrml.panel.dicom_export import DicomExport, export_dicom_seg
 
-        return export_dicom_seg(segmentationNode, study, folder, frame, bundle, progress)
+        wanted = DicomExport(study, frame, bundle)
+        return export_dicom_seg(segmentationNode, folder, wanted, worker=worker(), progress=progress)
 
 
 class CardiacSegTest(ScriptedLoadableModuleTest):
@@ -294,5 +243,5 @@ class CardiacSegTest(ScriptedLoadableModuleTest):
         result = CardiacSegLogic().segmentSequence(volumeNode, device="cpu")
         self.assertEqual(result.segmentation.GetSegmentation().GetNumberOfSegments(), 3)
         self.assertEqual(browser.GetNumberOfSynchronizedSequenceNodes(True), 2)
-        self.assertGreater(result.function.lv_edv_ml, 0)
+        self.assertGreater(result.function.lv.edv_ml, 0)
         self.assertIn("quality", result.tables)

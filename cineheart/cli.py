@@ -5,18 +5,57 @@ Exit codes: 0 everything asked for was written, 1 something failed on the way, 2
 """
 
 import sys
-from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from CardiacLib.errors import Cancelled, InputError
-from cineheart.commands.bundle_cli import bundles
-from cineheart.commands.choices import chosen_views, fibre_options, mesh_options, propagate_choices
+from CardiacLib.types.choices import (
+    AUTO,
+    LANDMARK_BUNDLE,
+    SHORT_AXIS_BUNDLE,
+    LandmarkChoice,
+    NetworkChoice,
+    RunsOn,
+    SegmentChoice,
+)
+from cineheart.commands.answers import study_answer
+from cineheart.commands.choices import chosen_views, fibre_options, propagation_of, refuse_for_several
 
-from .console import Console, Json
+from .bundle_cli import bundles
+from .cli_options import (
+    AlignSlices,
+    AlignViews,
+    Backend,
+    BaseLandmarks,
+    BaseSlice,
+    Bundle,
+    CutAtValves,
+    Device,
+    DicomSeg,
+    EdgeLength,
+    FibreAngles,
+    Fibres,
+    Formats,
+    FourChamber,
+    LabelOrder,
+    LandmarkBundle,
+    MesherOption,
+    MinDihedral,
+    MinJacobian,
+    Motion,
+    Output,
+    Papillary,
+    PapillaryOption,
+    Quality,
+    QualityOption,
+    Scene,
+    StartSlice,
+    ThreeChamber,
+    TwoChamber,
+)
+from .console import Answer, Console, Json
 from .workers import terminated_as_interrupted
 
 app = typer.Typer(
@@ -29,75 +68,8 @@ app = typer.Typer(
 app.add_typer(bundles, name="bundles")
 
 
-class Papillary(str, Enum):
-    """Where volumes and mass count the papillary muscles."""
-
-    cavity = "cavity"
-    myocardium = "myocardium"
-
-
-class Quality(str, Enum):
-    """How much time the network may take."""
-
-    fast = "fast"
-    best = "best"
-
-
 INTERRUPTED = 130
 """What typer makes of an interrupt (Ctrl+C or SIGTERM) as an exit code."""
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
-Bundle = Annotated[str, typer.Option(help="Network: name of a shipped bundle or folder of a MONAI bundle.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Backend = Annotated[str, typer.Option(help="auto, torch or openvino: what runs the network.")]
-QualityOption = Annotated[Quality, typer.Option(help="best: mean over four flips of the images, four times slower.")]
-EdgeLength = Annotated[
-    float | None, typer.Option(help="Mean edge of the tetrahedra in mm; without it 1.8, less where the wall is thin.")
-]
-Formats = Annotated[
-    str,
-    typer.Option(
-        "--format", help="Separated by commas: vtu, vtp, simvascular, msh, xdmf, carp, feb, inp, stl, ply, obj, pools."
-    ),
-]
-Fibres = Annotated[bool, typer.Option(help="Fibre, sheet and normal direction of every tetrahedron.")]
-FibreAngles = Annotated[
-    str | None, typer.Option(metavar="ENDO,EPI", help="Helix angles of the fibres in degrees, by default 60,-60.")
-]
-AlignViews = Annotated[
-    bool,
-    typer.Option("--align-views", help="Move views of different breath-hold positions together along the LV axis."),
-]
-LandmarkBundle = Annotated[str, typer.Option(help="Network for the valve points, as --bundle.")]
-Motion = Annotated[bool, typer.Option("--motion", help="Carry the mesh over the cardiac cycle.")]
-CutAtValves = Annotated[
-    bool, typer.Option("--cut-at-valves", help="End the ventricles at the valve planes of the long-axis views.")
-]
-TwoChamber, ThreeChamber, FourChamber = (
-    Annotated[Path | None, typer.Option(f"--{n}ch", help=f"{n}CH cine: NIfTI, NRRD, .seq.nrrd or DICOM.")]
-    for n in (2, 3, 4)
-)
-LabelOrder = Annotated[
-    str,
-    typer.Option(help="auto, cineheart (1 LV, 2 myocardium, 3 RV), or acdc (1 RV, 2 myocardium, 3 LV)."),
-]
-PapillaryOption = Annotated[Papillary, typer.Option(help="Where volumes and mass count the papillary muscles.")]
-MesherOption = Annotated[
-    str, typer.Option(help="stuffing, or with 'cineheart[meshers]' ftetwild or mmg, which keep to the same gate.")
-]
-DicomSeg = Annotated[
-    bool, typer.Option("--dicom-seg", help="Also DICOM segmentations of the DICOM images (needs highdicom).")
-]
-AlignSlices = Annotated[
-    bool, typer.Option("--align-slices", help="Move slices that breath-holds displaced back into line.")
-]
-StartSlice = Annotated[int | None, typer.Option(help="Slice (k) to propagate from, by default the middle of the LV.")]
-BaseSlice = Annotated[
-    int | None, typer.Option(help="Slice (k) at the base, by default told from valve points or the labels.")
-]
-BaseLandmarks = Annotated[
-    Path | None, typer.Option(help="landmarks.json of the same frames: the base is the plane of their valve points.")
-]
-Scene = Annotated[bool, typer.Option(help="Write Slicer scenes (needs slicer-core outside Slicer).")]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -130,16 +102,16 @@ def _fail(sentence: str, code: int) -> int:
 def run(
     study: Annotated[Path, typer.Argument(help="DICOM folder, or folder of images.")],
     output: Output,
-    bundle: Bundle = "cineheart_sax",
-    device: Device = "auto",
-    backend: Backend = "auto",
+    bundle: Bundle = SHORT_AXIS_BUNDLE,
+    device: Device = AUTO,
+    backend: Backend = AUTO,
     quality: QualityOption = Quality.fast,
     view: Annotated[
         list[str] | None, typer.Option(help="NAME=VIEW: set the view of a series or file (sax, 2ch, 3ch, 4ch, other).")
     ] = None,
     edge_length: EdgeLength = None,
     papillary: PapillaryOption = Papillary.cavity,
-    landmark_bundle: LandmarkBundle = "cineheart_lax_landmarks",
+    landmark_bundle: LandmarkBundle = LANDMARK_BUNDLE,
     align: AlignViews = False,
     cut_at_valves: CutAtValves = False,
     motion: Motion = False,
@@ -148,21 +120,24 @@ def run(
     as_json: Json = False,
 ) -> int:
     """One study, from images to labels, measurements, valve points, mesh, report and scene."""
-    from cineheart.commands.landmarks import LandmarkOptions
+    from BiVMeshLib import MeshOptions
+    from BiVMeshLib.result import MeshChoice
 
-    from .network import NetworkOptions
     from .pipeline import RunOptions, run_study
 
-    mesh = mesh_options(edge_length)
-    network = NetworkOptions(bundle, device, backend, quality.value)
-    valves = LandmarkOptions(landmark_bundle, device, backend, align)
+    runs_on = RunsOn(device, backend)
     options = RunOptions(
-        network, chosen_views(view), mesh, scene, papillary.value, valves, cut_at_valves, motion, dicom_seg
+        segment=SegmentChoice(NetworkChoice(bundle, runs_on, quality.value), papillary.value),
+        landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on), align),
+        mesh=MeshChoice(options=MeshOptions(edge_length_mm=edge_length), motion=motion),
+        views=chosen_views(view),
+        cut_at_valves=cut_at_valves,
+        scene=scene,
+        dicom_seg=dicom_seg,
     )
     with Console("cineheart run", as_json) as console:
-        result = run_study(study, output, options, console.progress)
-        notes = (*result.study.notes, *result.notes, *(result.quality.reasons if result.quality else ()))
-        console.finish(_study_facts(result) | {"output": str(output)}, notes)
+        result = run_study(study, output, options, progress=console.progress)
+        console.finish(study_answer(result).with_facts(output=str(output)))
     return 0 if result.mesh is not None else 1
 
 
@@ -170,9 +145,9 @@ def run(
 def segment(
     image: Annotated[Path, typer.Argument(help="Short-axis NIfTI, NRRD, .seq.nrrd, or DICOM folder of one stack.")],
     output: Output,
-    bundle: Bundle = "cineheart_sax",
-    device: Device = "auto",
-    backend: Backend = "auto",
+    bundle: Bundle = SHORT_AXIS_BUNDLE,
+    device: Device = AUTO,
+    backend: Backend = AUTO,
     quality: QualityOption = Quality.fast,
     frames: Annotated[str, typer.Option(help="all; ed, es or ed,es; or one frame number from 0.")] = "all",
     landmarks: Annotated[
@@ -185,16 +160,19 @@ def segment(
     as_json: Json = False,
 ) -> int:
     """Label LV blood pool, LV myocardium and RV blood pool, and measure."""
-    from cineheart.commands.segment_mesh_train import segment_image
+    from cineheart.commands.segment import SegmentOptions, segment_image
 
-    from .network import NetworkOptions
-
+    network = NetworkChoice(bundle, RunsOn(device, backend), quality.value)
+    options = SegmentOptions(
+        segment=SegmentChoice(network, papillary.value),
+        frames=frames,
+        landmarks=landmarks,
+        scene=scene,
+        dicom_seg=dicom_seg,
+    )
     with Console("cineheart segment", as_json) as console:
-        network = NetworkOptions(bundle, device, backend, quality.value)
-        choices = (network, frames, papillary.value, scene, console.progress, landmarks, dicom_seg)
-        facts = segment_image(image, output, *choices)
-        reasons = facts.pop("quality_reasons")
-        console.finish(facts | {"output": str(output)}, tuple(reasons))
+        answer = segment_image(image, output, options, progress=console.progress)
+        console.finish(answer.with_facts(output=str(output)))
     return 0
 
 
@@ -204,9 +182,9 @@ def landmarks(
     two_chamber: TwoChamber = None,
     three_chamber: ThreeChamber = None,
     four_chamber: FourChamber = None,
-    bundle: Bundle = "cineheart_lax_landmarks",
-    device: Device = "auto",
-    backend: Backend = "auto",
+    bundle: Bundle = LANDMARK_BUNDLE,
+    device: Device = AUTO,
+    backend: Backend = AUTO,
     align: AlignViews = False,
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Draw the points of every frame: valves_<view>.png and .gif.")
@@ -214,14 +192,14 @@ def landmarks(
     as_json: Json = False,
 ) -> int:
     """Ten valve points of every frame of the long-axis cines, and the motion of the annuli."""
-    from cineheart.commands.landmarks import LandmarkOptions, landmark_command
+    from cineheart.commands.landmarks import find_in_files
 
     given = {"2ch": two_chamber, "3ch": three_chamber, "4ch": four_chamber}
     files = {view: path for view, path in given.items() if path is not None}
+    choice = LandmarkChoice(NetworkChoice(bundle, RunsOn(device, backend)), align)
     with Console("cineheart landmarks", as_json) as console:
-        options = LandmarkOptions(bundle, device, backend, align, pictures)
-        facts, notes = landmark_command(files, output, options, console.progress)
-        console.finish(facts | {"output": str(output)}, notes)
+        answer = find_in_files(files, output, choice, pictures=pictures, progress=console.progress)
+        console.finish(answer.with_facts(output=str(output)))
     return 0
 
 
@@ -247,36 +225,45 @@ def mesh(
     start_slice: StartSlice = None,
     base_slice: BaseSlice = None,
     mesher: MesherOption = "stuffing",
-    min_dihedral: Annotated[float | None, typer.Option(help="Least dihedral angle that passes, by default 18.")] = None,
-    min_jacobian: Annotated[
-        float | None, typer.Option(help="Least scaled Jacobian that passes, by default 0.30.")
-    ] = None,
+    min_dihedral: MinDihedral = None,
+    min_jacobian: MinJacobian = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes, for several label maps.")] = 1,
     as_json: Json = False,
 ) -> int:
     """Tagged tetrahedral mesh of both ventricles from labels; from several label maps one folder each and a table."""
+    from BiVMeshLib import MeshOptions
+    from BiVMeshLib.exporters import choose_formats
+    from BiVMeshLib.result import MeshChoice
+    from cineheart.commands.mesh import WHOLE_CYCLE, MeshFile, mesh_labels
+    from cineheart.commands.mesh_batch import mesh_batch
+
     given = {"min_dihedral_deg": min_dihedral, "min_scaled_jacobian": min_jacobian}
-    given = {name: value for name, value in given.items() if value is not None} | {"mesher": mesher}
-    options = replace(mesh_options(edge_length), fibres=fibres, coordinates=coordinates, **given)
-    options = replace(options, fibre_angles=fibre_options(fibre_angles), align_slices=align_slices)
-    choices = {"frame": frame, "order": label_order, "options": options, "formats": formats}
-    propagation = propagate_choices(propagate, start_slice, base_slice, align_slices, landmarks)
+    limits = {name: value for name, value in given.items() if value is not None}
+    mesher_options = MeshOptions(
+        edge_length_mm=edge_length,
+        align_slices=align_slices,
+        mesher=mesher,
+        fibres=fibres,
+        fibre_angles=fibre_options(fibre_angles),
+        coordinates=coordinates,
+        **limits,
+    )
+    whole = frame == WHOLE_CYCLE
+    options = MeshFile(
+        mesh=MeshChoice("ed" if whole else frame, mesher_options, motion=whole),
+        order=label_order,
+        formats=choose_formats(formats),
+        landmarks=landmarks,
+        propagate=propagation_of(propagate, start_slice, base_slice, align_slices, landmarks),
+    )
     with Console("cineheart mesh", as_json) as console:
         if len(labels) > 1 or labels[0].is_dir():
-            from cineheart.commands.mesh_batch import mesh_batch
-
-            for name, path in (("landmarks", landmarks), ("propagate", propagate)):
-                if path is not None:
-                    raise InputError(f"--{name} {path}: belongs to one label map; give that map alone.")
-            facts = mesh_batch(labels, output, choices, workers, console.progress)
-            console.finish(facts | {"output": str(output)})
-            return 1 if facts["failed"] else 0
-        from cineheart.commands.segment_mesh_train import mesh_labels
-
-        choices |= {"landmarks": landmarks, "propagate": propagation}
-        facts, notes = mesh_labels(labels[0], output, choices, console.progress)
-        console.finish(facts | {"output": str(output)}, notes)
-    return 0
+            refuse_for_several(landmarks=landmarks, propagate=propagate)
+            answer = mesh_batch(labels, output, options, workers=workers, progress=console.progress)
+        else:
+            answer = mesh_labels(labels[0], output, options, progress=console.progress)
+        console.finish(answer.with_facts(output=str(output)))
+    return 1 if answer.facts.get("failed") else 0
 
 
 @app.command()
@@ -299,17 +286,21 @@ def propagate(
     align_slices: AlignSlices = False,
     landmarks: BaseLandmarks = None,
     label_order: LabelOrder = "auto",
-    device: Device = "auto",
-    backend: Backend = "auto",
+    device: Device = AUTO,
+    backend: Backend = AUTO,
     as_json: Json = False,
 ) -> int:
     """3-D consistent labels at 1.25 mm: one labelled slice carried to base and apex by the propagation networks."""
-    from cineheart.commands.propagation import propagate_image
+    from BiVMeshLib.propagation import PropagationOptions
+    from BiVMeshLib.result import PropagateChoice
+    from cineheart.commands.propagation import LabelFile, PropagateFile, propagate_image
 
+    slices = PropagationOptions(start_slice, base_slice, evidence, align_slices=align_slices)
+    source = PropagateFile(image, PropagateChoice(slices, RunsOn(device, backend)), landmarks)
     with Console("cineheart propagate", as_json) as console:
-        choices = propagate_choices(image, start_slice, base_slice, align_slices, landmarks, evidence, device, backend)
-        facts, notes = propagate_image(choices, labels, label_order, frame, output, console.progress)
-        console.finish(facts | {"output": str(output)}, notes)
+        given = LabelFile(labels, label_order, frame)
+        answer = propagate_image(source, given, output, progress=console.progress)
+        console.finish(answer.with_facts(output=str(output)))
     return 0
 
 
@@ -325,7 +316,8 @@ def surfaces(
     from cineheart.commands.label_surfaces import surfaces_of_labels
 
     with Console("cineheart surfaces", as_json) as console:
-        console.finish(surfaces_of_labels(labels, output, frame, label_order) | {"output": str(output)})
+        answer = surfaces_of_labels(labels, output, frame=frame, order=label_order)
+        console.finish(answer.with_facts(output=str(output)))
     return 0
 
 
@@ -339,12 +331,14 @@ def phantom(
     as_json: Json = False,
 ) -> int:
     """A synthetic beating heart with exact truth: images, labels, volumes, valve points, surfaces."""
-    from cineheart.commands.segment_mesh_train import make_phantom_study
+    from CardiacLib.phantom import PhantomOptions
+    from cineheart.commands.phantom import make_phantom_study
 
-    choices = {"seed": seed, "breath_hold_shift_mm": breath_hold_shift}
+    make = PhantomOptions.small if small else PhantomOptions
+    options = make(seed=seed, breath_hold_shift_mm=breath_hold_shift)
     with Console("cineheart phantom", as_json) as console:
-        facts = make_phantom_study(output, choices, small, dicom, console.progress)
-        console.finish(facts | {"output": str(output)})
+        answer = make_phantom_study(output, options, dicom=dicom, progress=console.progress)
+        console.finish(answer.with_facts(output=str(output)))
     return 0
 
 
@@ -356,15 +350,15 @@ def train(
         "runs"
     ),
     epochs: Annotated[int | None, typer.Option(help="Instead of the bundle's own number.")] = None,
-    device: Device = "auto",
+    device: Device = AUTO,
     as_json: Json = False,
 ) -> int:
     """Train a bundle's network; an interrupted run goes on from its last checkpoint."""
-    from cineheart.commands.segment_mesh_train import train_bundle
+    from cineheart.commands.train import TrainOptions, train_bundle
 
     with Console("cineheart train", as_json) as console:
-        folder = train_bundle(bundle, data, output, epochs, device, console.progress)
-        console.finish({"bundle": str(folder)})
+        folder = train_bundle(bundle, data, output, TrainOptions(epochs, device), progress=console.progress)
+        console.finish(Answer({"bundle": str(folder)}))
     return 0
 
 
@@ -383,30 +377,32 @@ def evaluate(
         bool, typer.Option("--meshes", help="Of slice propagation: also mesh the labels and count what passes.")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of slice propagation.")] = 1,
-    device: Device = "auto",
-    backend: Backend = "auto",
+    device: Device = AUTO,
+    backend: Backend = AUTO,
     as_json: Json = False,
 ) -> int:
     """Accuracy on held-out patients, per structure, phase and disease; the numbers go into the bundle's model card."""
     from cineheart.evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
     from cineheart.evaluate.phantom import phantom_section
-    from cineheart.evaluate.propagation import evaluate_propagation, propagates
+    from cineheart.evaluate.propagation import EvaluationOptions, evaluate_propagation, propagates
     from cineheart.evaluate.quality import quality_section
 
     from .evaluate import evaluate_bundle
-    from .network import NetworkOptions
 
     with Console("cineheart evaluate", as_json) as console:
+        runs_on, progress = RunsOn(device, backend), console.progress
+        network = NetworkChoice(bundle, runs_on)
         if finds_landmarks(bundle):
-            console.finish(evaluate_landmark_bundle(bundle, data, output, device, backend, console.progress))
-            return 0
-        if propagates(bundle):
-            runs_on = (device, backend, robustness, meshes, workers)
-            console.finish(evaluate_propagation(bundle, data, output, console.progress, *runs_on))
-            return 0
-        network = NetworkOptions(bundle, device, backend)
-        sections = (quality_section, lambda _: phantom_section(network))
-        console.finish(evaluate_bundle(network, data, output, console.progress, robustness, sections))
+            answer = evaluate_landmark_bundle(network, data, output, progress=progress)
+        elif propagates(bundle):
+            options = EvaluationOptions(runs_on, robustness, meshes, workers)
+            answer = evaluate_propagation(bundle, data, output, options, progress=progress)
+        else:
+            parts = (quality_section, lambda _: phantom_section(network))
+            answer = evaluate_bundle(
+                network, data, output, with_robustness=robustness, sections=parts, progress=progress
+            )
+        console.finish(answer)
     return 0
 
 
@@ -418,14 +414,16 @@ def crossvalidate(
         "runs/folds"
     ),
     epochs: Annotated[int | None, typer.Option(help="Instead of the bundles' own numbers.")] = None,
-    device: Device = "auto",
+    device: Device = AUTO,
     as_json: Json = False,
 ) -> int:
     """Five-fold cross-validation of slice propagation over all patients; an interrupted run goes on."""
     from cineheart.commands.crossvalidate import crossvalidate_propagation
+    from cineheart.commands.train import TrainOptions
 
     with Console("cineheart crossvalidate", as_json) as console:
-        console.finish(crossvalidate_propagation(bundle, data, output, epochs, device, console.progress))
+        options = TrainOptions(epochs, device)
+        console.finish(crossvalidate_propagation(bundle, data, output, options, progress=console.progress))
     return 0
 
 
@@ -433,34 +431,16 @@ def crossvalidate(
 def calibrate(
     bundle: Annotated[str, typer.Argument(help="Bundle whose confidence to calibrate.")],
     data: Annotated[Path, typer.Option(help="Folder with the ACDC patients; only the validation split is used.")],
-    device: Device = "auto",
+    device: Device = AUTO,
     as_json: Json = False,
 ) -> int:
     """Fit the confidence of quality control to the true Dice on held-out patients; kept in the bundle."""
     from cineheart.commands.calibrate import calibrate_bundle
 
-    from .network import NetworkOptions
-
     with Console("cineheart calibrate", as_json) as console:
-        console.finish(calibrate_bundle(NetworkOptions(bundle, device), data, console.progress))
+        network = NetworkChoice(bundle, RunsOn(device))
+        console.finish(calibrate_bundle(network, data, progress=console.progress))
     return 0
-
-
-def _study_facts(result) -> dict[str, object]:
-    from cineheart.commands.segment_mesh_train import rounded
-
-    function = result.function
-    names = ("lv_edv_ml", "lv_esv_ml", "lv_ef_percent", "lv_mass_g", "rv_edv_ml", "rv_esv_ml", "rv_ef_percent")
-    facts = {"views": list(result.study.cines), "ed": function.ed, "es": function.es}
-    facts |= {name: rounded(getattr(function, name)) for name in names}
-    if result.annulus is not None:
-        values = result.annulus.values()
-        facts |= {name: rounded(values[name]) for name in ("mapse_mm", "tapse_mm") if name in values}
-    if result.quality is not None:
-        facts["quality"] = result.quality.light
-    if result.mesh is not None:
-        facts["tetrahedra"] = len(result.mesh.tets)
-    return facts | {"seconds": {k: round(v, 1) for k, v in result.seconds.items()}}
 
 
 if __name__ == "__main__":

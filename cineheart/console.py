@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import typer
@@ -10,6 +11,23 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text and progress.")]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command has to say.
+
+    Attributes:
+        facts: name to a value for people and for JSON.
+        notes: one sentence each.
+    """
+
+    facts: dict[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def with_facts(self, **facts: object) -> "Answer":
+        """The same and more."""
+        return Answer(self.facts | facts, self.notes)
 
 
 class Console:
@@ -33,19 +51,24 @@ class Console:
         """Callback of the library; never cancels (Ctrl+C does)."""
         self._bar.update(self._task, completed=fraction, description=message)
 
-    def finish(self, facts: dict[str, object], notes: tuple[str, ...] = ()) -> None:
+    def finish(self, answer: Answer) -> None:
         """Print the result."""
         self._bar.stop()
         if self.as_json:
-            json.dump(facts | {"notes": list(notes)}, sys.stdout, indent=2)
+            json.dump(answer.facts | {"notes": list(answer.notes)}, sys.stdout, indent=2)
             print()
             return
         table = Table(title=self.title, show_header=False)
-        for name, value in facts.items():
+        for name, value in answer.facts.items():
             table.add_row(name, _text(value))
         RichConsole(highlight=False).print(table)
-        for note in notes:
+        for note in answer.notes:
             self.rich.print(f"Note: {note}", markup=False)
+
+
+def rounded(value: float | None) -> float | None:
+    """One decimal, for people."""
+    return None if value is None else round(value, 1)
 
 
 def _text(value: object) -> str:

@@ -3,23 +3,24 @@
 import csv
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_motion, write_quality
+from BiVMeshLib.result import MeshResult
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
 from CardiacLib.mrml.nodes.host import require_free_scene
 from CardiacLib.mrml.nodes.segmentations import save_segmentation_sequence
-from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
 from CardiacLib.types.cine import Cine
-from CardiacLib.types.labels import LabelMap
 from CardiacLib.writers.images import write_labels, write_segmentation_nrrd
-from CardiacSegLib.function import CURVES, Function
+from CardiacSegLib.function import CURVES
 from CardiacSegLib.function.ventricle_extent import ventricle_extent
-from CardiacSegLib.quality import QualityReport
+from CardiacSegLib.result import SegmentResult
 
 from .results import StudyResult
+
+MOTION_NAMES = ("motion", "motion.pvd")
+"""What a mesh writes only where it moves: an earlier one must not stay beside a new mesh."""
 
 
 def require_scene_support() -> None:
@@ -29,15 +30,14 @@ def require_scene_support() -> None:
     require_free_scene()
 
 
-def write_segmentation(
-    labels: LabelMap, function: Function, folder: Path, sequence: bool = True, quality: QualityReport | None = None
-) -> None:
+def write_segmentation(result: SegmentResult, folder: Path, *, sequence: bool = True) -> None:
     """``labels.nii.gz``, the segmentation for Slicer, ``measurements.json`` / ``.csv``, and what else there is.
 
     ``segments.csv`` if the LV has a wall, ``quality.json`` if the labels were judged.
 
     One frame gives ``segmentation.seg.nrrd``; several give ``segmentation.seq.mrb`` if ``sequence`` is true.
     """
+    labels, function = result.segmentation.labels, result.function
     if len(labels.labels) > 1 and sequence:
         require_scene_support()
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,24 +51,20 @@ def write_segmentation(
     write_rows(folder / "measurements.csv", function.rows())
     if segments := function.segment_rows():
         write_rows(folder / "segments.csv", segments)
-    if quality is not None:
-        write_json(folder / "quality.json", quality.to_dict())
+    if result.quality is not None:
+        write_json(folder / "quality.json", result.quality.to_dict())
 
 
-def write_mesh(
-    mesh: BiVMesh, folder: Path, formats: Sequence[str] = DEFAULT_FORMATS, moving: MovingMesh | None = None
-) -> None:
+def write_mesh(result: MeshResult, folder: Path, formats: Sequence[str] = DEFAULT_FORMATS) -> None:
     """The files of each format, by default ``mesh.vtu`` and ``surface.vtp``, and ``quality.json``.
 
     Of a moving mesh also ``motion.pvd`` with its frames, and ``motion`` in ``quality.json``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    export(mesh, folder, formats)
-    if moving is not None:
-        write_motion(moving, folder)
-        notes = (*mesh.notes, *moving.notes)
-        mesh = replace(mesh, quality=mesh.quality | {"motion": moving.report}, notes=notes)
-    write_quality(mesh, folder / "quality.json")
+    export(result.mesh, folder, formats)
+    if result.moving is not None:
+        write_motion(result.moving, folder)
+    write_quality(result.mesh, folder / "quality.json", result.moving)
 
 
 def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
@@ -86,7 +82,7 @@ def write_study_summary(result: StudyResult, path: Path) -> None:
         path,
         {
             "source": Path(study.source).name,
-            "patient": study.patient,
+            "patient": study.patient.known(),
             "views": {view: describe_cine(cine) for view, cine in study.cines.items()},
             "left_out": list(study.left_out),
             "notes": [*study.notes, *result.notes, *result.label_notes],
@@ -94,7 +90,7 @@ def write_study_summary(result: StudyResult, path: Path) -> None:
             "measurements": {k: v for k, v in function.items() if k not in CURVES},
             "annulus": result.annulus.values() if result.annulus else None,
             "segmentation_quality": result.quality.short() if result.quality else None,
-            "mesh_quality": result.mesh.quality if result.mesh else None,
+            "mesh_quality": result.mesh.quality.to_dict() if result.mesh and result.mesh.quality else None,
             "seconds": {k: round(v, 2) for k, v in result.seconds.items()},
         },
     )

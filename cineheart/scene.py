@@ -39,13 +39,13 @@ def write_scene(result: StudyResult, path: str | Path) -> None:
 
 def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
     """Put a result into ``slicer.mrmlScene``; the nodes by what they are (view names, segmentation, mesh patches)."""
-    study_item = hierarchy.add_study(str(result.study.patient.get("name") or name), name)
+    study_item = hierarchy.add_study(result.study.patient.name or name, name)
     browser, volumes = study_nodes.study_to_scene(result.study, name)
     nodes: dict[str, object] = dict(volumes)
     nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
     nodes.update(function_tables.function_to_scene(result.function.to_dict(), name))
     if result.landmarks is not None:
-        points = result.landmarks.landmarks(result.labels.times_ms)
+        points = result.landmarks.landmarks(result.labels)
         lists = markups.landmarks_to_scene(points, f"{name} valves", browser)
         nodes |= {f"{valve} valve": node for valve, node in lists.items()}
     if result.annulus is not None:

@@ -1,19 +1,18 @@
 """One frame's labels to a mesh: check, shape, lattice, stuffing, optimisation, tags, gate, fibres, coordinates."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from BiVMeshLib.anatomy.with_anatomy import with_anatomy
 from BiVMeshLib.check.fidelity import measure_fidelity
-from BiVMeshLib.check.limits import line_text, measures, missed_lines, quality_lines
 from BiVMeshLib.check.topology import boundary_faces
 from BiVMeshLib.prepare.align import align_slices, displaced_by
 from BiVMeshLib.prepare.frame import HeartFrame, heart_frame, slice_maps
 from BiVMeshLib.prepare.labels_check import LabelStack, check_labels
 from BiVMeshLib.prepare.valve_base import continued, find_valve_base
 from BiVMeshLib.shape.heart_shape import Shape, make_shape
-from BiVMeshLib.shape.sizing import EDGE_MM, edge_for
+from BiVMeshLib.shape.sizing import edge_for
 from BiVMeshLib.tetra.hill_climb import climb
 from BiVMeshLib.tetra.lattice import MEAN_EDGE, make_lattice
 from BiVMeshLib.tetra.materials import assign_materials
@@ -25,9 +24,10 @@ from BiVMeshLib.tetra.tags import patch_ids, region_ids
 from CardiacLib.geometry import towards_anterior
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.bivmesh import BiVMesh
+from CardiacLib.types.mesh_options import EDGE_MM, MeshOptions
+from CardiacLib.types.mesh_quality import MeshBase, MeshMaking, MeshQuality
 
 from .check import quality
-from .options import MeshOptions
 
 REFINE = 0.8
 STUCK_EDGES = 4.0
@@ -37,10 +37,28 @@ OUT_OF_LINE = 6.0
 """mm. Slices displaced by more are pointed out in a mesh that is not true to them."""
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """One frame ready to be meshed.
+
+    Attributes:
+        stack: its cleaned labels, as far as they are needed.
+        frame: local frame on the base plane.
+        base: what the quality report says of the base.
+        shape: the surfaces of the myocardium.
+    """
+
+    stack: LabelStack
+    frame: HeartFrame
+    base: MeshBase
+    shape: Shape
+
+
 def build_mesh(
     labels_kji: np.ndarray,
     ijk_to_lps: np.ndarray,
     options: MeshOptions | None = None,
+    *,
     progress: Progress = silent,
     valves: np.ndarray | None = None,
 ) -> BiVMesh:
@@ -64,39 +82,56 @@ def build_mesh(
         InputError: the labels cannot be meshed, or the valve points do not belong to them.
         MeshError: no mesh passed the gate.
         Cancelled: from ``progress``.
+
+    Example:
+        >>> from CardiacLib import phantom
+        >>> labels = phantom.make_phantom(phantom.PhantomOptions.small()).labels
+        >>> coarse = MeshOptions(edge_length_mm=5.0, rv_wall_mm=8.0, grid_mm=2.0, optimise=False)
+        >>> build_mesh(labels.labels[0], labels.ijk_to_lps, coarse).quality.topology.euler
+        2
     """
     options = options or MeshOptions()
     require_mesher(options.mesher)
-    progress(0.0, "Checking labels")
-    stack = check_labels(labels_kji, ijk_to_lps)
-    if options.align_slices:
-        stack = align_slices(stack)
-    stack, frame, base = _based(stack, options, valves)
-    progress(0.03, "Interpolating the shape between slices")
-    shape = make_shape(stack, frame, options)
-    notes = list(stack.notes)
+    heart = prepare(labels_kji, ijk_to_lps, options, progress=progress, valves=valves)
+    notes = list(heart.stack.notes)
     edge, last = options.edge_length_mm, None
     if edge is None:
-        edge, thickness = edge_for(shape)
+        edge, thickness = edge_for(heart.shape)
         if edge < EDGE_MM:
             notes.append(f"The wall is thin, {thickness:.1f} mm on average: the edge length is {edge:.2f} mm.")
     for attempt in range(options.refinements + 1):
-        start = 1 - 0.85 * REFINE ** (2 * attempt)
-        stage = part(progress, start, 1 - 0.85 * REFINE ** (2 * attempt + 2))
-        mesh = _mesh_of(shape, stack, frame, edge, options, stage)
+        start, end = (1 - 0.85 * REFINE ** (2 * n) for n in (attempt, attempt + 1))
+        mesh = mesh_once(heart, edge, options, progress=part(progress, start, end))
         failed = quality.gate(mesh, options)
         if failed is None:
-            stage = part(progress, 1 - 0.85 * REFINE ** (2 * attempt + 2), 1.0)
-            mesh.quality.update(base)
-            mesh = with_anatomy(mesh, options, stage, towards_anterior(stack.ijk_to_lps))
+            anterior = towards_anterior(heart.stack.ijk_to_lps)
+            mesh = with_anatomy(mesh, options, progress=part(progress, end, 1.0), towards_anterior=anterior)
             progress(1.0, "Mesh done")
-            return replace(mesh, notes=(*notes, *mesh.notes, *_advice(mesh, stack)))
+            return replace(mesh, notes=(*notes, *mesh.notes, *_advice(mesh, heart.stack)))
         stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * edge)
         if stuck or attempt == options.refinements:
             break
         notes.append(f"With an edge length of {edge:.2f} mm the mesh failed: {failed}. It was refined.")
         edge, last = edge * REFINE, failed
     raise _no_mesh(failed, attempt + 1, edge, stuck)
+
+
+def prepare(
+    labels_kji: np.ndarray,
+    ijk_to_lps: np.ndarray,
+    options: MeshOptions,
+    *,
+    progress: Progress = silent,
+    valves: np.ndarray | None = None,
+) -> Prepared:
+    """Clean one frame's labels, place the base, interpolate the shape; arguments and errors of :func:`build_mesh`."""
+    progress(0.0, "Checking labels")
+    stack = check_labels(labels_kji, ijk_to_lps)
+    if options.align_slices:
+        stack = align_slices(stack)
+    stack, frame, base = _based(stack, options, valves)
+    progress(0.03, "Interpolating the shape between slices")
+    return Prepared(stack=stack, frame=frame, base=base, shape=make_shape(stack, frame, options))
 
 
 def _no_mesh(failed: quality.Failed, attempts: int, edge: float, stuck: bool) -> quality.MeshError:
@@ -111,10 +146,10 @@ def _no_mesh(failed: quality.Failed, attempts: int, edge: float, stuck: bool) ->
 
 def _based(
     stack: LabelStack, options: MeshOptions, valves: np.ndarray | None
-) -> tuple[LabelStack, HeartFrame, dict[str, object]]:
+) -> tuple[LabelStack, HeartFrame, MeshBase]:
     """The stack as far as it is needed, the frame on its base plane, and what the quality report says of the base."""
     if valves is None:
-        return stack, heart_frame(stack, base_beyond(stack, options)), {"base_from": "labels"}
+        return stack, heart_frame(stack, beyond_mm=base_beyond(stack, options)), MeshBase()
     base = find_valve_base(valves, stack)
     frame = heart_frame(stack, plane=(base.point, base.normal))
     stack, changed = continued(stack, frame)
@@ -124,7 +159,7 @@ def _based(
     ]
     if changed:
         notes.append(f"In {changed} slices the labels end below the base plane: the sections below go on up to it.")
-    return replace(stack, notes=(*stack.notes, *notes)), frame, base.entries()
+    return replace(stack, notes=(*stack.notes, *notes)), frame, base.report()
 
 
 def base_beyond(stack: LabelStack, options: MeshOptions) -> float:
@@ -134,9 +169,9 @@ def base_beyond(stack: LabelStack, options: MeshOptions) -> float:
     return 0.5 * float(heights[1] - heights[0])
 
 
-def _mesh_of(shape: Shape, stack, frame: HeartFrame, edge: float, options: MeshOptions, progress: Progress) -> BiVMesh:
-    """One attempt at one lattice size; not yet gated."""
-    outer = shape.outer
+def mesh_once(heart: Prepared, edge: float, options: MeshOptions, *, progress: Progress = silent) -> BiVMesh:
+    """One attempt at one lattice size, ``edge`` mm on average; measured, not yet gated, without fibres."""
+    shape, outer = heart.shape, heart.shape.outer
     high = outer.origin + outer.spacing * (np.array(outer.values.shape[::-1]) - 1)
     lattice = make_lattice(outer.origin, high, edge / MEAN_EDGE)
     materials = assign_materials(lattice, shape)
@@ -147,51 +182,52 @@ def _mesh_of(shape: Shape, stack, frame: HeartFrame, edge: float, options: MeshO
     stuffed = smooth(stuffed, myocardium)
     if options.mesher == "stuffing":
         stuffed = relax(stuffed, myocardium)
-        progress(0.55, "Improving the worst tetrahedra")
-        stuffed = relax(climb(stuffed, myocardium, options.seed), myocardium)
+        if options.optimise:
+            progress(0.55, "Improving the worst tetrahedra")
+            stuffed = relax(climb(stuffed, myocardium, seed=options.seed), myocardium)
     else:
         stuffed = remesh(options.mesher, stuffed, shape, edge)
     progress(0.9, "Measuring quality")
-    mesh = _tagged(stuffed, shape, frame)
-    mesh.quality.update(edge_length_mm=float(edge), repaired_lattice_points=materials.repaired, seed=options.seed)
-    mesh.quality.update(mesher=options.mesher)
-    mesh.quality.update(measure_fidelity(mesh, stack, frame))
-    lines = quality_lines(measures(mesh.quality))
-    mesh.quality.update(lines=lines, missed_lines=missed_lines(lines))
-    return replace(mesh, notes=_notes(materials.repaired, stuffed, mesh))
+    made = MeshMaking(
+        edge_length_mm=float(edge),
+        repaired_lattice_points=materials.repaired,
+        seed=options.seed,
+        mesher=options.mesher,
+    )
+    mesh = _tagged(stuffed, heart)
+    report = replace(quality.measure(mesh), made=made, base=heart.base)
+    report = replace(report, fidelity=measure_fidelity(mesh, report.volumes, heart.stack, heart.frame))
+    return replace(mesh, quality=report, notes=_notes(report, stuffed.undone))
 
 
 def _advice(mesh: BiVMesh, stack: LabelStack) -> tuple[str, ...]:
     """What may bring a mesh within the lines of volume and distance that it misses."""
-    missed = [key for key in mesh.quality["missed_lines"] if key.endswith(("_error_percent", "_mm"))]
+    missed = [name for name in mesh.quality.missed() if name.endswith(("_error_percent", "_mm"))]
     if not missed or stack.shifts.any() or (worst := displaced_by(stack)) < OUT_OF_LINE:
         return ()
     return (f"Slices lie up to {worst:.0f} mm out of line, which aligning them (--align-slices) may mend.",)
 
 
-def _tagged(stuffed: Stuffed, shape: Shape, frame: HeartFrame) -> BiVMesh:
+def _tagged(stuffed: Stuffed, heart: Prepared) -> BiVMesh:
     triangles = boundary_faces(stuffed.tets)
-    mesh = BiVMesh(
-        nodes=frame.to_lps(stuffed.points),
+    return BiVMesh(
+        nodes=heart.frame.to_lps(stuffed.points),
         tets=stuffed.tets,
-        regions=region_ids(stuffed, shape),
+        regions=region_ids(stuffed, heart.shape),
         triangles=triangles,
         patches=patch_ids(stuffed, triangles),
     )
-    mesh.quality.update(quality.measure(mesh))
-    return mesh
 
 
-def _notes(repaired: int, stuffed: Stuffed, mesh: BiVMesh) -> tuple[str, ...]:
+def _notes(report: MeshQuality, undone: int) -> tuple[str, ...]:
+    """``undone``: lattice points that were not moved onto the surface."""
     notes = []
-    if repaired:
+    if repaired := report.made.repaired_lattice_points:
         notes.append(f"The topology was repaired at {repaired} lattice points.")
-    if stuffed.undone:
-        notes.append(f"{stuffed.undone} lattice points near the surface were not moved onto it, to keep it manifold.")
-    through = mesh.quality["epi_to_endo_rv_edges"]
-    if through:
+    if undone:
+        notes.append(f"{undone} lattice points near the surface were not moved onto it, to keep it manifold.")
+    if through := report.topology.epi_to_endo_rv_edges:
         notes.append(f"{through} edges cross the RV wall from EPI to ENDO_RV: it is one element thick there.")
-    lines = mesh.quality["lines"]
-    if missed := mesh.quality["missed_lines"]:
-        notes.append("Beyond a quality line: " + ", ".join(f"{key} {line_text(lines[key])}" for key in missed) + ".")
+    if missed := [f"{name} {line}" for name, line in report.lines().items() if not line.met]:
+        notes.append("Beyond a quality line: " + ", ".join(missed) + ".")
     return tuple(notes)

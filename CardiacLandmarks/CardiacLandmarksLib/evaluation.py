@@ -128,7 +128,7 @@ def evaluate_frames(
         image = frames.examples.images[n, :rows, :columns].astype(np.float32)
         image, true, factor = change(image, frames.examples.points[n].astype(float))
         spacing = (PIXEL_MM * factor, PIXEL_MM * factor)
-        result = detector.detect(np.ascontiguousarray(image, np.float32)[None], spacing, view)
+        result = detector.detect(np.ascontiguousarray(image, np.float32)[None], spacing, view=view)
         points = result.points[0]
         found.append(FoundFrame(name, image, true * factor, points * factor, result.confidence[0], result.views))
         progress((n + 1) / len(frames.files), f"evaluating {name}")
@@ -207,7 +207,7 @@ def evaluate_phantoms(
     found = []
     for number, options in enumerate(PHANTOMS if phantoms is None else phantoms, 1):
         for view, (frames, true, pixel_mm) in phantom_cines(options).items():
-            result = detector.detect(frames, (pixel_mm, pixel_mm), view if told else None)
+            result = detector.detect(frames, (pixel_mm, pixel_mm), view=view if told else None)
             for t, image in enumerate(frames):
                 name = f"phantom {number} {view} {t}"
                 parts = image, true[t], result.points[t], result.confidence[t], result.views

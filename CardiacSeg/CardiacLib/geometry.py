@@ -28,6 +28,11 @@ def spacing_of(matrix: np.ndarray) -> np.ndarray:
     return np.linalg.norm(np.asarray(matrix, float)[:3, :3], axis=0)
 
 
+def voxel_ml(matrix: np.ndarray) -> float:
+    """Volume that one voxel stands for, slice gap included, in ml."""
+    return float(abs(np.linalg.det(np.asarray(matrix, float)[:3, :3])) / 1000.0)
+
+
 def direction_of(matrix: np.ndarray) -> np.ndarray:
     """(3, 3) unit direction of each index axis, as columns."""
     return np.asarray(matrix, float)[:3, :3] / spacing_of(matrix)

@@ -91,6 +91,7 @@ def build_mesh(host, done: Walk, coarse: bool):
 
     panel = host.open_panel("BiVMesh")
     if coarse:
+        panel.ui.automaticEdgeLengthCheckBox.checked = False
         panel.ui.edgeLengthSlider.value = COARSE_MM
     panel.ui.outputNameEdit.text = "heart"
     _apply(host, panel)

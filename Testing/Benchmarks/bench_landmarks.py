@@ -47,8 +47,10 @@ def product(bundle: str, backend: str, folder: Path):
     from CardiacLandmarksLib import open_detector
     from CardiacLandmarksLib.detect.study_landmarks import detect_landmarks
     from CardiacLib.readers import read_image
+    from CardiacLib.types.choices import NetworkChoice, RunsOn
 
-    detector = open_detector(str(folder / bundle) if bundle == PUBLISHED else bundle, "cpu", backend)
+    chosen = str(folder / bundle) if bundle == PUBLISHED else bundle
+    detector = open_detector(NetworkChoice(chosen, RunsOn("cpu", backend)))
     yield "load"
     cines = {view: read_image(folder / "cines" / f"{view}.nii.gz", view) for view in VIEWS}
     found = detect_landmarks(cines, detector)

@@ -46,10 +46,12 @@ def make_study(folder: Path) -> None:
 def product(bundle: str, backend: str, folder: Path):
     """The product's path; yields after loading and after each step."""
     from CardiacLib.readers import read_image
+    from CardiacLib.types.choices import NetworkChoice, RunsOn
     from CardiacLib.writers.images import write_labels
     from CardiacSegLib import open_segmenter
 
-    segmenter = open_segmenter(str(folder / bundle) if bundle == PUBLISHED else bundle, "cpu", backend)
+    chosen = str(folder / bundle) if bundle == PUBLISHED else bundle
+    segmenter = open_segmenter(NetworkChoice(chosen, RunsOn("cpu", backend)))
     yield "load"
     cine = read_image(folder / "cine.nii.gz")
     yield "read"

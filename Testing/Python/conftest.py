@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,12 @@ if sys.version_info < (3, 12):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
 
 
+def pytest_collection_modifyitems(items):
+    """The files with the most slow tests come first, so that processes side by side end at about the same time."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """Folder of real development data, from CINEHEART_DATA or beside the repository."""
@@ -41,6 +48,20 @@ def phantom():
     from CardiacLib.phantom import PhantomOptions, make_phantom
 
     return make_phantom(PhantomOptions.small())
+
+
+@pytest.fixture
+def rough_meshes(monkeypatch):
+    """No mesh is optimised, whoever asks for it: for tests of what goes on around a mesh, with a long edge length."""
+    from CardiacLib.types.mesh_options import MeshOptions
+
+    checked = MeshOptions.__post_init__
+
+    def rough(options):
+        object.__setattr__(options, "optimise", False)
+        checked(options)
+
+    monkeypatch.setattr(MeshOptions, "__post_init__", rough)
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,8 @@ from functools import cache
 from itertools import permutations
 
 import numpy as np
-import pytest
 
-from BiVMeshLib import MeshOptions, build_mesh, pipeline
+from BiVMeshLib import MeshOptions, build_mesh
 from BiVMeshLib.check.quality import signed_volumes
 from BiVMeshLib.check.topology import boundary_faces
 from CardiacLib.phantom import PhantomOptions, make_phantom
@@ -17,13 +16,10 @@ ENDO_RADII, EPI_RADII = np.array([20.0, 20.0, 45.0]), np.array([32.0, 32.0, 57.0
 
 @cache
 def phantom_mesh(**choices) -> tuple[BiVMesh, np.ndarray]:
-    """Mesh of the small phantom at ED, without hill climbing to save its time, and the 4x4 from heart frame to LPS."""
+    """Mesh of the small phantom at ED, not optimised to save the time, and the 4x4 from heart frame to LPS."""
     phantom = make_phantom(PhantomOptions.small(n_frames=2, **choices))
-    coarse = MeshOptions(edge_length_mm=3.4, grid_mm=2.0, refinements=0, min_dihedral_deg=0.0, min_scaled_jacobian=0.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "climb", lambda mesh, myocardium, seed: mesh)
-        mesh = build_mesh(phantom.labels.labels[0], phantom.labels.ijk_to_lps, coarse)
-    return mesh, phantom.heart_to_lps
+    coarse = MeshOptions(edge_length_mm=3.4, grid_mm=2.0, refinements=0, optimise=False)
+    return build_mesh(phantom.labels.labels[0], phantom.labels.ijk_to_lps, coarse), phantom.heart_to_lps
 
 
 def in_heart_frame(points, heart_to_lps) -> np.ndarray:

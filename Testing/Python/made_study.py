@@ -1,13 +1,21 @@
 """A small made-up study for tests of the report and the scene: nested ellipsoids that contract, seen in three views."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from BiVMeshLib.check.quality import measure as measure_mesh
+from BiVMeshLib.result import MeshResult
 from CardiacLib import Cine, LabelMap
 from CardiacLib.geometry import apply
 from CardiacLib.readers import Study
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.choices import Body, SegmentChoice
+from CardiacLib.types.patient import Patient
+from CardiacLib.types.segmentation import Segmentation
 from CardiacSegLib.function import measure
+from CardiacSegLib.result import SegmentResult
 from cineheart.results import StudyResult
 
 AXES = Rotation.from_euler("xyz", [25, -40, 15], degrees=True).as_matrix()
@@ -71,12 +79,12 @@ def make_mesh() -> BiVMesh:
         tet = tet[:, [0, 2, 1, 3]]
     a, b, c, d = tet[0]
     triangles = np.array([[a, c, b], [a, b, d], [a, d, c], [b, c, d]])
-    quality = {"nodes": 4, "tets": 1, "min_dihedral_deg": 41.25, "watertight": True}
     regions = np.array([REGIONS["LV_MYO"]], np.int32)
-    return BiVMesh(nodes, tet, regions, triangles, np.array(list(PATCHES.values()), np.int32), quality)
+    mesh = BiVMesh(nodes, tet, regions, triangles, np.array(list(PATCHES.values()), np.int32))
+    return replace(mesh, quality=measure_mesh(mesh))
 
 
-def make_result(n_frames: int = 6, mesh: BiVMesh | None = None, patient: dict | None = None) -> StudyResult:
+def make_result(n_frames: int = 6, mesh: BiVMesh | None = None, patient: Patient | None = None) -> StudyResult:
     """A StudyResult with views sax, 2ch and 4ch and the exact labels of the short axis."""
     sax = make_cine("sax", (8, 60, 64), n_frames)
     cines = {"sax": sax, "2ch": make_cine("2ch", (1, 70, 66), n_frames), "4ch": make_cine("4ch", (1, 72, 80), n_frames)}
@@ -87,8 +95,14 @@ def make_result(n_frames: int = 6, mesh: BiVMesh | None = None, patient: dict | 
         cines=cines,
         left_out=("series 12 (localizer): planes in three orientations",),
         notes=("Slices 3 and 4 have RR intervals of 812 and 840 ms; frames are matched by phase.",),
-        patient={"id": "MADE-UP-01", "sex": "F", "heart_rate_bpm": 73.2} if patient is None else patient,
+        patient=patient or Patient(id="MADE-UP-01", sex="F", heart_rate_bpm=73.2),
         source="made-up",
     )
-    function = measure(labelmap, 73.2)
-    return StudyResult(study, labelmap, function, mesh, {"read": 0.41, "segment": 12.3}, ("A note <of> the run.",))
+    function = measure(labelmap, SegmentChoice(body=Body(heart_rate_bpm=73.2)))
+    return StudyResult(
+        study=study,
+        segmented=SegmentResult(Segmentation(labelmap, None), function, None),
+        meshed=None if mesh is None else MeshResult(mesh, function.ed),
+        seconds={"read": 0.41, "segment": 12.3},
+        notes=("A note <of> the run.",),
+    )

@@ -7,11 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.types.bivmesh import BiVMesh
+from BiVMeshLib.result import MeshResult
+from CardiacLandmarksLib.result import PointsResult
+from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
+from CardiacLib.types.choices import SHORT_AXIS_BUNDLE
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, MYO, RV, LabelMap
+from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.segmentation import Segmentation, SliceStatistics
 from CardiacLib.types.study import Study
+from CardiacSegLib.function import measure
+from CardiacSegLib.quality import assess
+from CardiacSegLib.result import SegmentResult
+from cineheart.steps import measure_edited_points
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = tuple(ROOT / name / f"{name}.py" for name in ("CardiacSeg", "CardiacLandmarks", "BiVMesh"))
@@ -19,6 +27,7 @@ SAX_TO_LPS = np.array([[0.0, 1.2, 0.0, -36.0], [-1.2, 0.0, 0.0, 36.0], [0.0, 0.0
 QUICK_WORKER = """
 import subprocess, sys
 import numpy as np
+from BiVMeshLib.result import MeshResult
 from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.jobs import run_worker
 
@@ -31,9 +40,9 @@ def part(cine, progress, on_frame):
 def quick(progress):
     faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
     nodes = np.vstack([np.zeros(3), np.eye(3)])
-    return BiVMesh(nodes, np.arange(4)[None], np.array([11], np.int32), faces, np.ones(4, np.int32))
+    return MeshResult(BiVMesh(nodes, np.arange(4)[None], np.array([11], np.int32), faces, np.ones(4, np.int32)), 0)
 
-def fetch(name, cache, progress):
+def fetch_weights(name, cache, progress):
     from pathlib import Path
     Path(cache).mkdir(parents=True, exist_ok=True)
     Path(cache, f".{name}.part").write_bytes(b"half of it")
@@ -44,18 +53,26 @@ def busy(progress):
     progress(0.5, "half")
     subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
 
-TASKS = {"quick": quick, "part": part, "fetch": fetch, "busy": busy}
-sys.exit(run_worker(TASKS, sys.argv[1:]))
+sys.exit(run_worker({task.__name__: task for task in (quick, part, fetch_weights, busy)}, sys.argv[1:]))
 """
 
 
-def install_quick_worker(monkeypatch, folder: Path) -> str:
-    """Make QUICK_WORKER the library ``QuickWorkerLib`` of worker processes; returns its name."""
-    package = folder / "QuickWorkerLib"
+def install_worker(monkeypatch, folder: Path, name: str, code: str):
+    """Make a program the worker of all panels and logics; returns its Worker, for panels that are open already."""
+    from CardiacLib.mrml.panel.processes import Worker
+
+    package = folder / name
     package.mkdir()
-    (package / "__main__.py").write_text(QUICK_WORKER)
-    monkeypatch.setattr("CardiacLib.mrml.panel.processes.library_folders", lambda: [str(folder), *sys.path])
-    return package.name
+    (package / "__init__.py").write_text(f"import sys\nsys.path[:0] = {[str(path) for path in sys.path]!r}\n")
+    (package / "__main__.py").write_text(code)
+    worker = Worker(name, folder)
+    monkeypatch.setattr(sys.modules["CardiacSeg"], "worker", lambda: worker)
+    return worker
+
+
+def install_quick_worker(monkeypatch, folder: Path):
+    """:func:`install_worker` of QUICK_WORKER."""
+    return install_worker(monkeypatch, folder, "quick_worker", QUICK_WORKER)
 
 
 def heart_labels(n_frames: int) -> LabelMap:
@@ -99,17 +116,37 @@ def with_statistics(labels: LabelMap, *notes: str) -> Segmentation:
     return Segmentation(labels, SliceStatistics(hard, hard, hard, hard.sum(-1)), notes)
 
 
+def measured(found: Segmentation) -> SegmentResult:
+    """What the worker gives with these labels; without measures where nothing is known of the network."""
+    if found.statistics is None:
+        return SegmentResult(found, None, None)
+    function = measure(found.labels)
+    return SegmentResult(found, function, assess(found.labels, function, found.statistics, SHORT_AXIS_BUNDLE))
+
+
+def measured_points(landmarks: Landmarks, cines) -> PointsResult:
+    """What the worker gives with these points."""
+    views = {view: cine for view, cine in cines.items() if view != "sax"}
+    return measure_edited_points(landmarks, views)
+
+
+def meshed(mesh: BiVMesh | MovingMesh) -> MeshResult:
+    """What the worker gives with this mesh."""
+    return MeshResult(mesh.mesh, mesh.frame, mesh) if isinstance(mesh, MovingMesh) else MeshResult(mesh, 0)
+
+
 def add_true_results(phantom, mesh) -> dict[str, object]:
     """A phantom's study in the scene, with results of all three modules from its truth; their chief nodes by module."""
     from CardiacLib.mrml.panel.studies import add_study
 
     volumes = add_study(Study(phantom.cines, source="phantom"))
     views = {view: volume for view, volume in volumes.items() if view != "sax"}
-    found = with_statistics(phantom.labels, "A note.")
+    found = measured(with_statistics(phantom.labels, "A note."))
     segmentation = logic_of("CardiacSeg").addResult(volumes["sax"], found, "heart").segmentation
-    points = logic_of("CardiacLandmarks").addResult(views, phantom.landmarks, "valves").points
-    models = logic_of("BiVMesh").addResult(segmentation, mesh, "mesh")
-    return {"CardiacSeg": segmentation, "CardiacLandmarks": points["mitral"], "BiVMesh": models["VOLUME"]}
+    points = measured_points(phantom.landmarks, phantom.cines)
+    lists = logic_of("CardiacLandmarks").addResult(views, points, "valves").points
+    models = logic_of("BiVMesh").addResult(segmentation, meshed(mesh), "mesh")
+    return {"CardiacSeg": segmentation, "CardiacLandmarks": lists["mitral"], "BiVMesh": models["VOLUME"]}
 
 
 def node_names(scene) -> list[str]:

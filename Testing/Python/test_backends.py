@@ -12,6 +12,7 @@ from CardiacLib.metrics import dice
 from CardiacLib.networks.backends import GPU_BATCH, OpenVinoPredictor, TorchPredictor, make_predictor
 from CardiacLib.networks.device import supports_bfloat16
 from CardiacLib.networks.plain_convolutions import PlainConvTranspose2d, with_plain_convolutions
+from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, MYO, RV
 from CardiacSegLib import Segmenter
@@ -148,7 +149,10 @@ def test_a_network_that_openvino_cannot_run():
 def test_the_shipped_network_labels_the_phantom_alike(phantom):
     cine = phantom.cines["sax"]
     two = Cine(cine.frames[[0, phantom.es]], cine.ijk_to_lps, cine.times_ms[[0, phantom.es]], "sax")
-    labels = [Segmenter("cineheart_sax", "cpu", backend)(two).labels for backend in ("torch", "openvino")]
+    labels = [
+        Segmenter(NetworkChoice(runs_on=RunsOn("cpu", backend))).segment(two).labels.labels
+        for backend in ("torch", "openvino")
+    ]
     heart = (labels[0] > 0) | (labels[1] > 0)
     assert (labels[0] == labels[1])[heart].mean() >= 0.999
     assert all(dice(labels[0] == label, labels[1] == label) > 0.999 for label in (LV, MYO, RV))

@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+import sys
 import zipfile
 
 import pytest
 import torch
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
 from weights_server import Server
 
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.networks import model_store
 from CardiacLib.networks.bundles import bundle_path, cache_folder, load_network, load_weights, read_config, read_weights
-from CardiacLib.networks.model_store import clear, fetch, import_file, weights_source
+from CardiacLib.networks.model_store import WeightsSource, clear, fetch, import_file, weights_source
 from cineheart.cli import main
 from cineheart.commands import bundle_commands
 
@@ -124,12 +128,26 @@ def test_the_cache_is_the_argument_then_the_variable_then_the_users_own(tmp_path
     assert cache_folder() == cache
     monkeypatch.delenv("CINEHEART_BUNDLES")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert cache_folder() == tmp_path / "home" / ".cache" / "cineheart" / "bundles"
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    monkeypatch.setattr("sys.platform", "win32")
-    assert cache_folder() == tmp_path / "local" / "cineheart" / "bundles"
+    monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda name: str(tmp_path / "local"))
+    for system, place in (
+        (Unix, tmp_path / "home" / ".cache"),
+        (MacOS, tmp_path / "home" / "Library" / "Caches"),
+        (Windows, tmp_path / "local"),
+    ):
+        monkeypatch.setattr("platformdirs.PlatformDirs", system)
+        assert cache_folder() == place / "cineheart" / "bundles"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setattr("platformdirs.PlatformDirs", Unix)
+    assert cache_folder() == tmp_path / "xdg" / "cineheart" / "bundles"
+
+
+def test_the_cache_is_known_before_packages_are_installed(monkeypatch):
+    pytest.importorskip("pip._vendor.platformdirs")
+    monkeypatch.delenv("CINEHEART_BUNDLES", raising=False)
+    own = cache_folder()
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    assert cache_folder() == own
 
 
 @pytest.fixture
@@ -151,7 +169,7 @@ def test_fetch(server, network, cache):
     assert same(read_weights(weights), network)
     assert seen == sorted(seen) and seen[-1] == 0.9
     source = weights_source(NAME)
-    assert source["state"] == "fetched" and source["published"] and source["from"] == server.url
+    assert source.state == "fetched" and source.published and source.origin == server.url
     assert [p.name for p in cache.iterdir()] == [NAME]
     bundle = bundle_path(NAME)
     assert same(load_network(bundle, read_config(bundle, "inference"), "cpu").state_dict(), network)
@@ -174,7 +192,7 @@ def test_a_cancelled_download_goes_on_where_it_stopped(server, network):
 
     with pytest.raises(Cancelled):
         fetch(NAME, progress=stop)
-    assert weights_source(NAME)["state"] == "missing"
+    assert weights_source(NAME).state == "missing"
     assert same(read_weights(fetch(NAME)), network)
     assert server.requests[1].startswith("bytes=")
 
@@ -230,14 +248,12 @@ def test_import_of_each_kind_of_file(published, torchscript, network, tmp_path):
         archive.writestr(f"{NAME}/configs/inference.json", '{"imports": ["$import os"]}')
     for file in (published, torchscript, tmp_path / "bundle.zip"):
         assert same(read_weights(import_file(NAME, file)), network)
-        assert weights_source(NAME) | {"sha256": ""} == {
-            "state": "imported",
-            "from": file.name,
-            "sha256": "",
-            "published": False,
-        }
+        found = weights_source(NAME)
+        assert found == WeightsSource(state="imported", origin=file.name, sha256=found.sha256, published=False)
+        written = json.loads((cache_folder() / NAME / "source.json").read_text(encoding="utf-8"))
+        assert written == {"state": "imported", "from": file.name, "sha256": found.sha256, "published": False}
         assert clear(NAME) > 6e6
-        assert weights_source(NAME)["state"] == "missing"
+        assert weights_source(NAME).state == "missing"
 
 
 def test_a_zip_writes_nowhere_else(published, network, tmp_path):

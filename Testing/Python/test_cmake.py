@@ -134,10 +134,24 @@ assert len(structures()) == 5 and "cineheart_sax" in bundle_names()
     assert ended.returncode == 0, ended.stderr
 
 
-def test_installed_workers_start(installed):
-    for library in ("CardiacSegLib", "CardiacLandmarksLib", "BiVMeshLib"):
-        ended = run_installed(installed, f"import runpy; runpy.run_module('{library}', run_name='__main__')")
-        assert ended.returncode == 2 and "one job file" in ended.stdout, ended.stderr
+def test_the_installed_worker_starts(installed):
+    """Also where Slicer's own packages are all there is: a job that needs no others runs then."""
+    names = ("torch", "monai", "skimage", "nibabel", "nrrd", "matplotlib", "jinja2", "typer", "rich", "openvino")
+    code = f"import runpy, sys; sys.modules |= dict.fromkeys({(*names, 'onnxruntime', 'highdicom')})\n"
+    ended = run_installed(installed, code + "runpy.run_module('cineheart.worker', run_name='__main__')")
+    assert ended.returncode == 2 and "one job file" in ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize("module", ["CardiacSeg.py", "BiVMesh.py"])
+def test_the_worker_is_found_beside_a_module(installed, tmp_path, module):
+    from CardiacLib.errors import InputError
+    from CardiacLib.mrml.panel.processes import Worker
+
+    assert Worker.beside(installed / module, "cineheart.worker") == Worker("cineheart.worker", installed)
+    source = ROOT / module.removesuffix(".py") / module
+    assert Worker.beside(source, "cineheart.worker") == Worker("cineheart.worker", ROOT)
+    with pytest.raises(InputError, match=r"no cineheart.worker here"):
+        Worker.beside(tmp_path / "alone" / module, "cineheart.worker")
 
 
 def test_installed_panels_open(installed):

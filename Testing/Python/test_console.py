@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "Docs" / "Console.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_recipes_do_what_they_say(host, scene, phantom, tmp_path):
     study, output = tmp_path / "study", tmp_path / "output"
     write_dicom(phantom, study)
@@ -32,8 +33,8 @@ def test_the_recipes_do_what_they_say(host, scene, phantom, tmp_path):
     assert names["browser"] is sequence_of(names["volumes"]["4ch"])[0]
     assert names["browser"].GetSelectedItemNumber() == names["result"].function.es
     true_ef = 100 * (1 - phantom.volumes["lv"].min() / phantom.volumes["lv"].max())
-    assert abs(names["result"].function.lv_ef_percent - true_ef) < 10
-    assert names["edited"].lv_ef_percent == pytest.approx(names["result"].function.lv_ef_percent)
+    assert abs(names["result"].function.lv.ef_percent - true_ef) < 10
+    assert names["edited"].lv.ef_percent == pytest.approx(names["result"].function.lv.ef_percent)
     assert names["labels"].labels.shape == phantom.labels.labels.shape
     assert names["points"].shape == (8, 10, 3) and np.isfinite(names["points"]).any()
     assert {"mesh.vtu", "mesh.msh", "quality.json"} <= {path.name for path in (output / "mesh").iterdir()}

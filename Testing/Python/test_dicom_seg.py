@@ -267,13 +267,14 @@ def test_command_line_refuses_other_formats_before_it_computes(phantom, tmp_path
     assert "needs the DICOM files" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_run_writes_one_for_every_frame(study, sax, tmp_path, monkeypatch, capsys):
     import nibabel
 
-    def no_mesh(*_):
+    def no_mesh(*_, **__):
         raise InputError("cannot be meshed")
 
-    monkeypatch.setattr("cineheart.pipeline.build_mesh", no_mesh)
+    monkeypatch.setattr("cineheart.steps.build_mesh", no_mesh)
     arguments = ["run", str(study), "-o", str(tmp_path), "--no-scene", "--device", "cpu", "--dicom-seg", "--json"]
     assert main(arguments) == 1  # without a mesh
     saved = np.asarray(nibabel.load(tmp_path / "segmentation" / "labels.nii.gz").dataobj)

@@ -1,5 +1,7 @@
 """Volumes, ED and ES, ejection fraction, output, filling rates and shape from labels and curves with known contents."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,11 @@ from CardiacLib.phantom import PhantomOptions
 from CardiacLib.phantom.motion import contraction_curve, solve_motion
 from CardiacLib.phantom.study import measured_labels
 from CardiacLib.phantom.vessels import papillary_muscles
+from CardiacLib.types.choices import Body, SegmentChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacSegLib.function import CURVES, end_frames, measure
-from CardiacSegLib.function.curves import beat_ms, filling
+from CardiacSegLib.function.curves import filling, plausible_beat_ms
 from CardiacSegLib.function.shape import body_surface_m2
 
 SPACING = (1.5, 1.5, 10.0)
@@ -26,25 +29,31 @@ def made_labels(lv_counts, rv_counts, myo=200) -> LabelMap:
     return LabelMap(labels, matrix_from((0, 0, 0), np.eye(3), SPACING), np.arange(len(labels)) * 30.0)
 
 
+def of_body(**facts) -> SegmentChoice:
+    return SegmentChoice(body=Body(**facts))
+
+
 def test_volumes_and_ejection():
-    found = measure(made_labels([800, 600, 400, 300, 500, 700], [700, 600, 500, 350, 450, 600]), 62.0)
+    found = measure(
+        made_labels([800, 600, 400, 300, 500, 700], [700, 600, 500, 350, 450, 600]), of_body(heart_rate_bpm=62.0)
+    )
     assert (found.ed, found.es) == (0, 3)
-    assert found.lv_edv_ml == pytest.approx(800 * 22.5 / 1000)
-    assert found.lv_ef_percent == pytest.approx(100 * 500 / 800)
-    assert found.rv_ef_percent == pytest.approx(50.0)
-    assert found.lv_mass_g == pytest.approx(200 * 0.0225 * 1.05)
+    assert found.lv.edv_ml == pytest.approx(800 * 22.5 / 1000)
+    assert found.lv.ef_percent == pytest.approx(100 * 500 / 800)
+    assert found.rv.ef_percent == pytest.approx(50.0)
+    assert found.myocardium.mass_g == pytest.approx(200 * 0.0225 * 1.05)
     assert found.heart_rate_bpm == 62.0
 
 
 def test_one_frame_has_no_ejection_fraction():
     found = measure(made_labels([500], [400]))
-    assert found.lv_edv_ml > 0 and found.lv_ef_percent is None and found.rv_esv_ml is None
+    assert found.lv.edv_ml > 0 and found.lv.ef_percent is None and found.rv.esv_ml is None
 
 
 def test_missing_ventricles():
     found = measure(made_labels([0, 0, 0, 0], [500, 400, 300, 400], myo=0))
-    assert found.lv_edv_ml is None and found.lv_mass_g is None
-    assert (found.ed, found.es) == (0, 2) and found.rv_ef_percent == pytest.approx(40.0)
+    assert found.lv.edv_ml is None and found.myocardium.mass_g is None
+    assert (found.ed, found.es) == (0, 2) and found.rv.ef_percent == pytest.approx(40.0)
 
 
 def test_end_frames_are_periodic_and_ignore_single_outliers():
@@ -75,19 +84,19 @@ def test_json_and_csv_rows_are_plain():
 
 def test_output_index_and_mass_at_end_systole():
     labels = made_labels([800, 300], [700, 350])
-    found = measure(labels, 60.0, 1.80, 80.0)
-    assert found.lv_cardiac_output_l_per_min == pytest.approx(500 * 22.5e-3 * 60 / 1000)
-    assert found.lv_mass_es_g == found.lv_mass_g == pytest.approx(200 * 0.0225 * 1.05)
+    found = measure(labels, of_body(heart_rate_bpm=60.0, height_m=1.80, weight_kg=80.0))
+    assert found.lv.cardiac_output_l_per_min == pytest.approx(500 * 22.5e-3 * 60 / 1000)
+    assert found.myocardium.mass_es_g == found.myocardium.mass_g == pytest.approx(200 * 0.0225 * 1.05)
     assert found.body_surface_m2 == pytest.approx(2.0)  # sqrt(180 x 80 / 3600)
     index = found.indexed()
     assert index["lv_edv_index_ml_per_m2"] == pytest.approx(9.0)
-    assert index["rv_cardiac_index_l_per_min_per_m2"] == pytest.approx(found.rv_cardiac_output_l_per_min / 2.0)
+    assert index["rv_cardiac_index_l_per_min_per_m2"] == pytest.approx(found.rv.cardiac_output_l_per_min / 2.0)
     assert all(found.to_dict()[key] == value for key, value in index.items())
 
 
 def test_unknown_facts_give_none_and_a_reason():
     found = measure(made_labels([800, 300], [700, 350]))  # two frames in 60 ms
-    assert found.heart_rate_bpm is None and found.lv_cardiac_output_l_per_min is None
+    assert found.heart_rate_bpm is None and found.lv.cardiac_output_l_per_min is None
     assert set(found.indexed().values()) == {None}
     assert any("heart rate" in note for note in found.notes) and any("Height" in note for note in found.notes)
     assert body_surface_m2(0.0, 80.0) is None and body_surface_m2(175.0, 80.0) is None  # a filler, centimetres
@@ -99,8 +108,9 @@ def test_the_frame_times_give_the_heart_rate():
     timed = LabelMap(labels.labels, labels.ijk_to_lps, np.arange(5) * 160.0 + 12.0)
     found = measure(timed)
     assert found.heart_rate_bpm == pytest.approx(75.0) and any("frame times" in note for note in found.notes)
-    assert measure(timed, 62.0).heart_rate_bpm == 62.0
-    assert beat_ms(np.zeros(5)) is None and beat_ms(np.zeros(1)) is None
+    assert measure(timed, of_body(heart_rate_bpm=62.0)).heart_rate_bpm == 62.0
+    for frames, times in ((5, np.zeros(5)), (1, np.zeros(1)), (5, None)):
+        assert plausible_beat_ms(replace(labels, labels=labels.labels[:frames], times_ms=times)) is None
 
 
 def true_rates(beat: float) -> tuple[np.ndarray, np.ndarray]:
@@ -155,10 +165,10 @@ def test_volumes_and_sphericity_of_the_phantom(first_slice_mm, shapes):
     options = PhantomOptions(first_slice_mm=first_slice_mm, sax_size=132)
     labels, truth = measured_labels(options)
     found = measure(labels)
-    assert (found.lv_edv_ml, found.lv_esv_ml) == pytest.approx(tuple(truth["lv"]), rel=0.05)
-    assert (found.rv_edv_ml, found.rv_esv_ml) == pytest.approx(tuple(truth["rv"]), rel=0.05)
-    assert found.lv_ef_percent == pytest.approx(options.lv_ef_percent, abs=2.0)
-    assert (found.lv_mass_g, found.lv_mass_es_g) == pytest.approx(tuple(1.05 * truth["myo"]), rel=0.05)
+    assert (found.lv.edv_ml, found.lv.esv_ml) == pytest.approx(tuple(truth["lv"]), rel=0.05)
+    assert (found.rv.edv_ml, found.rv.esv_ml) == pytest.approx(tuple(truth["rv"]), rel=0.05)
+    assert found.lv.ef_percent == pytest.approx(options.lv_ef_percent, abs=2.0)
+    assert (found.myocardium.mass_g, found.myocardium.mass_es_g) == pytest.approx(tuple(1.05 * truth["myo"]), rel=0.05)
     for shape, value in zip(shapes, (found.lv_sphericity_ed, found.lv_sphericity_es), strict=True):
         assert value == pytest.approx(2.0 * shape.radius / shape.length, abs=0.04)
 
@@ -185,10 +195,10 @@ def beating_ring() -> tuple[LabelMap, Cine, int]:
 
 def test_papillary_muscles_move_from_cavity_to_mass_when_asked():
     labels, cine, pixels = beating_ring()
-    before, after = measure(labels), measure(labels, papillary="myocardium", cine=cine)
-    moved = before.lv_edv_ml - after.lv_edv_ml
+    before, after = measure(labels), measure(labels, SegmentChoice(papillary="myocardium"), cine=cine)
+    moved = before.lv.edv_ml - after.lv.edv_ml
     assert moved == pytest.approx(2 * pixels * labels.voxel_ml, rel=0.1)
-    assert after.lv_mass_g - before.lv_mass_g == pytest.approx(1.05 * moved)
+    assert after.myocardium.mass_g - before.myocardium.mass_g == pytest.approx(1.05 * moved)
     assert after.regional.thickness_ed_mm == before.regional.thickness_ed_mm
     assert after.to_dict()["papillary"] == "myocardium" and any("Papillary" in note for note in after.notes)
 
@@ -196,24 +206,28 @@ def test_papillary_muscles_move_from_cavity_to_mass_when_asked():
 def test_a_cavity_that_looks_like_muscle_keeps_its_volume():
     labels, cine, _ = beating_ring()
     dull = cine.with_changes(frames=np.full_like(cine.frames, 100.0))
-    assert measure(labels, papillary="myocardium", cine=dull).lv_edv_ml == measure(labels).lv_edv_ml
+    assert measure(labels, SegmentChoice(papillary="myocardium"), cine=dull).lv.edv_ml == measure(labels).lv.edv_ml
 
 
 def test_papillary_muscles_need_the_right_images():
     labels, cine, _ = beating_ring()
-    for papillary, images in (("wall", cine), ("myocardium", None)):
-        with pytest.raises(InputError, match=r"cavity or myocardium|give the cine"):
-            measure(labels, papillary=papillary, cine=images)
+    with pytest.raises(InputError, match=r"'wall'; choose one of cavity, myocardium"):
+        SegmentChoice(papillary="wall")
+    with pytest.raises(InputError, match="give the cine"):
+        measure(labels, SegmentChoice(papillary="myocardium"))
     with pytest.raises(InputError, match="grid"):
-        measure(labels, papillary="myocardium", cine=cine.with_changes(frames=cine.frames[:, :1]))
+        measure(labels, SegmentChoice(papillary="myocardium"), cine=cine.with_changes(frames=cine.frames[:, :1]))
 
 
 def test_papillary_volume_of_the_phantom(phantom):
     """At least its two muscles are found, and little more than its trabeculae besides (1.3 % of the cavity)."""
-    labels, found = phantom.labels, measure(phantom.labels, papillary="myocardium", cine=phantom.cines["sax"])
+    labels, found = (
+        phantom.labels,
+        measure(phantom.labels, SegmentChoice(papillary="myocardium"), cine=phantom.cines["sax"]),
+    )
     for frame in (phantom.ed, phantom.es):
         k, j, i = np.nonzero(labels.labels[frame] == LV)
         points = apply(np.linalg.inv(phantom.heart_to_lps) @ labels.ijk_to_lps, np.stack([i, j, k], axis=-1))
-        muscles = (papillary_muscles(phantom.motion.shapes[frame], *points.T) < 0).mean()
-        share = 1.0 - found.lv_ml[frame] / labels.volume_ml(LV)[frame]
+        muscles = (papillary_muscles(phantom.motion.shapes[frame], points.T) < 0).mean()
+        share = 1.0 - found.lv.volume_ml[frame] / labels.volume_ml(LV)[frame]
         assert muscles - 0.01 < share < muscles + 0.05

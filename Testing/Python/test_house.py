@@ -122,3 +122,31 @@ def test_every_package_is_in_the_wheel():
 
 def _owned(folders):
     return [(name, f) for f in folders for name, root in PACKAGES.items() if f.is_relative_to(root)]
+
+
+def test_functions_take_at_most_six_parameters():
+    """Commands of the command line excepted, whose parameters are what a user may type."""
+    too_many = []
+    for _, path in SOURCES:
+        if path.parent.name == "cineheart" and path.name in ("cli.py", "bundle_cli.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                if sum(a.arg not in ("self", "cls") for a in given) > 6:
+                    too_many.append(f"{path.name}:{node.name}")
+    assert not too_many
+
+
+def test_no_string_names_a_package_of_an_upper_layer():
+    """What a lower layer needs of an upper one is handed to it: it does not even know the name.
+
+    ``cineheart`` by itself is the product, which names its cache folder and its label order.
+    """
+    named = []
+    for package, path in SOURCES:
+        upper = set(PACKAGES) - MAY_IMPORT[package] - {package}
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        named += [f"{path.name}: {text}" for text in texts if text != "cineheart" and text.split(".")[0] in upper]
+    assert not named

@@ -184,41 +184,46 @@ class TestProcesses:
         return processes
 
     @pytest.fixture
-    def request_for(self, processes, worker, cine):
-        return lambda task, **options: processes.JobRequest(worker, task, {"cine": cine}, options)
+    def runs_in(self, processes, worker, tmp_path):
+        return processes.Worker(worker, tmp_path / "libs")
 
-    def test_value_comes_back_with_progress(self, processes, request_for, cine):
+    @pytest.fixture
+    def request_for(self, processes, cine):
+        return lambda task, **options: processes.JobRequest(task, {"cine": cine, **options})
+
+    def test_value_comes_back_with_progress(self, processes, runs_in, request_for, cine):
         seen = []
-        value = processes.run_blocking(request_for("brighten", amount=1), lambda *step: seen.append(step))
+        value = processes.run_blocking(request_for("brighten", amount=1), runs_in, lambda *step: seen.append(step))
         np.testing.assert_array_equal(value.frames, cine.frames + 1)
         assert seen == [(0.5, "half")]
 
-    def test_bad_input_is_an_input_error(self, processes, request_for):
+    def test_bad_input_is_an_input_error(self, processes, runs_in, request_for):
         with pytest.raises(InputError, match="has no heart"):
-            processes.run_blocking(request_for("refuse"))
+            processes.run_blocking(request_for("refuse"), runs_in)
 
-    def test_unexpected_errors_carry_the_workers_traceback(self, processes, request_for):
+    def test_unexpected_errors_carry_the_workers_traceback(self, processes, runs_in, request_for):
         with pytest.raises(RuntimeError, match="break_down"):
-            processes.run_blocking(request_for("break_down"))
+            processes.run_blocking(request_for("break_down"), runs_in)
 
-    def test_a_worker_that_vanishes_is_reported_with_its_last_words(self, processes, request_for):
+    def test_a_worker_that_vanishes_is_reported_with_its_last_words(self, processes, runs_in, request_for):
         with pytest.raises(RuntimeError, match=r"(?s)exit code 9.*last words"):
-            processes.run_blocking(request_for("vanish"))
+            processes.run_blocking(request_for("vanish"), runs_in)
 
-    def test_cancel_from_progress_stops_the_worker(self, processes, request_for):
+    def test_cancel_from_progress_stops_the_worker(self, processes, runs_in, request_for):
         def stop(fraction, message):
             raise Cancelled
 
         start = time.monotonic()
         with pytest.raises(Cancelled):
-            processes.run_blocking(request_for("hang"), stop)
+            processes.run_blocking(request_for("hang"), runs_in, stop)
         assert time.monotonic() - start < 30
 
     @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at Linux process states")
-    def test_cancel_kills_the_whole_tree_and_calls_back_once(self, processes, request_for):
+    def test_cancel_kills_the_whole_tree_and_calls_back_once(self, processes, runs_in, request_for):
         calls, children = [], []
         run = processes.WorkerRun(
             request_for("hang"),
+            runs_in,
             processes.Callbacks(
                 progress=lambda fraction, message: children.append(int(message)),
                 done=lambda value: calls.append("done"),
@@ -238,9 +243,9 @@ class TestProcesses:
         run.cancel()
         assert calls == ["cancelled"]
 
-    def test_job_folder_is_removed(self, processes, request_for, tmp_path, monkeypatch):
+    def test_job_folder_is_removed(self, processes, runs_in, request_for, tmp_path, monkeypatch):
         monkeypatch.setattr(processes.tempfile, "tempdir", str(tmp_path))
-        processes.run_blocking(request_for("brighten", amount=1))
+        processes.run_blocking(request_for("brighten", amount=1), runs_in)
         assert not list(tmp_path.glob("cineheart-job-*"))
 
 

@@ -8,6 +8,7 @@ import pytest
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from CardiacLandmarksLib.train.clutter import clutter, rough
+from CardiacLandmarksLib.train.data import LongAxisData
 from CardiacLandmarksLib.train.examples import ABSENT, CANVAS, PRESENT, UNKNOWN_VIEW, VIEWS, Cutouts
 from CardiacLandmarksLib.train.four_chamber import MITRAL, read_cutouts, read_four_chamber
 from CardiacLandmarksLib.train.mixing import RECIPES, SIDES, VIEW_SHARES, Around, Mixer, some_widened
@@ -190,13 +191,17 @@ def test_sources_of_training_are_those_asked_for(real, tmp_path):
     assert np.allclose(cut.apex, real.apex, atol=1e-3)
     assert ((cut.cover > 128) == (real.cover > 128)).mean() > 0.999
     shares = {"checked": 0.5, "mixed": 0.5}
-    sources = landmark_sources(tmp_path / "frames", tmp_path / "made", 1, 6, shares)
+
+    def wanted(shares):
+        return LongAxisData(1.25, 160, hearts=1, mixed=6, shares=shares, synthetic_dir=str(tmp_path / "made"))
+
+    sources = landmark_sources(tmp_path / "frames", wanted(shares))
     assert list(sources) == ["checked", "mixed"]
     assert len(sources["checked"]) == len(real) - 1 and len(sources["mixed"]) == 6
     with pytest.raises(InputError, match="mitral points"):
-        landmark_sources(tmp_path / "frames", tmp_path / "made", 1, 6, {"2ch": 0.5, "mixed": 0.5})
+        landmark_sources(tmp_path / "frames", wanted({"2ch": 0.5, "mixed": 0.5}))
     with pytest.raises(InputError, match="sax"):
-        landmark_sources(tmp_path / "frames", tmp_path / "made", 1, 6, {"sax": 1.0})
+        landmark_sources(tmp_path / "frames", wanted({"sax": 1.0}))
 
 
 def test_frames_without_apex_or_mask_cannot_be_cut_out(real, tmp_path):

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from training_options import training_options
 
 from CardiacLandmarksLib.detect.decode import (
     CHANNELS,
@@ -21,7 +22,7 @@ from CardiacLandmarksLib.detect.decode import (
 )
 from CardiacLandmarksLib.detect.heatmaps import FOUND, MIRRORED, HeatmapDetector, cut_windows, mean_views, of_view
 from CardiacLandmarksLib.evaluation import CHANGES, FoundFrame, error_table, evaluate_frames, sure_frames
-from CardiacLandmarksLib.train.data import LandmarkBatches, locate
+from CardiacLandmarksLib.train.data import LandmarkBatches, LongAxisData, locate
 from CardiacLandmarksLib.train.examples import ABSENT, CANVAS, PRESENT, UNKNOWN, UNKNOWN_VIEW, VIEWS, Examples, to_bytes
 from CardiacLandmarksLib.train.four_chamber import MITRAL, TRICUSPID, is_validation, read_four_chamber
 from CardiacLandmarksLib.train.synthesis import FRAMES, synthetic_hearts
@@ -29,11 +30,11 @@ from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.training.augment import Augmentation, random_maps, sampling_grid
 from CardiacLib.training.engine import Trainer
+from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from cineheart.cli import main
 
 BUNDLE = "cineheart_lax_landmarks"
-STILL = Augmentation(scale=0, shear=0, elastic=0, gamma=0, bias=0, noise=0, blur=0, contrast=0)
 CELLS = 48
 
 
@@ -134,11 +135,20 @@ def test_points_are_located_in_random_windows():
     assert (seen - found[:, 0]).norm(dim=-1).max() < 2.5
 
 
+def windows_of(shares, window, pixel_mm=2.0) -> LongAxisData:
+    return LongAxisData(pixel_mm, window, hearts=0, mixed=0, shares=shares, synthetic_dir="")
+
+
+def batches_of(sources, shares, window, **changes) -> LandmarkBatches:
+    return LandmarkBatches(sources, windows_of(shares, window), training_options(**changes))
+
+
 @pytest.fixture(scope="module")
 def heart() -> Examples:
     return synthetic_hearts(5).examples
 
 
+@pytest.mark.slow
 def test_synthetic_hearts_show_every_point_once(heart):
     again = synthetic_hearts(5).examples
     assert (heart.images == again.images).all() and np.array_equal(heart.points, again.points, equal_nan=True)
@@ -152,14 +162,13 @@ def test_synthetic_hearts_show_every_point_once(heart):
 
 
 def test_windows_show_the_points_where_they_are_said_to_be(heart):
-    batches = LandmarkBatches([heart], [1.0], 4, 3, 96, 2.0, STILL, 0, torch.device("cpu"))
-    repeated = LandmarkBatches([heart], [1.0], 4, 3, 96, 2.0, STILL, 0, torch.device("cpu"))
+    batches, repeated = (batches_of({"a": heart}, {"a": 1.0}, 96, batch_size=4, batches=3) for _ in range(2))
     for (images, target), (same, _) in zip(batches, repeated, strict=True):
         assert torch.equal(images, same) and images.shape == (4, 1, 96, 96)
         inside = ((target.points > -0.5) & (target.points < 95.5)).all(-1)
         assert (inside[target.state == PRESENT]).all()
-    sources = [heart.where(heart.view == 0), heart.where(heart.view == 2)]
-    only = LandmarkBatches(sources, [0.0, 1.0], 8, 1, 64, 2.0, STILL, 0, torch.device("cpu"))
+    sources = {"2ch": heart.where(heart.view == 0), "4ch": heart.where(heart.view == 2)}
+    only = batches_of(sources, {"2ch": 0.0, "4ch": 1.0}, 64, batch_size=8, batches=1)
     assert all((target.view == 2).all() for _, target in only)
 
 
@@ -173,8 +182,9 @@ def tiny():
 def test_a_short_training_learns(heart, tiny, tmp_path):
     network = tiny.get_parsed_content("network_def")
     plain = heart.where(heart.view != VIEWS.index("other"))
-    batches = LandmarkBatches([plain], [1.0], 4, 12, 64, 3.0, STILL, 0, torch.device("cpu"))
-    Trainer(network, batches, landmark_loss, tmp_path, epochs=4, learning_rate=5e-3).run()
+    options = training_options(output_dir=tmp_path, epochs=4, learning_rate=5e-3, batch_size=4, batches=12)
+    batches = LandmarkBatches({"a": plain}, windows_of({"a": 1.0}, 64, 3.0), options)
+    Trainer(network, batches, landmark_loss, options).run()
     with open(tmp_path / "log.csv", newline="", encoding="utf-8") as stream:
         losses = [float(row["loss"]) for row in csv.DictReader(stream)]
     assert losses[-1] < 0.75 * losses[0]
@@ -340,6 +350,7 @@ def narrow_bundle(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_train_and_evaluate_as_a_user_does(frames, tmp_path, capsys, monkeypatch):
     from CardiacLandmarksLib import evaluation
     from CardiacLib.phantom import PhantomOptions
@@ -376,7 +387,7 @@ def test_train_and_evaluate_as_a_user_does(frames, tmp_path, capsys, monkeypatch
 
 @pytest.fixture(scope="module")
 def shipped() -> HeatmapDetector:
-    return HeatmapDetector(BUNDLE, "cpu", "torch")
+    return HeatmapDetector(NetworkChoice(BUNDLE, RunsOn("cpu", "torch")))
 
 
 def test_the_shipped_bundle_is_small(shipped):
@@ -385,6 +396,7 @@ def test_the_shipped_bundle_is_small(shipped):
     assert (shipped.window, shipped.pixel_mm) == (160, 1.25)
 
 
+@pytest.mark.slow
 def test_the_shipped_network_finds_the_phantoms_points(shipped):
     from CardiacLandmarksLib.evaluation import evaluate_phantoms
     from CardiacLib.phantom import PhantomOptions
@@ -413,11 +425,12 @@ def test_frames_and_views_are_checked(shipped):
     with pytest.raises(InputError, match="shape"):
         shipped.detect(np.zeros((10, 10), np.float32), (1.0, 1.0))
     with pytest.raises(InputError, match="sax"):
-        shipped.detect(np.zeros((1, 64, 64), np.float32), (1.0, 1.0), "sax")
+        shipped.detect(np.zeros((1, 64, 64), np.float32), (1.0, 1.0), view="sax")
     empty = shipped.detect(np.zeros((2, 64, 64), np.float32), (2.0, 2.0))
     assert np.isnan(empty.points).all()
 
 
+@pytest.mark.slow
 def test_real_frames_are_found_within_the_stated_error(shipped, data):
     frames = sure_frames(read_four_chamber(data / "lax_4ch_mitral", True))
     rows = {row["point"]: row for row in error_table(evaluate_frames(frames, shipped))}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from panel_hearts import install_worker, logic_of, measured, with_statistics
 
 slicer = pytest.importorskip("slicer")
 try:
@@ -13,21 +14,31 @@ except ImportError as error:
     pytest.skip(f"PySide6-Essentials or a system library of it is missing: {error}", allow_module_level=True)
 
 from CardiacLib.errors import InputError  # noqa: E402
+from CardiacLib.types.choices import LANDMARK_BUNDLE, LandmarkChoice, NetworkChoice, RunsOn  # noqa: E402
 from CardiacLib.types.landmarks import LANDMARK_NAMES, Landmarks  # noqa: E402
+from CardiacLib.types.segmentation import Segmentation  # noqa: E402
+from CardiacLib.types.study import Study  # noqa: E402
+from cineheart import steps  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (ROOT / "CardiacSeg" / "CardiacSeg.py", ROOT / "CardiacLandmarks" / "CardiacLandmarks.py")
 QUICK_WORKER = """
 import sys
 import numpy as np
+from dataclasses import replace
 from CardiacLib.jobs import run_worker
-from CardiacLib.types.landmarks import Landmarks
+from cineheart.worker import TASKS
 
-def quick(progress):
+def find_points(progress, cines, choice, labels):
     points = np.load(sys.argv[0].replace("__main__.py", "points.npy"))
-    return Landmarks(points, np.arange(len(points)) * 115.0, notes=("A note of the worker.",))
+    found = TASKS["measure_points"](points_of(points), cines, labels, progress=progress)
+    return replace(found, landmarks=replace(found.landmarks, notes=("A note of the worker.",)))
 
-sys.exit(run_worker({"quick": quick}, sys.argv[1:]))
+def points_of(points):
+    from CardiacLib.types.landmarks import Landmarks
+    return Landmarks(points, np.arange(len(points)) * 115.0)
+
+sys.exit(run_worker(TASKS | {"find_points": find_points}, sys.argv[1:]))
 """
 
 
@@ -45,18 +56,11 @@ def volumes(scene, phantom):
 @pytest.fixture
 def quick_worker(monkeypatch, tmp_path, phantom):
     """Lets the panel run a worker that gives the phantom's points, but for one that is missing."""
-    from CardiacLib.mrml.panel.processes import JobRequest
-
-    package = tmp_path / "QuickLandmarksLib"
-    package.mkdir()
-    (package / "__main__.py").write_text(QUICK_WORKER)
+    install_worker(monkeypatch, tmp_path, "quick_landmarks", QUICK_WORKER)
     points = phantom.landmarks.points.copy()
     points[:, 7] = np.nan
     points[2, 4] = np.nan
-    np.save(package / "points.npy", points)
-    monkeypatch.setattr("CardiacLib.mrml.panel.processes.library_folders", lambda: [str(tmp_path), *sys.path])
-    logic = sys.modules["CardiacLandmarks"].CardiacLandmarksLogic
-    monkeypatch.setattr(logic, "makeRequest", lambda *choices: JobRequest("QuickLandmarksLib", "quick", {}, {}))
+    np.save(tmp_path / "quick_landmarks" / "points.npy", points)
     return points
 
 
@@ -107,9 +111,10 @@ def test_the_panel_takes_the_views_and_says_why_apply_is_off(host, scene, phanto
     panel.enter()
     assert panel.ui.selector3ch.currentNode().GetName() == "three" and panel.ui.selector2ch.currentNode() is None
     assert panel.ui.applyButton.enabled and not panel.ui.measuresButton.enabled and not panel.ui.measureButton.enabled
-    request = panel.logic.makeRequest({"3ch": volume}, "valve_landmarks", "cpu", "torch", True)
-    assert (request.library, request.task) == ("CardiacLandmarksLib", "detect")
-    assert request.inputs["cine_3ch"].view == "3ch" and request.options["align"] is True
+    choice = LandmarkChoice(NetworkChoice("valve_landmarks", RunsOn("cpu", "torch")), align=True)
+    request = panel.logic.makeRequest({"3ch": volume}, choice)
+    assert request.task == "find_points" and request.arguments["choice"] is choice
+    assert request.arguments["cines"]["3ch"].view == "3ch" and request.arguments["labels"] is None
 
 
 def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tmp_path):
@@ -134,6 +139,8 @@ def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tm
     points["tricuspid"].SetNthControlPointPosition(1, *(place + (-6.0, 6.0, -6.0)))
     select_frame(browser, 0)
     panel.ui.measureButton.click()
+    assert not panel.ui.measureButton.enabled and "Cancel" in panel.ui.measureButton.toolTip
+    host.wait_until(lambda: not panel.panel.running)
     assert not host.errors and panel.ui.resultLabel.text != before
     host.photograph(panel, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size > 5000
@@ -149,3 +156,41 @@ def test_the_real_worker_says_that_weights_are_missing(host, volumes, monkeypatc
 def test_the_modules_own_test(host, scene):
     module = sys.modules["CardiacLandmarks"]
     module.CardiacLandmarksTest().runTest()
+
+
+def test_a_measured_segmentation_of_the_study_gives_the_apex(host, scene, phantom):
+    """Found and measured again, the motion is that of the command line: the LV axis ends at the apex of the labels."""
+    from CardiacLib.mrml.panel.studies import add_study
+
+    volumes = add_study(Study(phantom.cines, source="the study"))
+    views = {view: volume for view, volume in volumes.items() if view != "sax"}
+    cines = {view: phantom.cines[view] for view in views}
+    logic, choice = logic_of("CardiacLandmarks"), LandmarkChoice(NetworkChoice(LANDMARK_BUNDLE, RunsOn("cpu")))
+    assert logic.makeRequest(views, choice).arguments["labels"] is None
+    add_result = logic_of("CardiacSeg").addResult
+    node = add_result(volumes["sax"], measured(with_statistics(phantom.labels)), "heart").segmentation
+    add_result(volumes["sax"], measured(Segmentation(phantom.labels, None)), "only a part")
+    found = logic.findLandmarks(views, device="cpu")
+    with_labels, without = (steps.find_points(cines, choice, labels=labels) for labels in (phantom.labels, None))
+    assert found.annulus.values() == pytest.approx(with_labels.annulus.values(), abs=1e-6)
+    assert found.annulus.values()["mapse_septal_mm"] != pytest.approx(
+        without.annulus.values()["mapse_septal_mm"], abs=1e-3
+    )
+    again = logic.measureAgain(found.points["mitral"], views)
+    known = steps.measure_edited_points(with_labels.landmarks, cines, phantom.labels)
+    assert again.annulus.values() == pytest.approx(known.annulus.values(), abs=5e-3)  # as a scene keeps the points
+    request = logic.makeMeasureRequest(found.points["aortic"], views)
+    np.testing.assert_array_equal(request.arguments["labels"].labels, phantom.labels.labels)
+    scene.RemoveNode(node)
+    assert logic.makeMeasureRequest(found.points["aortic"], views).arguments["labels"] is None
+    with pytest.raises(InputError, match="Choose the cines"):
+        logic.makeMeasureRequest(found.points["aortic"], {})
+
+
+def test_a_segmentation_of_another_study_gives_no_apex(host, scene, phantom, volumes):
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
+
+    _, other = cine_to_scene(phantom.cines["sax"], "other")
+    logic_of("CardiacSeg").addResult(other, measured(with_statistics(phantom.labels)), "other")
+    request = logic_of("CardiacLandmarks").makeRequest(volumes, LandmarkChoice())
+    assert request.arguments["labels"] is None

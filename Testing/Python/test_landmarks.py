@@ -8,7 +8,7 @@ import pytest
 
 from CardiacLandmarksLib.detect.detector import DETECTED_VIEWS, Detection
 from CardiacLandmarksLib.detect.study_landmarks import detect_landmarks, from_landmarks
-from CardiacLandmarksLib.detect.trajectories import beat_ms, fit_trajectories, frame_phases
+from CardiacLandmarksLib.detect.trajectories import fit_trajectories
 from CardiacLandmarksLib.detect.world import lps_to_pixels, pixels_to_lps
 from CardiacLandmarksLib.measure.agreement import align_views, compare_views
 from CardiacLandmarksLib.measure.annulus import measure_annulus
@@ -23,6 +23,8 @@ from CardiacLib.phantom.truth import landmarks as true_landmarks
 from CardiacLib.phantom.views import heart_to_lps, lax_grid
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
+from CardiacLib.types.patient import Patient
+from CardiacLib.types.times import beat_ms, frame_phases
 from CardiacLib.writers.markups import points_document
 from cineheart.cli import main
 
@@ -73,7 +75,7 @@ class NoisyTruth:
 
 def test_paths_keep_true_motion_and_lose_noise_and_wrong_frames(truth):
     points, cines, _, _ = truth
-    phases = frame_phases(points.times_ms)
+    phases = frame_phases(points)
     exact = lps_to_pixels(cines["4ch"], points.points)
     clean = fit_trajectories(exact, np.ones(exact.shape[:2]), phases)
     assert np.linalg.norm(clean.at(phases) - exact, axis=2).max() < 0.8
@@ -93,7 +95,7 @@ def test_paths_keep_true_motion_and_lose_noise_and_wrong_frames(truth):
 def test_paths_are_periodic_and_their_velocity_is_their_slope(truth):
     points, cines, _, _ = truth
     exact = lps_to_pixels(cines["3ch"], points.points)
-    paths = fit_trajectories(exact, np.ones(exact.shape[:2]), frame_phases(points.times_ms))
+    paths = fit_trajectories(exact, np.ones(exact.shape[:2]), frame_phases(points))
     some = np.array([0.0, 0.13, 0.5, 0.97])
     assert np.allclose(paths.at(some), paths.at(some + 1.0))
     assert np.allclose(paths.velocity(some), (paths.at(some + 1e-5) - paths.at(some - 1e-5)) / 2e-5, atol=1e-3)
@@ -101,7 +103,7 @@ def test_paths_are_periodic_and_their_velocity_is_their_slope(truth):
 
 def test_gaps_are_bridged_and_points_missing_in_most_frames_stay_missing(truth):
     points, cines, _, _ = truth
-    phases = frame_phases(points.times_ms)
+    phases = frame_phases(points)
     exact = lps_to_pixels(cines["4ch"], points.points)
     gappy = exact.copy()
     gappy[6:11, 4] = np.nan
@@ -116,7 +118,9 @@ def test_paths_of_few_frames(count):
     points = np.arange(count * 2.0).reshape(count, 1, 2)
     found = fit_trajectories(points, np.ones((count, 1)), np.arange(count) / count)
     assert np.isfinite(found.at(np.zeros(1))).all()
-    assert beat_ms(np.zeros(1)) == 0.0 and np.allclose(frame_phases(np.zeros(count)), np.arange(count) / count)
+    for times in (np.zeros(count), None):
+        untimed = Landmarks(np.zeros((count, 10, 3)), times)
+        assert beat_ms(untimed) == 0.0 and np.array_equal(frame_phases(untimed), np.arange(count) / count)
 
 
 def test_pixels_and_patient_are_one_to_one(long_axis):
@@ -138,12 +142,12 @@ def test_views_with_other_frames_and_beats_are_matched_by_phase(truth):
     mixed = {**detect_landmarks(cines, exact).views, **detect_landmarks({"3ch": fewer}, half).views}
     study = detect_landmarks(cines, exact)
     study = type(study)(mixed)
-    assert np.array_equal(study.times_ms, motion.times_ms)
+    assert np.array_equal(study.frames.times_ms, motion.times_ms)
     found = study.landmarks()
     # 13 frames of a beat of 13/12.5 of the true one: up to 4 % of a beat too late
     assert np.linalg.norm(found.points - points.points, axis=2).max() < 4.0
     assert found.confidence.shape == (25, 10) and found.confidence.min() > 0.8
-    at_sax = study.landmarks(np.arange(40) * 20.0)
+    at_sax = study.landmarks(Landmarks(np.zeros((40, 10, 3)), np.arange(40) * 20.0))
     assert at_sax.points.shape == (40, 10, 3) and np.allclose(at_sax.points[20], study.at(np.array([0.5]))[0])
 
 
@@ -166,8 +170,8 @@ def test_a_cine_that_looks_like_another_view_gets_a_note(truth):
     points, cines, _, _ = truth
 
     class Confused(NoisyTruth):
-        def detect(self, *arguments):
-            found = super().detect(*arguments)
+        def detect(self, *arguments, **options):
+            found = super().detect(*arguments, **options)
             return Detection(found.points, found.confidence, np.array([0.02, 0.03, 0.95]))
 
     notes = detect_landmarks({"3ch": cines["3ch"]}, Confused(points.points, cines)).notes
@@ -264,7 +268,7 @@ def test_length_of_the_ventricle_from_labels(phantom, long_axis):
     lowest = np.mean([shape.center_z - shape.semi_z for shape in shapes])
     true = apply(phantom.heart_to_lps, [0.0, 0.0, lowest])
     assert np.linalg.norm(apex - true) < 5.0  # slices are 10 mm apart
-    measured = measure_annulus(study, phantom.labels.times_ms, apex)
+    measured = measure_annulus(study, phantom.labels, apex_lps=apex)
     assert measured.axis_source == "apex of the segmentation" and len(measured.lv_length_mm) == 8
     values = measured.values()
     assert values["lv_length_ed_mm"] > values["lv_length_es_mm"] + 8.0
@@ -306,7 +310,7 @@ def test_views_without_a_common_line_say_nothing(long_axis):
 
 
 def test_landmarks_check_their_sizes():
-    with pytest.raises(InputError, match="as many times"):
+    with pytest.raises(InputError, match="2 frames but 3 frame times"):
         Landmarks(np.zeros((2, 10, 3)), np.zeros(3))
     with pytest.raises(InputError, match="A detection is"):
         Detection(np.zeros((2, 10, 3)), np.zeros((2, 10)), np.zeros(3))
@@ -339,7 +343,7 @@ def noisy_network(phantom, long_axis, monkeypatch):
         "CardiacLandmarksLib.pipeline.open_detector",
         lambda *arguments: NoisyTruth(phantom.landmarks.points, long_axis, 0.2, 0.0),
     )
-    monkeypatch.setattr("cineheart.commands.landmarks.LandmarkOptions.has_weights", lambda self: True)
+    monkeypatch.setattr("cineheart.pipeline.has_weights", lambda bundle: True)
 
 
 @pytest.fixture(scope="module")
@@ -406,14 +410,17 @@ def test_the_command_needs_a_view_and_weights(tmp_path, files, capsys, monkeypat
 def whole_study(phantom, long_axis):
     """The phantom's study with its own labels and points, as ``cineheart run`` hands it on."""
     from CardiacLib.readers import Study
+    from CardiacLib.types.segmentation import Segmentation
     from CardiacSegLib import measure
-    from cineheart.commands.landmarks import measure_with_labels
+    from CardiacSegLib.result import SegmentResult
     from cineheart.results import StudyResult
+    from cineheart.steps import measure_points
 
     found = from_landmarks(phantom.landmarks, long_axis)
-    study = Study(phantom.cines, patient={"id": "PHANTOM"}, source="phantom")
-    annulus = measure_with_labels(found, phantom.labels)
-    return StudyResult(study, phantom.labels, measure(phantom.labels), landmarks=found, annulus=annulus)
+    study = Study(phantom.cines, patient=Patient(id="PHANTOM"), source="phantom")
+    segmented = SegmentResult(Segmentation(phantom.labels, None), measure(phantom.labels), None)
+    points = measure_points(found, phantom.labels, frames=phantom.labels)
+    return StudyResult(study=study, segmented=segmented, points=points)
 
 
 def test_the_report_shows_points_and_curves(whole_study, tmp_path):
@@ -443,20 +450,23 @@ def test_the_scene_holds_points_and_measures(whole_study):
 
 
 def test_a_run_finds_points_or_says_why_not(whole_study, noisy_network, monkeypatch):
-    from cineheart.pipeline import RunOptions, _Clock, _landmarks
+    from CardiacLib.clock import Clock
+    from cineheart.pipeline import RunOptions, _find_points
 
-    clock, options = _Clock(), RunOptions()
-    found, notes = _landmarks(whole_study.study, options, clock, lambda fraction, text: None)
-    assert set(found.views) == set(DETECTED_VIEWS) and notes == found.notes and "landmarks" in clock.seconds
-    monkeypatch.setattr("cineheart.commands.landmarks.LandmarkOptions.has_weights", lambda self: False)
-    nothing, notes = _landmarks(whole_study.study, options, clock, lambda fraction, text: None)
-    assert nothing is None and len(notes) == 1 and "weights of 'cineheart_lax_landmarks'" in notes[0]
+    clock, options = Clock(), RunOptions()
+    points = _find_points(whole_study.study, options, clock, lambda fraction, text: None)
+    found = points.result.found
+    assert set(found.views) == set(DETECTED_VIEWS) and points.notes == found.notes and "landmarks" in clock.seconds
+    monkeypatch.setattr("cineheart.pipeline.has_weights", lambda bundle: False)
+    nothing = _find_points(whole_study.study, options, clock, lambda fraction, text: None)
+    assert nothing.result is None and len(nothing.notes) == 1
+    assert "weights of 'cineheart_lax_landmarks'" in nothing.notes[0]
 
 
 def test_wrong_frames_in_rows_do_not_carry_the_path_away(truth):
     """As of a network that takes another structure for the point in a quarter of the frames, and loses it in some."""
     points, cines, _, _ = truth
-    phases = frame_phases(points.times_ms)
+    phases = frame_phases(points)
     exact = lps_to_pixels(cines["4ch"], points.points)
     seen = exact + np.random.default_rng(2).normal(0.0, 1.0, exact.shape)
     seen[[3, 4, 11, 12, 13, 22], 9] += (-45.0, 20.0)

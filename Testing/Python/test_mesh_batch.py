@@ -20,7 +20,7 @@ from cineheart.cli import main
 from cineheart.commands import mesh_batch
 from cineheart.commands.mesh_table import COUNTS, beyond_limits
 
-QUICK = ["--edge-length", "3.2", "--no-fibres", "--no-coordinates", "--format", "vtp"]
+QUICK = ["--edge-length", "2.6", "--no-fibres", "--no-coordinates", "--format", "vtp"]
 
 
 def write(path, labels):
@@ -45,6 +45,7 @@ def patients(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_folder_of_patients(patients, tmp_path, monkeypatch, capsys):
     """The failed case does not stop the other; a second run keeps the finished one; other options make it anew."""
     out = tmp_path / "out"
@@ -66,7 +67,7 @@ def test_a_folder_of_patients(patients, tmp_path, monkeypatch, capsys):
     assert main(["mesh", str(patients), "-o", str(out), *QUICK, "--json"]) == 1
     assert called == ["patient002_frame01_gt"] and json.loads(capsys.readouterr().out)["kept"] == 1
     assert rows(out)["patient001_frame01_gt"] == good and rows(out)["again"]["reason"] == "made again"
-    main(["mesh", str(patients), "-o", str(out), *QUICK, "--edge-length", "3.4"])
+    main(["mesh", str(patients), "-o", str(out), *QUICK, "--edge-length", "2.7"])
     assert called[1:] == ["patient001_frame01_gt", "patient002_frame01_gt"]
 
 
@@ -79,6 +80,7 @@ def test_a_mistake_in_one_case_is_a_row_of_the_table(patients, tmp_path, monkeyp
     assert {row["reason"] for row in rows(tmp_path / "out").values()} == {"ZeroDivisionError: a bug"}
 
 
+@pytest.mark.slow
 def test_two_workers_give_what_one_gives(tmp_path):
     """An LV, and labels without one; the files have one name, so their folders' names tell the cases apart."""
     lv = np.where(heart()[0] == 3, 0, heart()[0]).astype(np.uint8)
@@ -157,6 +159,7 @@ def test_negative_spacing_is_read_as_the_flip_it_stands_for(tmp_path, capsys):
     assert quality["patch_euler"] == {"EPI": 1, "ENDO_LV": 1, "BASE": 0} and quality["inverted_tets"] == 0
 
 
+@pytest.mark.slow
 def test_options_of_the_command(tmp_path, capsys):
     path = tmp_path / "labels.nii.gz"
     write(path, np.array([0, 3, 2, 0], np.uint8)[heart()[0]])
@@ -184,6 +187,7 @@ def children(pid) -> list[str]:
     return own + [further for child in own for further in children(child)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the worker processes")
 @pytest.mark.parametrize("ended_by", ["SIGTERM", "SIGKILL"])
 def test_a_killed_batch_leaves_no_worker_and_can_be_started_again(tmp_path, ended_by):

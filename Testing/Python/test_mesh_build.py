@@ -49,7 +49,7 @@ def exact_volumes():
 
 
 def test_mesh_passes_the_gate_and_has_the_right_volumes():
-    q = mesh().quality
+    q = mesh().quality.to_dict()
     assert (q["open_edges"], q["nonmanifold_edges"], q["nonmanifold_vertices"]) == (0, 0, 0)
     assert q["euler"] == 2 and q["components"] == 1
     assert q["patch_euler"] == {"EPI": 1, "ENDO_LV": 1, "ENDO_RV": 1, "BASE": -1}
@@ -65,7 +65,7 @@ def test_triangles_are_the_boundary_and_point_outwards():
     m = mesh()
     corners = m.nodes[m.triangles]
     volume = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])).sum() / 6000
-    assert volume == pytest.approx(m.quality["myocardium_ml"], rel=1e-9)
+    assert volume == pytest.approx(m.quality.volumes.myocardium_ml, rel=1e-9)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert (normals[m.patches == PATCHES["BASE"], 2] > 0).all()
 
@@ -102,10 +102,10 @@ def test_orientation_does_not_matter(case):
     turned = build_mesh(labels, matrix, COARSE)
     expected = mesh().nodes @ rotation[:3, :3].T + rotation[:3, 3]
     for key in ("lv_pool_ml", "rv_pool_ml", "lv_myocardium_ml"):
-        assert turned.quality[key] == pytest.approx(mesh().quality[key], rel=0.01)
+        assert getattr(turned.quality.volumes, key) == pytest.approx(getattr(mesh().quality.volumes, key), rel=0.01)
     assert np.abs(turned.nodes.mean(0) - expected.mean(0)).max() < 0.5
     assert np.abs(turned.nodes[turned.patch("BASE")].mean((0, 1)) - _base_centre(rotation)).max() < 0.5
-    assert (turned.quality["inverted_tets"], turned.quality["euler"]) == (0, 2)
+    assert (turned.quality.shape.inverted_tets, turned.quality.topology.euler) == (0, 2)
 
 
 def _base_centre(rotation):
@@ -120,14 +120,14 @@ def test_same_seed_gives_the_same_mesh():
 def test_very_thick_slices():
     labels, matrix = heart((2.0, 2.0, 16.0))
     thick = build_mesh(labels, matrix, COARSE)
-    assert thick.quality["euler"] == 2
-    assert thick.quality["lv_pool_ml"] == pytest.approx(exact_volumes()[0], rel=0.06)
+    assert thick.quality.topology.euler == 2
+    assert thick.quality.volumes.lv_pool_ml == pytest.approx(exact_volumes()[0], rel=0.06)
 
 
 def test_labels_without_rv_give_a_left_ventricle():
     labels, matrix = heart()
     lv = build_mesh(np.where(labels == 3, 0, labels).astype(np.uint8), matrix, COARSE)
-    assert lv.quality["patch_euler"] == {"EPI": 1, "ENDO_LV": 1, "BASE": 0}
+    assert lv.quality.topology.patch_euler == {"EPI": 1, "ENDO_LV": 1, "BASE": 0}
     assert (lv.regions == REGIONS["LV_MYO"]).all()
     assert any("left ventricle alone" in note for note in lv.notes)
 
@@ -140,8 +140,8 @@ def test_labelled_rv_wall_is_used():
     points = points * np.diag(matrix)[:3] + matrix[:3, 3]
     labels[(labels == 0) & inside(points, (24, 0, 3), (40, 40, 62))] = 4
     walled = build_mesh(labels, matrix, COARSE)
-    assert walled.quality["rv_wall_ml"] > 1.5 * mesh().quality["rv_wall_ml"]
-    assert walled.quality["rv_pool_ml"] == pytest.approx(mesh().quality["rv_pool_ml"], rel=0.03)
+    assert walled.quality.volumes.rv_wall_ml > 1.5 * mesh().quality.volumes.rv_wall_ml
+    assert walled.quality.volumes.rv_pool_ml == pytest.approx(mesh().quality.volumes.rv_pool_ml, rel=0.03)
 
 
 def _changed(change):
@@ -179,6 +179,18 @@ def test_a_mesh_that_fails_the_gate_is_not_returned():
     options = MeshOptions(edge_length_mm=2.6, grid_mm=1.5, refinements=0, min_dihedral_deg=40.0)
     with pytest.raises(MeshError, match="min_dihedral_deg"):
         build_mesh(*heart(), options)
+
+
+def test_a_mesh_that_is_not_optimised_has_the_topology_but_not_the_shape():
+    """Its elements are poor, which the gate lets pass and the lines name; what else is checked holds."""
+    quick = MeshOptions(edge_length_mm=4.0, grid_mm=2.0, refinements=0, optimise=False)
+    rough = build_mesh(*heart(), quick)
+    q = rough.quality.to_dict()
+    assert q["min_dihedral_deg"] < quick.min_dihedral_deg and q["scaled_jacobian_min"] < quick.min_scaled_jacobian
+    assert {"min_dihedral_deg", "scaled_jacobian_min"} <= set(q["missed_lines"])
+    assert (q["euler"], q["open_edges"], q["inverted_tets"], q["zero_gradient_tets"]) == (2, 0, 0, 0)
+    assert q["patch_euler"] == mesh().quality.topology.patch_euler and len(rough.tets) < len(mesh().tets) / 2
+    assert np.linalg.norm(rough.cell_fields["fibre"], axis=1) == pytest.approx(1.0)
 
 
 def test_islands_and_holes_are_cleaned_and_reported():
@@ -255,6 +267,6 @@ def test_expert_labels_of_a_patient():
     labels = np.array([0, 3, 2, 1], np.uint8)[sitk.GetArrayFromImage(image)]
     m = build_mesh(labels, matrix_of(image), MeshOptions(edge_length_mm=2.2))
     assert any("base is 1 slice(s) below" in note for note in m.notes)
-    assert m.quality["patch_euler"] == {"EPI": 1, "ENDO_LV": 1, "ENDO_RV": 1, "BASE": -1}
+    assert m.quality.topology.patch_euler == {"EPI": 1, "ENDO_LV": 1, "ENDO_RV": 1, "BASE": -1}
     for name in ("lv_pool", "rv_pool", "lv_myocardium"):
-        assert m.quality[f"{name}_ml"] == pytest.approx(m.quality[f"label_{name}_ml"], rel=0.05)
+        assert getattr(m.quality.volumes, f"{name}_ml") == pytest.approx(m.quality.fidelity.label_ml[name], rel=0.05)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mesh_block import FACES, make_block
 
-from BiVMeshLib.check.quality import signed_volumes
+from BiVMeshLib.check.quality import measure, signed_volumes
 from BiVMeshLib.exporters import FORMATS, choose_formats, export
 from BiVMeshLib.exporters.text import rows
 from CardiacLib.errors import InputError
@@ -287,17 +287,17 @@ def labels(tmp_path, ring_labels):
 
 
 def test_command_writes_the_formats_asked_for(tmp_path, labels, block, monkeypatch, capsys):
-    made = replace(block, quality=block.quality | {"lines": {}})
-    monkeypatch.setattr("cineheart.commands.segment_mesh_train.build_mesh", lambda *given: made)
+    made = replace(block, quality=measure(block))
+    monkeypatch.setattr("cineheart.steps.build_mesh", lambda *given, **named: made)
     assert main(["mesh", str(labels), "-o", str(tmp_path / "out"), "--format", "msh,carp", "--json"]) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"mesh.msh", "fields.msh", "carp", "quality.json"}
 
 
 def test_command_with_an_unknown_format_stops_before_meshing(tmp_path, labels, monkeypatch, capsys):
-    def never(*given):
+    def never(*given, **named):
         raise AssertionError("meshed")
 
-    monkeypatch.setattr("cineheart.commands.segment_mesh_train.build_mesh", never)
+    monkeypatch.setattr("cineheart.steps.build_mesh", never)
     assert main(["mesh", str(labels), "-o", str(tmp_path / "out"), "--format", "exo"]) == 2
     assert "choose from " + ", ".join(FORMATS) in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -14,7 +14,7 @@ from BiVMeshLib.anatomy import with_anatomy as anatomy
 from BiVMeshLib.anatomy.fibres import axes, bislerp, make_fibres
 from BiVMeshLib.anatomy.laplace import DirichletProblem, LinearElements
 from BiVMeshLib.anatomy.potentials import nodes_of, on_patch, solve_potentials
-from BiVMeshLib.check.quality import signed_volumes
+from BiVMeshLib.check.quality import measure, signed_volumes
 from CardiacLib.errors import InputError
 from CardiacLib.types.bivmesh import REGIONS
 from CardiacLib.types.values import read_value, write_value
@@ -105,11 +105,11 @@ def test_sheets_turn_from_beta_endo_to_beta_epi():
 
 def test_frames_of_the_phantom_are_orthonormal_and_right_handed():
     mesh, _ = phantom_mesh()
-    assert mesh.quality["fibre_orthonormality_error"] < 1e-12
+    assert mesh.quality.fibres.fibre_orthonormality_error < 1e-12
     fibre, sheet, normal = (mesh.cell_fields[name] for name in FIBRES)
     assert np.abs((fibre * sheet).sum(1)).max() < 1e-12
     assert np.abs(np.cross(fibre, sheet) - normal).max() < 1e-12
-    assert mesh.quality["repaired_fibre_frames"] < 0.001 * len(mesh.tets)
+    assert mesh.quality.fibres.repaired_fibre_frames < 0.001 * len(mesh.tets)
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -183,11 +183,12 @@ def test_bislerp_goes_the_short_way_between_axes():
 
 
 def test_options_choose_what_a_mesh_carries():
-    mesh = replace(shell()[0], quality={"tets": 1})
+    mesh = replace(shell()[0], quality=measure(shell()[0]))
     plain = anatomy.with_anatomy(mesh, MeshOptions(fibres=False, coordinates=False))
-    assert plain.cell_fields == {} and plain.point_fields == {} and plain.quality == {"tets": 1}
+    assert plain.cell_fields == {} and plain.point_fields == {} and plain.quality == mesh.quality
     only = anatomy.with_anatomy(mesh, MeshOptions(coordinates=False))
     assert set(only.cell_fields) == set(FIBRES) and only.point_fields == {}
+    assert mesh.quality.fibres is None and only.quality.fibres.fibre_orthonormality_error < 1e-12
     steep = anatomy.with_anatomy(mesh, MeshOptions(coordinates=False, fibre_angles=FibreOptions(alpha_endo=80)))
     assert not np.allclose(steep.cell_fields["fibre"], only.cell_fields["fibre"])
 

@@ -75,13 +75,13 @@ def test_crossing_triangles_are_those_that_a_segment_test_finds():
 
 def test_a_node_pushed_through_the_wall_fails_the_gate():
     m = mesh()
-    assert m.quality["self_intersections"] == 0
+    assert m.quality.topology.self_intersections == 0
     nodes = m.nodes.copy()
     outside = np.unique(m.patch("EPI"))
     pushed = outside[np.argmin(nodes[outside, 2])]
     nodes[pushed] += (0, 0, 25.0)
     report = measure(replace(m, nodes=nodes))
-    assert report["self_intersections"] > 0
+    assert report.topology.self_intersections > 0
     assert any(text.startswith("self_intersections") for text in failures(report, COARSE))
 
 
@@ -106,14 +106,15 @@ def test_fidelity_of_a_mesh_and_of_the_mesh_moved_aside():
     """Moved by 3 mm the surfaces lie off their contours by up to 3 mm; the volumes stay."""
     stack = check_labels(*heart())
     frame, m = heart_frame(stack), mesh()
-    report = m.quality
-    assert report["contour_distance_mm"]["all"]["mean"] < 0.5 and report["contour_distance_mm"]["all"]["p95"] < 1.2
-    assert set(report["volume_error_percent"]) == {"lv_pool", "lv_myocardium", "rv_pool"}
-    assert all(abs(error) < 2.0 for error in report["volume_error_percent"].values())
-    moved = fidelity.measure_fidelity(replace(m, nodes=m.nodes + (3.0, 0, 0)), stack, frame)
-    assert 1.2 < moved["contour_distance_mm"]["lv_pool"]["mean"] < 2.2
-    assert 2.4 < moved["contour_distance_mm"]["lv_pool"]["p95"] < 3.6
-    assert moved["volume_error_percent"] == report["volume_error_percent"]
+    report = m.quality.fidelity
+    assert report.contour_distance_mm["all"].mean < 0.5 and report.contour_distance_mm["all"].p95 < 1.2
+    assert set(report.volume_error_percent) == {"lv_pool", "lv_myocardium", "rv_pool"}
+    assert all(abs(error) < 2.0 for error in report.volume_error_percent.values())
+    aside = replace(m, nodes=m.nodes + (3.0, 0, 0))
+    moved = fidelity.measure_fidelity(aside, m.quality.volumes, stack, frame)
+    assert 1.2 < moved.contour_distance_mm["lv_pool"].mean < 2.2
+    assert 2.4 < moved.contour_distance_mm["lv_pool"].p95 < 3.6
+    assert moved.volume_error_percent == report.volume_error_percent
 
 
 def test_what_clean_up_removes_counts_as_error():
@@ -175,6 +176,7 @@ def test_slices_in_line_stay_where_they_are(displaced):
     assert not align_slices(displaced[0]).shifts.any()
 
 
+@pytest.mark.slow
 def test_one_displaced_slice_is_moved_alone():
     labels, matrix = heart()
     labels = labels.copy()
@@ -184,8 +186,8 @@ def test_one_displaced_slice_is_moved_alone():
     assert np.linalg.norm(np.delete(aligned.shifts, 4, axis=0), axis=1).max() < 1.5
     straight = build_mesh(labels, matrix, replace(COARSE, align_slices=True))
     assert any("aligned in their planes" in note for note in straight.notes)
-    assert straight.quality["lv_pool_ml"] == pytest.approx(mesh().quality["lv_pool_ml"], rel=0.02)
-    assert straight.quality["contour_distance_mm"]["all"]["mean"] < 0.6
+    assert straight.quality.volumes.lv_pool_ml == pytest.approx(mesh().quality.volumes.lv_pool_ml, rel=0.02)
+    assert straight.quality.fidelity.contour_distance_mm["all"].mean < 0.6
 
 
 def test_a_thin_rv_keeps_its_volume_between_slices():

@@ -20,9 +20,12 @@ from BiVMeshLib.motion.follow import FLOOR, GAP, Follower, Wall, facing_walls
 from BiVMeshLib.motion.moving import HARMONICS, Followed, clean_stacks
 from BiVMeshLib.prepare.frame import heart_frame
 from BiVMeshLib.prepare.labels_check import check_labels
+from BiVMeshLib.result import MeshChoice, MeshResult
 from CardiacLib import InputError, LabelMap
 from CardiacLib.geometry import slice_normal
 from CardiacLib.types.bivmesh import MovingMesh
+from CardiacLib.types.mesh_quality import FrameQuality, MotionQuality
+from CardiacLib.types.values import read_value, write_value
 
 COARSE = MeshOptions(
     edge_length_mm=5.0,
@@ -31,8 +34,7 @@ COARSE = MeshOptions(
     min_lv_wall_mm=5.0,
     min_septum_mm=5.0,
     refinements=0,
-    min_dihedral_deg=0.0,
-    min_scaled_jacobian=0.0,
+    optimise=False,
     fibres=False,
     coordinates=False,
 )
@@ -54,30 +56,31 @@ def test_every_frame_is_a_good_mesh(moving, phantom):
     assert len(moving) == len(FRAMES) and phantom.es == FRAMES[ES]
     assert not moving.displacements[0].any()
     assert np.abs(moving.displacements[1:]).max() > 8.0
-    assert set(moving.report["inverted_tets"]) == {0} and set(moving.report["self_intersections"]) == {0}
-    assert min(moving.report["scaled_jacobian_min"]) >= 0.05
+    curves = moving.quality.curves()
+    assert set(curves["inverted_tets"]) == {0} and set(curves["self_intersections"]) == {0}
+    assert min(curves["scaled_jacobian_min"]) >= 0.05
 
 
 def test_cavities_follow_the_labels_and_muscle_stays(moving):
     seen = np.arange(len(FRAMES)) != BROKEN
     for name in ("lv_pool_ml", "rv_pool_ml"):
-        mesh, labels = (np.array(moving.report[key], float) for key in (name, f"label_{name}"))
+        mesh, labels = (np.array(moving.quality.curves()[key], float) for key in (name, f"label_{name}"))
         assert np.isnan(labels[BROKEN]) and np.isfinite(mesh).all()
         assert mesh[seen] == pytest.approx(labels[seen], rel=0.06)
-    assert min(moving.report["lv_pool_ml"]) < 0.5 * moving.report["lv_pool_ml"][0]
-    muscle = moving.report["lv_myocardium_ml"]
+    assert min(moving.quality.curves()["lv_pool_ml"]) < 0.5 * moving.quality.curves()["lv_pool_ml"][0]
+    muscle = moving.quality.curves()["lv_myocardium_ml"]
     assert muscle == pytest.approx(np.full(len(FRAMES), muscle[0]), rel=0.06)
 
 
 def test_a_frame_without_labels_is_filled_in(moving):
-    assert moving.report["unused_frames"] == [BROKEN]
+    assert moving.quality.unused_frames == (BROKEN,)
     assert len(moving.notes) == 1 and f"frame {BROKEN}" in moving.notes[0]
-    pools = moving.report["lv_pool_ml"]
+    pools = moving.quality.curves()["lv_pool_ml"]
     assert pools[BROKEN - 1] * 0.9 < pools[BROKEN] < pools[0] * 1.05
 
 
 def test_the_base_descends_as_the_phantoms_does(moving, phantom):
-    heights = np.array(moving.report["base_height_mm"])
+    heights = np.array(moving.quality.base_height_mm)
     assert heights[0] == 0.0
     assert -1.4 * phantom.options.mapse_mm < heights.min() < -0.6 * phantom.options.mapse_mm
     base, up = np.unique(moving.mesh.patch("BASE")), slice_normal(phantom.labels.ijk_to_lps)
@@ -166,10 +169,32 @@ def made_up_motion(n_frames: int) -> MovingMesh:
     """The tetrahedron of the made-up study, shifted from frame to frame."""
     mesh = make_mesh()
     shift = np.arange(n_frames)[:, None, None] * np.array([1.0, 2.0, 3.0])
-    report = {"times_ms": [40.0 * t for t in range(n_frames)], "lv_pool_ml": [100.0] * n_frames}
-    report |= {"label_lv_pool_ml": [None, *[99.0] * (n_frames - 1)]}
+    volumes = replace(mesh.quality.volumes, lv_pool_ml=100.0, rv_pool_ml=None)
+    rest = FrameQuality(shape=mesh.quality.shape, volumes=volumes, self_intersections=0, label_ml={})
+    labelled = replace(rest, label_ml={"lv_pool": 99.0}, surface_distance_mm=0.1)
+    times = 40.0 * np.arange(n_frames)
+    quality = MotionQuality(
+        frame=0,
+        times_ms=tuple(times.tolist()),
+        base_from="labels",
+        base_height_mm=(0.0,) * n_frames,
+        unused_frames=(0,),
+        frames=(rest, *[labelled] * (n_frames - 1)),
+        label_whole_ml={"lv_pool": (101.0,) * n_frames},
+        seconds={"follow": 1.0},
+    )
     displacements = np.broadcast_to(shift, (n_frames, len(mesh.nodes), 3)).astype(np.float32)
-    return MovingMesh(mesh, 0, displacements, 40.0 * np.arange(n_frames), report)
+    return MovingMesh(mesh, 0, displacements, times, quality)
+
+
+def test_the_report_of_a_motion_is_a_document_of_curves(tmp_path):
+    moving = made_up_motion(3)
+    document = moving.quality.to_dict()
+    assert document["lv_pool_ml"] == [100.0] * 3 and document["label_lv_pool_ml"] == [None, 99.0, 99.0]
+    assert "rv_pool_ml" not in document and document["label_lv_pool_whole_ml"] == [101.0] * 3
+    assert document["surface_distance_mm"] == [None, 0.1, 0.1] and document["unused_frames"] == [0]
+    write_value(tmp_path / "value.npz", moving)
+    assert read_value(tmp_path / "value.npz").quality == moving.quality
 
 
 def test_vtk_reads_the_series(moving, tmp_path):
@@ -202,7 +227,7 @@ def test_slicer_plays_it_with_the_cine(tmp_path):
     from cineheart.scene import write_scene
 
     moving = made_up_motion(4)
-    write_scene(replace(make_result(4, mesh=moving.mesh), motion=moving), tmp_path / "scene.mrb")
+    write_scene(replace(make_result(4), meshed=MeshResult(moving.mesh, 0, moving)), tmp_path / "scene.mrb")
     with private_scene() as scene:
         load_scene(tmp_path / "scene.mrb")
         assert scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") == 1
@@ -221,7 +246,7 @@ def test_the_report_shows_it_only_where_there_is_one(tmp_path):
 
     moving = made_up_motion(4)
     for result, shown in (
-        (replace(make_result(4, mesh=moving.mesh), motion=moving), True),
+        (replace(make_result(4), meshed=MeshResult(moving.mesh, 0, moving)), True),
         (make_result(4, mesh=moving.mesh), False),
     ):
         write_report(result, tmp_path / "report.html")
@@ -232,14 +257,14 @@ def test_the_report_shows_it_only_where_there_is_one(tmp_path):
 
 def test_command_writes_the_motion(phantom, tmp_path, read_json):
     from CardiacLib.writers.images import write_labels
-    from cineheart.commands.segment_mesh_train import mesh_labels
+    from cineheart.commands.mesh import MeshFile, mesh_labels
 
     frames = [0, phantom.es]
     two = LabelMap(phantom.labels.labels[frames], phantom.labels.ijk_to_lps, phantom.labels.times_ms[frames])
     write_labels(tmp_path / "labels.nii.gz", two)
-    choices = {"frame": "all", "order": "auto", "options": COARSE, "formats": "vtu"}
+    options = MeshFile(MeshChoice(options=COARSE, motion=True), formats=("vtu",))
     folder = tmp_path / "mesh"
-    mesh_labels(tmp_path / "labels.nii.gz", folder, choices, lambda fraction, message: None)
+    mesh_labels(tmp_path / "labels.nii.gz", folder, options)
     assert sorted(p.name for p in folder.iterdir()) == ["mesh.vtu", "motion", "motion.pvd", "quality.json"]
     report = read_json(folder / "quality.json")["motion"]
     assert report["inverted_tets"] == [0, 0] and report["lv_pool_ml"][1] < 0.6 * report["lv_pool_ml"][0]

@@ -40,7 +40,7 @@ def test_holes_in_the_rv_at_the_base_are_pool():
     assert any("voxels of holes were filled" in note and note.startswith("RV pool") for note in stack.notes)
     m = build_mesh(labels, matrix, COARSE)
     assert not any("was refined" in note for note in m.notes)
-    assert m.quality["rv_pool_ml"] == pytest.approx(mesh().quality["rv_pool_ml"], rel=0.01)
+    assert m.quality.volumes.rv_pool_ml == pytest.approx(mesh().quality.volumes.rv_pool_ml, rel=0.01)
 
 
 def with_rings_over_the_base(labels, matrix):
@@ -125,7 +125,7 @@ def test_refinement_ends_where_it_does_not_help(monkeypatch):
         calls.append(made)
         return Failed(("min_dihedral_deg is 5, below 18",), 0.1, np.array([1.0, 2.0, 3.0 + len(calls)]))
 
-    monkeypatch.setattr(pipeline, "_mesh_of", lambda *arguments: mesh())
+    monkeypatch.setattr(pipeline, "mesh_once", lambda *given, **named: mesh())
     monkeypatch.setattr(pipeline.quality, "gate", failing)
     with pytest.raises(MeshError, match=r"in 2 attempts .* LPS \(1, 2, 5\) mm.*finer lattice did not mend"):
         build_mesh(*heart(), COARSE)

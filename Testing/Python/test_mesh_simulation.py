@@ -22,10 +22,10 @@ PRESSURES = {"ENDO_LV": 0.3, "ENDO_RV": 0.1}
 
 @pytest.fixture(scope="module")
 def mesh():
-    """The phantom with thick walls, for a coarse mesh with good tets."""
+    """The phantom with thick walls, for a coarse mesh; its tets are good enough for the solver as they are."""
     labels, _ = measured_labels(PhantomOptions(slice_spacing_mm=6.0))
     thick = {"rv_wall_mm": 8.0, "min_lv_wall_mm": 8.0, "min_septum_mm": 9.0}
-    coarse = MeshOptions(edge_length_mm=8.0, grid_mm=2.5, min_scaled_jacobian=0.2, min_dihedral_deg=12.0, **thick)
+    coarse = MeshOptions(edge_length_mm=6.5, grid_mm=2.5, refinements=0, optimise=False, **thick)
     return build_mesh(labels.labels[0], labels.ijk_to_lps, coarse)
 
 
@@ -77,6 +77,7 @@ def test_elasticity_balances_the_pressure(mesh, heart):
     assert 0.05 < np.linalg.norm(found.displacement, axis=1).max() < 2.0
 
 
+@pytest.mark.slow
 def test_passive_inflation_converges_quadratically(inflation):
     residuals = np.array(inflation.steps[-1].residuals)
     assert residuals[-1] < 1e-8
@@ -85,16 +86,18 @@ def test_passive_inflation_converges_quadratically(inflation):
     assert (last[1:] < 30 * last[:-1] ** 2 + 1e-11).all()
 
 
+@pytest.mark.slow
 def test_inflated_cavities_grow_and_the_muscle_keeps_its_volume(mesh, inflation):
     first, last = inflation.steps[0], inflation.steps[-1]
-    assert first.volume["ENDO_LV"] == pytest.approx(mesh.quality["lv_pool_ml"], rel=1e-6)
-    assert first.volume["ENDO_RV"] == pytest.approx(mesh.quality["rv_pool_ml"], rel=1e-6)
+    assert first.volume["ENDO_LV"] == pytest.approx(mesh.quality.volumes.lv_pool_ml, rel=1e-6)
+    assert first.volume["ENDO_RV"] == pytest.approx(mesh.quality.volumes.rv_pool_ml, rel=1e-6)
     assert 1.05 < last.volume["ENDO_LV"] / first.volume["ENDO_LV"] < 1.4
     assert 1.01 < last.volume["ENDO_RV"] / first.volume["ENDO_RV"] < 1.4
     assert np.abs(inflation.jacobian - 1.0).max() < 0.03
     assert np.median(inflation.fibre_stress) > 0.0
 
 
+@pytest.mark.slow
 def test_inflation_balances_the_pressure(mesh, inflation):
     # The base is held, so that the opening keeps its area however the wall deforms.
     expected = sum(value * lid_area(mesh, name) for name, value in PRESSURES.items())

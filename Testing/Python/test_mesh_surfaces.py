@@ -37,7 +37,7 @@ def test_pools_of_the_heart_are_closed_and_as_large_as_the_cavities():
         assert_closed(pool.triangles, len(pool.nodes))
         assert euler(pool.triangles) == 2
         assert component_count(pool.triangles) == 1
-        assert pool.volume_ml() == pytest.approx(mesh.quality[key], rel=1e-9)
+        assert pool.volume_ml() == pytest.approx(getattr(mesh.quality.volumes, key), rel=1e-9)
         lid = pool.triangles[pool.faces == LIDS[pool.lid]]
         base = np.unique(mesh.patch("BASE"))
         assert np.isin(lid, base).all()

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,14 +14,14 @@ from BiVMeshLib.motion import move_mesh
 from BiVMeshLib.prepare.frame import heart_frame
 from BiVMeshLib.prepare.labels_check import check_labels
 from BiVMeshLib.prepare.valve_base import continued, find_valve_base
+from BiVMeshLib.result import MeshChoice
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import to_sitk
 from CardiacLib.phantom import PhantomOptions, make_phantom
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
-from cineheart import pipeline
+from cineheart import steps
 from cineheart.cli import main
-from cineheart.pipeline import RunOptions
 
 SLOPE = np.array([0.20, -0.12])
 """Of the true base plane z = BASE + SLOPE . (x, y): 13 degrees."""
@@ -77,20 +76,20 @@ def mesh(ending="whole"):
 def test_a_tilted_base_has_the_true_volumes(ending):
     """Within 3 %, wherever the labels end."""
     q = mesh(ending).quality
-    found = [q["lv_pool_ml"], q["lv_myocardium_ml"], q["rv_pool_ml"]]
+    found = [q.volumes.lv_pool_ml, q.volumes.lv_myocardium_ml, q.volumes.rv_pool_ml]
     assert found == pytest.approx(true_volumes(), rel=0.03)
-    assert q["patch_euler"] == {"EPI": 1, "ENDO_LV": 1, "ENDO_RV": 1, "BASE": -1}
-    assert q["base_from"] == "valve points" and q["base_points"] == 8
-    assert q["contour_distance_mm"]["all"]["mean"] < 0.6
+    assert q.topology.patch_euler == {"EPI": 1, "ENDO_LV": 1, "ENDO_RV": 1, "BASE": -1}
+    assert q.base.base_from == "valve points" and q.base.base_points == 8 and q.at_valves
+    assert q.fidelity.contour_distance_mm["all"].mean < 0.6
 
 
 def test_the_base_lies_in_the_plane_of_the_points():
     """Flat; within 0.5 mm of the true plane all over, for the prior takes a little off the slope."""
     m = mesh()
-    assert m.quality["base_flatness_mm"] < 1e-9
+    assert m.quality.volumes.base_flatness_mm < 1e-9
     base = m.nodes[np.unique(m.patch("BASE"))]
     assert np.abs(base[:, 2] - BASE - base[:, :2] @ SLOPE).max() < 0.5
-    assert m.quality["base_tilt_deg"] == pytest.approx(np.degrees(np.arctan(np.linalg.norm(SLOPE))), abs=0.5)
+    assert m.quality.base.base_tilt_deg == pytest.approx(np.degrees(np.arctan(np.linalg.norm(SLOPE))), abs=0.5)
     assert any("The base is the plane of 8 valve points" in note for note in m.notes)
 
 
@@ -99,7 +98,7 @@ def test_labels_that_end_below_the_plane_go_on_up_to_it():
     base = m.nodes[np.unique(m.patch("BASE"))]
     assert np.abs(base[:, 2] - BASE - base[:, :2] @ SLOPE).max() < 0.5
     assert any("labels end below the base plane" in note for note in m.notes)
-    assert m.quality["lv_pool_ml"] == pytest.approx(true_volumes()[0], rel=0.06)
+    assert m.quality.volumes.lv_pool_ml == pytest.approx(true_volumes()[0], rel=0.06)
 
 
 def test_labels_beyond_the_plane_stay_as_they_are():
@@ -148,9 +147,9 @@ def test_the_phantom_up_to_its_own_valves():
     truth = float(phantom.volumes["lv"][0])
     plain = build_mesh(labels, matrix, COARSE).quality
     found = build_mesh(labels, matrix, COARSE, valves=phantom.landmarks.points[0]).quality
-    assert found["lv_pool_ml"] == pytest.approx(truth, rel=0.03) and plain["lv_pool_ml"] < 0.92 * truth
-    assert found["lv_myocardium_ml"] == pytest.approx(float(phantom.volumes["myo"][0]), rel=0.03)
-    assert found["base_points_rms_mm"] < 2.0
+    assert found.volumes.lv_pool_ml == pytest.approx(truth, rel=0.03) and plain.volumes.lv_pool_ml < 0.92 * truth
+    assert found.volumes.lv_myocardium_ml == pytest.approx(float(phantom.volumes["myo"][0]), rel=0.03)
+    assert found.base.base_points_rms_mm < 2.0
 
 
 def write_landmarks(path, points):
@@ -164,12 +163,13 @@ def write_landmarks(path, points):
     path.write_text(json.dumps({"space": "LPS", "frames": frames}), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_command_takes_landmarks(tmp_path, capsys):
     labels, matrix = heart()
     path, landmarks, out = tmp_path / "labels.nii.gz", tmp_path / "landmarks.json", tmp_path / "out"
     sitk.WriteImage(to_sitk(labels, matrix), str(path))
     write_landmarks(landmarks, valve_points()[None])
-    arguments = ["mesh", str(path), "-o", str(out), "--edge-length", "3.2", "--no-fibres", "--no-coordinates"]
+    arguments = ["mesh", str(path), "-o", str(out), "--edge-length", "2.6", "--no-fibres", "--no-coordinates"]
     arguments += ["--format", "vtp", "--landmarks", str(landmarks)]
     assert main(arguments) == 0
     quality = json.loads((out / "quality.json").read_text())
@@ -186,34 +186,36 @@ def test_the_command_takes_landmarks(tmp_path, capsys):
     assert "to one label map" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_study_cut_at_its_valves_has_a_mesh_up_to_them():
     """The mesh of ``cineheart run --cut-at-valves`` and its motion: labels that end at the plane, moving points."""
     labels, matrix = heart()
     points = np.stack([valve_points(), valve_points(BASE - 3.0)])
     frames = np.stack([cut(labels, matrix), cut(labels, matrix, BASE - 3.0)])
-    valves = SimpleNamespace(landmarks=lambda times: Landmarks(points, times))
-    options = RunOptions(mesh=replace(COARSE, edge_length_mm=3.4, fibres=False, coordinates=False), motion=True)
+    options = replace(COARSE, edge_length_mm=3.4, optimise=False, fibres=False, coordinates=False)
     beat = LabelMap(frames, matrix, np.array([0.0, 400.0]), "made up")
     for cut_at_valves in (True, False):
-        chosen = replace(options, cut_at_valves=cut_at_valves)
-        made, moving, _ = pipeline._mesh(beat, 0, valves, chosen, pipeline._Clock(), lambda *_: None)
-        assert made.quality["base_from"] == ("valve points" if cut_at_valves else "labels")
-        assert moving.report["base_from"] == "valve points" and set(moving.report["inverted_tets"]) == {0}
+        choice = MeshChoice(0, options, motion=True, base_at_valves=cut_at_valves)
+        result = steps.mesh(beat, choice, valves=Landmarks(points, beat.times_ms)).complete()
+        made, moving = result.mesh, result.moving
+        assert made.quality.base.base_from == ("valve points" if cut_at_valves else "labels")
+        assert moving.quality.base_from == "valve points" and set(moving.quality.curves()["inverted_tets"]) == {0}
     base = np.unique(made.patch("BASE"))
     assert np.ptp(made.nodes[base, 2]) < 1e-9
 
 
+@pytest.mark.slow
 def test_the_mesh_up_to_the_valves_moves_with_them():
     """Base at the plane of the points in the second frame too, 3 mm lower; volumes under it are the true ones."""
     labels, matrix = heart()
     beat = LabelMap(np.stack([labels, labels]), matrix, np.array([0.0, 400.0]), "made up")
-    options = replace(COARSE, edge_length_mm=3.4, fibres=False, coordinates=False)
+    options = replace(COARSE, edge_length_mm=3.4, optimise=False, fibres=False, coordinates=False)
     points = np.stack([valve_points(), valve_points(BASE - 3.0)])
     made = build_mesh(labels, matrix, options, valves=points[0])
-    moving = move_mesh(made, beat, 0, options, Landmarks(points, beat.times_ms))
+    moving = move_mesh(made, beat, 0, options, valves=Landmarks(points, beat.times_ms))
     base = moving.nodes(1)[np.unique(made.patch("BASE"))]
     assert np.abs(base[:, 2] - (BASE - 3.0) - base[:, :2] @ SLOPE).max() < 0.6
-    assert moving.report["lv_pool_ml"][1] == pytest.approx(true_volumes(BASE - 3.0)[0], rel=0.03)
-    assert moving.report["self_intersections"] == [0, 0]
+    assert moving.quality.curves()["lv_pool_ml"][1] == pytest.approx(true_volumes(BASE - 3.0)[0], rel=0.03)
+    assert moving.quality.curves()["self_intersections"] == [0, 0]
     with pytest.raises(InputError, match="its motion needs mitral or tricuspid points"):
         move_mesh(made, beat, 0, options)

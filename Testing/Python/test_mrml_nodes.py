@@ -257,12 +257,14 @@ def test_mesh_nodes_are_ras_and_keep_their_orientation(scene):
 def test_a_mesh_comes_back_from_its_node_also_after_saving(scene, tmp_path):
     from dataclasses import replace
 
+    from BiVMeshLib.check.quality import measure
     from CardiacLib.mrml.nodes.scenes import load_scene, save_scene
+    from CardiacLib.types.mesh_quality import MeshBase, MeshFibres
 
     fibre = np.array([[0.0, 0.6, 0.8]])
     mesh = replace(
         tetrahedron(),
-        quality={"tets": 1, "ok": True},
+        quality=replace(measure(tetrahedron()), base=MeshBase(), fibres=MeshFibres(1e-15, 0)),
         notes=("A note.",),
         cell_fields={"fibre": fibre, "aha": np.array([7], np.int32)},
         point_fields={"transmural": np.array([0.0, 0.2, 0.5, 1.0])},

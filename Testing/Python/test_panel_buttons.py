@@ -95,7 +95,7 @@ def use_network_buttons(clicks: Clicks, cache, monkeypatch, tmp_path) -> None:
     clicks.starts_a_run("fetchButton")
     folder = cache / clicks.panel.ui.bundleSelector.currentText
     folder.mkdir(parents=True)
-    (folder / "source.json").write_text('{"state": "imported", "from": "weights.pt", "published": false}')
+    (folder / "source.json").write_text('{"state": "imported", "from": "weights.pt", "sha256": "", "published": false}')
     clicks.panel.panel.update()
     clicks.click("clearButton")
     assert not folder.exists()
@@ -146,6 +146,8 @@ def test_cardiac_landmarks(host, results, monkeypatch, tmp_path):
     clicks.shows_table("measuresButton", "valves annulus measures")
     clicks.shows_chart("curvesButton", "valves annulus motion")
     clicks.click("measureButton")
+    host.wait_until(lambda: not clicks.panel.panel.running)
+    assert not host.errors
     assert "as they are now" in clicks.panel.ui.statusLabel.text
     clicks.starts_a_run("applyButton")
     use_network_buttons(clicks, tmp_path / "cache", monkeypatch, tmp_path)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from panel_hearts import MODULES, install_quick_worker, living_processes, logic_of, with_statistics
+from panel_hearts import MODULES, install_quick_worker, living_processes, logic_of, measured, with_statistics
 
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
@@ -46,7 +46,7 @@ def loaded(host, scene, dicom, phantom):
     flipped = phantom.labels.ijk_to_lps[:3, 2] @ cine.ijk_to_lps[:3, 2] < 0
     array = np.ascontiguousarray(phantom.labels.labels[:, ::-1] if flipped else phantom.labels.labels)
     labels = LabelMap(array, cine.ijk_to_lps, cine.times_ms)
-    node = logic_of("CardiacSeg").addResult(volume, with_statistics(labels), "heart").segmentation
+    node = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(labels)), "heart").segmentation
     return SimpleNamespace(volume=volume, labels=labels, node=node)
 
 
@@ -112,7 +112,7 @@ def test_hand_edits_of_a_frame_are_exported(host, loaded, tmp_path):
 
 def test_a_single_frame_of_the_panel_knows_which_it_is(host, loaded, tmp_path, monkeypatch):
     one = LabelMap(loaded.labels.labels[5:6], loaded.labels.ijk_to_lps, loaded.labels.times_ms[5:6])
-    single = logic_of("CardiacSeg").addResult(loaded.volume, with_statistics(one), "one").segmentation
+    single = logic_of("CardiacSeg").addResult(loaded.volume, measured(with_statistics(one)), "one").segmentation
     panel = host.open_panel("CardiacSeg")
     panel.ui.outputSelector.setCurrentNode(single)
     answer(monkeypatch, tmp_path / "out")
@@ -140,7 +140,7 @@ def test_a_cine_from_other_files_says_why_there_is_no_export(host, scene, phanto
     from CardiacLib.mrml.panel.sample_data import add_sample
 
     volume = add_sample("CineHeartPhantomSmall")["sax"]
-    node = logic_of("CardiacSeg").addResult(volume, with_statistics(phantom.labels), "heart").segmentation
+    node = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(phantom.labels)), "heart").segmentation
     panel = host.open_panel("CardiacSeg")
     panel.ui.outputSelector.setCurrentNode(node)
     assert not panel.ui.dicomButton.enabled and "was not read from DICOM files" in panel.ui.dicomButton.toolTip
@@ -152,7 +152,7 @@ def test_the_folder_of_the_images_is_asked_for_where_it_is_not_known(
     from CardiacLib.mrml.nodes.cines import cine_to_scene
 
     _, volume = cine_to_scene(read_study(dicom).cines["sax"], "by another reader")
-    node = logic_of("CardiacSeg").addResult(volume, with_statistics(loaded.labels), "heart").segmentation
+    node = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(loaded.labels)), "heart").segmentation
     with pytest.raises(InputError, match="not known which DICOM study"):
         logic_of("CardiacSeg").exportDicomSeg(node, tmp_path / "out")
     panel = host.open_panel("CardiacSeg")
@@ -193,12 +193,12 @@ def test_a_stopped_export_leaves_nothing(host, scene, loaded, tmp_path, monkeypa
     from CardiacLib.mrml.panel import dicom_export
     from CardiacLib.mrml.panel.processes import JobRequest
 
-    library = install_quick_worker(monkeypatch, tmp_path)
+    install_quick_worker(monkeypatch, tmp_path)
     made = []
     monkeypatch.setattr(
         dicom_export,
         "dicom_seg_request",
-        lambda segmentation, study, work: made.append(Path(work)) or JobRequest(library, "busy", {}, {}),
+        lambda segmentation, work, wanted: made.append(Path(work)) or JobRequest("busy", {}),
     )
     panel = host.open_panel("CardiacSeg")
     panel.ui.outputSelector.setCurrentNode(loaded.node)
@@ -245,7 +245,7 @@ def test_what_has_no_dicom_files_is_refused_in_a_script(host, scene, phantom, tm
     from CardiacLib.mrml.panel.sample_data import add_sample
 
     volume = add_sample("CineHeartPhantomSmall")["sax"]
-    node = logic_of("CardiacSeg").addResult(volume, with_statistics(phantom.labels), "heart").segmentation
+    node = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(phantom.labels)), "heart").segmentation
     with pytest.raises(InputError, match="not known which DICOM study"):
         logic_of("CardiacSeg").exportDicomSeg(node, tmp_path)
 

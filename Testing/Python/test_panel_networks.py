@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from panel_hearts import MODULES, heart_cine, install_quick_worker, living_processes
+from panel_hearts import MODULES, heart_cine, install_quick_worker, install_worker, living_processes
 from weights_server import Server
 
 slicer = pytest.importorskip("slicer")
@@ -113,7 +113,7 @@ def test_a_file_that_does_not_fit_is_one_sentence(host, panel, cache, tmp_path, 
 
 @pytest.mark.parametrize("end", ["cancel", "scene close", "module reload"])
 def test_a_stopped_fetch_leaves_nothing(host, scene, panel, cache, monkeypatch, tmp_path, end):
-    monkeypatch.setattr("CardiacLib.mrml.panel.networks.WORKER", install_quick_worker(monkeypatch, tmp_path))
+    monkeypatch.setattr(panel.panel, "worker", install_quick_worker(monkeypatch, tmp_path))
     panel.ui.fetchButton.click()
     host.wait_until(lambda: panel.ui.progressBar.value == 50)
     group = panel.panel._run.pid
@@ -132,8 +132,8 @@ def test_a_stopped_fetch_leaves_nothing(host, scene, panel, cache, monkeypatch, 
 FETCHER = """
 import json, os, sys
 from CardiacLib.networks import model_store
-from CardiacLib.__main__ import TASKS
 from CardiacLib.jobs import run_worker
+from cineheart.worker import TASKS
 
 entry = model_store.Entry(**json.loads(os.environ["CINEHEART_TEST_ENTRY"]))
 model_store.manifest = lambda: {entry.name: entry}
@@ -142,13 +142,10 @@ sys.exit(run_worker(TASKS, sys.argv[1:]))
 
 
 @pytest.fixture
-def server(weights, monkeypatch, tmp_path):
+def server(panel, weights, monkeypatch, tmp_path):
     """A server on this machine that has published the weights; the panel's worker is the real one but its address."""
     content = weights.read_bytes()
-    (tmp_path / "FetchWorkerLib").mkdir()
-    (tmp_path / "FetchWorkerLib" / "__main__.py").write_text(FETCHER)
-    monkeypatch.setattr("CardiacLib.mrml.panel.processes.library_folders", lambda: [str(tmp_path), *sys.path])
-    monkeypatch.setattr("CardiacLib.mrml.panel.networks.WORKER", "FetchWorkerLib")
+    monkeypatch.setattr(panel.panel, "worker", install_worker(monkeypatch, tmp_path, "fetch_worker", FETCHER))
     with Server(content).running() as made:
         facts = {"name": PUBLISHED["CardiacSeg"], "version": "0", "licence": "MIT", "file": "models/model.pt"}
         facts |= {"urls": [made.url], "page": "https://x", "sha256": hashlib.sha256(content).hexdigest()}
@@ -175,7 +172,7 @@ def test_a_broken_fetch_goes_on_where_it_stopped(host, panel, cache, server, wei
     assert server.requests == [None, "bytes=1000000-"]
     assert [path.name for path in cache.iterdir()] == [PUBLISHED["CardiacSeg"]]
     source = model_store.weights_source(PUBLISHED["CardiacSeg"])
-    assert source["state"] == "fetched" and source["published"] and source["from"] == server.url
+    assert source.state == "fetched" and source.published and source.origin == server.url
 
 
 def test_what_a_broken_fetch_left_can_be_cleared(host, panel, cache, server):
@@ -202,8 +199,8 @@ def test_cancel_ends_a_fetch_at_once(host, panel, cache, server):
 
 def test_the_worker_fetches_and_says_what_is_wrong(tmp_path, weights, monkeypatch):
     """The worker's own tasks, with a published file that lies on this disk."""
-    from CardiacLib.__main__ import TASKS
     from CardiacLib.networks.download import checksum
+    from cineheart.worker import TASKS
 
     name, cache = PUBLISHED["CardiacSeg"], tmp_path / "worker cache"
     entry = model_store.Entry(
@@ -211,8 +208,8 @@ def test_the_worker_fetches_and_says_what_is_wrong(tmp_path, weights, monkeypatc
     )
     monkeypatch.setattr(model_store, "manifest", lambda: {name: entry})
     told = []
-    TASKS["fetch"](name, str(cache), lambda fraction, message: told.append(fraction))
-    assert model_store.weights_source(name, cache)["state"] == "fetched" and told[-1] >= 0.9
+    TASKS["fetch_weights"](name, str(cache), progress=lambda fraction, message: told.append(fraction))
+    assert model_store.weights_source(name, cache).state == "fetched" and told[-1] >= 0.9
     model_store.clear(name, cache)
     with pytest.raises(InputError, match="no such file"):
-        TASKS["import"](name, str(tmp_path / "none.pt"), str(cache), lambda *told: None)
+        TASKS["import_weights"](name, str(cache), str(tmp_path / "none.pt"), progress=lambda *told: None)

@@ -4,14 +4,14 @@ import importlib.metadata
 
 import numpy as np
 import pytest
-from panel_hearts import logic_of, with_statistics
+from panel_hearts import logic_of, measured_points
 
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
-from BiVMeshLib.propagation import PropagationOptions, SlicePropagation  # noqa: E402
+from BiVMeshLib.propagation import Propagation, PropagationOptions, SlicePropagation  # noqa: E402
+from BiVMeshLib.result import MeshChoice, PropagateChoice  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
-from CardiacLib.types.labels import LabelMap  # noqa: E402
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def nodes(phantom, scene):
     return volume, labels_to_scene(phantom.labels, "labels", browser=browser, volume=volume)
 
 
+@pytest.mark.slow
 def test_from_propagate_to_a_segmentation_to_mesh(host, scene, nodes, phantom, tmp_path):
     from CardiacLib.mrml.nodes.segmentations import labels_from_node
 
@@ -49,6 +50,11 @@ def test_from_propagate_to_a_segmentation_to_mesh(host, scene, nodes, phantom, t
         assert labels.volume_ml(value)[0] == pytest.approx(own.labels.volume_ml(value)[0], rel=1e-6)
 
 
+def propagated(phantom, *notes: str) -> Propagation:
+    """A result of the networks: the labels of the phantom's first frame."""
+    return Propagation(phantom.labels.only([0]), np.ones(1), 0, 0, 0, 0, notes)
+
+
 def propagate(host, panel, start: int):
     """Propagate from a slice; returns the segmentation that is chosen to be meshed then."""
     panel.ui.startSliceSpinBox.value = start
@@ -58,6 +64,7 @@ def propagate(host, panel, start: int):
     return panel.panel.parameters.inputSegmentation
 
 
+@pytest.mark.slow
 def test_propagating_again_updates_the_result_in_place(host, scene, nodes):
     from CardiacLib.mrml.nodes.segmentations import labels_from_node
 
@@ -87,9 +94,9 @@ def test_results_are_told_apart_by_their_segmentation(host, scene, nodes, phanto
     from BiVMeshLib.mrml.propagation import last_propagation, propagation_to_scene
     from CardiacLib.mrml.nodes.segmentations import labels_to_scene
 
-    found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)), "A note.")
+    found = propagated(phantom, "A note.")
     second = labels_to_scene(phantom.labels, "second")
-    made = propagation_to_scene(found, nodes[1], None, str, 0.0)
+    made = propagation_to_scene(found, nodes[1], phase=0.0)
     assert last_propagation(nodes[1]) is made is last_propagation(made)
     assert last_propagation(second) is None is last_propagation(None)
     panel = host.open_panel("BiVMesh")
@@ -102,9 +109,10 @@ def test_results_are_told_apart_by_their_segmentation(host, scene, nodes, phanto
     assert listed == ["Create new segmentation", "labels propagated"]  # no segmentation of a cine to be overwritten
     scene.RemoveNode(made)
     with pytest.raises(InputError, match="result to update was removed"):
-        propagation_to_scene(found, nodes[1], made, str, 0.0)
+        propagation_to_scene(found, nodes[1], phase=0.0, output=made)
 
 
+@pytest.mark.slow
 def test_the_console_call_is_the_panels(host, scene, nodes):
     logic = logic_of("BiVMesh")
     made = logic.propagate(nodes[1], base=5)
@@ -157,8 +165,8 @@ def test_a_result_is_still_one_after_saving_and_loading(host, scene, nodes, phan
     from BiVMeshLib.mrml.propagation import last_propagation, propagation_to_scene
     from CardiacLib.mrml.nodes.scenes import load_scene, save_scene
 
-    found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)), "A <note>.")
-    propagation_to_scene(found, nodes[1], None, str, 0.0)
+    found = propagated(phantom, "A <note>.")
+    propagation_to_scene(found, nodes[1], phase=0.0)
     panel = host.open_panel("BiVMesh")
     panel.panel.parameters.propagated = panel.panel.parameters.inputSegmentation = scene.GetFirstNodeByName(
         "labels propagated"
@@ -172,9 +180,10 @@ def test_a_result_is_still_one_after_saving_and_loading(host, scene, nodes, phan
     made, source = (scene.GetFirstNodeByName(name) for name in ("labels propagated", "labels"))
     assert last_propagation(source) is made is panel.ui.propagatedSelector.currentNode()
     assert "A <note>." in panel.ui.propagationLabel.text and panel.ui.propagateButton.enabled
-    assert panel._propagation._source(panel.panel.parameters) is source
+    assert panel.panel.propagation._source(panel.panel.parameters) is source
 
 
+@pytest.mark.slow
 def test_valve_points_tell_the_base_and_stay_at_the_frames_phase(host, scene, nodes, phantom, monkeypatch):
     """The worker gets the points of the frame; the mesh of the result gets them too, not those of the first frame."""
     from BiVMeshLib.mrml.propagation import known_phase, propagation_to_scene
@@ -182,13 +191,15 @@ def test_valve_points_tell_the_base_and_stay_at_the_frames_phase(host, scene, no
     from CardiacLib.mrml.nodes.sequences import sequence_of
 
     _, view = cine_to_scene(phantom.cines["4ch"], "four chambers", sequence_of(nodes[0])[0])
-    points = logic_of("CardiacLandmarks").addResult({"4ch": view}, phantom.landmarks, "valves").points["mitral"]
+    found = measured_points(phantom.landmarks, {"4ch": phantom.cines["4ch"]})
+    points = logic_of("CardiacLandmarks").addResult({"4ch": view}, found, "valves").points["mitral"]
     panel = host.open_panel("BiVMesh")
     logic, choice = panel.logic, type(panel.panel.parameters.frame)
     truth, es = phantom.landmarks.points, phantom.es
-    request = logic.makePropagationRequest(nodes[1], None, choice.END_SYSTOLE, -1, -1, points)
-    assert request.options["frame"] == es and np.allclose(request.inputs["valves"].points, truth[es : es + 1])
-    assert "valves" not in logic.makePropagationRequest(nodes[1], None, choice.END_SYSTOLE, -1, -1).inputs
+    request = logic.makePropagationRequest(nodes[1], None, choice.END_SYSTOLE, PropagateChoice(), points)
+    assert request.arguments["frame"] == es and np.allclose(request.arguments["valves"], truth[es])
+    without = logic.makePropagationRequest(nodes[1], None, choice.END_SYSTOLE, PropagateChoice())
+    assert without.arguments["valves"] is None
     seen = []
     monkeypatch.setattr(logic, "makePropagationRequest", lambda *given: seen.append(given) or request)
     panel.ui.valvesSelector.setCurrentNode(points)
@@ -198,8 +209,7 @@ def test_valve_points_tell_the_base_and_stay_at_the_frames_phase(host, scene, no
     assert "plane of 8 valve points" in panel.ui.propagationLabel.text
     made = panel.panel.parameters.inputSegmentation
     assert known_phase(made) == es / len(truth) and known_phase(nodes[1]) is None
-    request = logic.makeRequest(made, choice.SHOWN, 4.0, 3.0, valves=points)
-    assert np.allclose(request.inputs["valves"].points, truth[es : es + 1])
-    found = with_statistics(LabelMap(phantom.labels.labels[:1], phantom.labels.ijk_to_lps, np.zeros(1)))
-    propagation_to_scene(found, nodes[1], made, str, 0.25)
+    request = logic.makeRequest(made, MeshChoice("shown"), points)
+    assert np.allclose(request.arguments["valves"].points, truth[es : es + 1])
+    propagation_to_scene(propagated(phantom), nodes[1], phase=0.25, output=made)
     assert known_phase(made) == 0.25

@@ -9,6 +9,9 @@ from panel_hearts import (
     heart_labels,
     install_quick_worker,
     logic_of,
+    measured,
+    measured_points,
+    meshed,
     node_names,
     tetrahedron,
     with_statistics,
@@ -17,11 +20,13 @@ from panel_hearts import (
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
+from BiVMeshLib.result import MeshChoice  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
 from CardiacLib.types.bivmesh import MovingMesh  # noqa: E402
 from CardiacLib.types.labels import RV, LabelMap  # noqa: E402
 from CardiacLib.types.landmarks import Landmarks  # noqa: E402
 from CardiacLib.types.segmentation import Segmentation  # noqa: E402
+from CardiacSegLib.result import SegmentResult  # noqa: E402
 
 
 @pytest.fixture
@@ -32,11 +37,11 @@ def cine(scene):
     return cine_to_scene(heart_cine(12), "sax")
 
 
-def segmented(shift: int = 0, n_frames: int = 12) -> Segmentation:
+def segmented(shift: int = 0, n_frames: int = 12) -> SegmentResult:
     """The heart's labels, moved by some pixels, as a network might have given them."""
     labels = heart_labels(n_frames)
     moved = LabelMap(np.roll(labels.labels, shift, axis=3), labels.ijk_to_lps, labels.times_ms, labels.source)
-    return with_statistics(moved, f"Moved by {shift}.")
+    return measured(with_statistics(moved, f"Moved by {shift}."))
 
 
 def identity(nodes: dict) -> dict:
@@ -66,7 +71,7 @@ def test_a_segmentation_and_its_tables_are_updated_in_place(cine, scene):
     assert identity(result.tables) == tables and node.GetName() == "my heart"
     assert scene.GetNumberOfNodes() == before and node_names(scene) == names
     assert browser.GetNumberOfSynchronizedSequenceNodes(True) == 2 and browser.GetSelectedItemNumber() == 4
-    np.testing.assert_array_equal(labels_from_node(node, volume).labels, segmented(shift=2).labels.labels)
+    np.testing.assert_array_equal(labels_from_node(node, volume).labels, segmented(shift=2).segmentation.labels.labels)
     assert node.GetDisplayNode().GetOpacity() == 0.25 and browser.GetSaveChanges(sequence)
     assert "Moved by 2." in result_of(node).facts["notes"]
     for series in series_of(result.tables["chart"]):
@@ -86,7 +91,7 @@ def test_hand_edits_stay_until_the_next_result(cine):
     select_frame(browser, 5)
     assert (labels_from_node(node, volume).labels[3] != RV).all()
     logic.addResult(volume, segmented(), output=node)
-    np.testing.assert_array_equal(labels_from_node(node, volume).labels, segmented().labels.labels)
+    np.testing.assert_array_equal(labels_from_node(node, volume).labels, segmented().segmentation.labels.labels)
     select_frame(browser, 3)
     assert node.GetSegmentation().GetNumberOfSegments() == 3
 
@@ -109,7 +114,7 @@ def test_a_result_that_fails_in_the_middle_changes_nothing(cine, scene, monkeypa
         logic.addResult(volume, segmented(shift=3), output=node)
     assert node_names(scene) == names and result_of(node).facts == said
     assert browser.GetNumberOfSynchronizedSequenceNodes(True) == 2
-    np.testing.assert_array_equal(labels_from_node(node, volume).labels, segmented().labels.labels)
+    np.testing.assert_array_equal(labels_from_node(node, volume).labels, segmented().segmentation.labels.labels)
 
 
 def test_tables_come_and_go_with_the_result(cine, scene):
@@ -122,7 +127,7 @@ def test_tables_come_and_go_with_the_result(cine, scene):
     table = second.tables["volumes"]
     assert scene.IsNodePresent(table) and set(second.tables) == set(first.tables)
     assert {s.GetTableNodeID() for s in series_of(second.tables["chart"])} == {table.GetID()}
-    part = Segmentation(segmented().labels, None)
+    part = SegmentResult(Segmentation(segmented().segmentation.labels, None), None, None)
     third = logic.addResult(volume, part, output=first.segmentation)
     assert third.segmentation is first.segmentation and third.tables == {}
     assert not any(scene.IsNodePresent(node) for node in second.tables.values())
@@ -175,12 +180,14 @@ def test_point_lists_and_their_measures_are_updated_in_place(scene, phantom):
     for view in ("2ch", "3ch", "4ch"):
         browser, volumes[view] = cine_to_scene(phantom.cines[view], view, browser)
     logic, times = logic_of("CardiacLandmarks"), phantom.landmarks.times_ms
-    first = logic.addResult(volumes, phantom.landmarks, "valves")
+    first = logic.addResult(volumes, measured_points(phantom.landmarks, phantom.cines), "valves")
     first.points["mitral"].SetName("mine")
     lists, tables = identity(first.points), identity(first.tables)
     nodes = scene.GetNumberOfNodes()
     moved = Landmarks(phantom.landmarks.points + (0.0, 0.0, 3.0), times)
-    second = logic.addResult(volumes, moved, pointsNode=first.points["aortic"])  # any list leads to the result
+    second = logic.addResult(
+        volumes, measured_points(moved, phantom.cines), pointsNode=first.points["aortic"]
+    )  # any list leads to the result
     assert identity(second.points) == lists and identity(second.tables) == tables
     assert scene.GetNumberOfNodes() == nodes and browser.GetNumberOfSynchronizedSequenceNodes(True) == 6
     assert np.allclose(landmarks_from_nodes(second.points.values()).points, moved.points)
@@ -189,11 +196,13 @@ def test_point_lists_and_their_measures_are_updated_in_place(scene, phantom):
     assert scene.GetNumberOfNodes() == nodes
     without = moved.points.copy()
     without[:, 6:8] = np.nan  # no aortic valve
-    third = logic.addResult(volumes, Landmarks(without, times), pointsNode=first.points["tricuspid"])
+    third = logic.addResult(
+        volumes, measured_points(Landmarks(without, times), phantom.cines), pointsNode=first.points["tricuspid"]
+    )
     assert set(third.points) == {"mitral", "tricuspid"} and not scene.IsNodePresent(first.points["aortic"])
     assert browser.GetNumberOfSynchronizedSequenceNodes(True) == 5
     assert set(result_of(third.points["mitral"]).nodes) == set(third.points) | set(third.tables)
-    logic.addResult(volumes, moved, pointsNode=third.points["mitral"])
+    logic.addResult(volumes, measured_points(moved, phantom.cines), pointsNode=third.points["mitral"])
     assert scene.GetNumberOfNodes() == nodes
 
 
@@ -210,11 +219,11 @@ def test_a_mesh_is_updated_in_place_with_and_without_motion(cine, scene):
     browser, volume = cine
     labels = logic_of("CardiacSeg").addResult(volume, segmented(), "labels").segmentation
     logic = logic_of("BiVMesh")
-    first = logic.addResult(labels, tetrahedron(), "heart")
+    first = logic.addResult(labels, meshed(tetrahedron()), "heart")
     first["EPI"].GetDisplayNode().SetColor(0.0, 1.0, 0.0)
     before, nodes = identity(first), scene.GetNumberOfNodes()
     for found, sequences in ((tetrahedron(2.0), 2), (moving(tetrahedron(3.0)), 3), (tetrahedron(4.0), 2)):
-        models = logic.addResult(labels, found, meshNode=first["VOLUME"])
+        models = logic.addResult(labels, meshed(found), meshNode=first["VOLUME"])
         assert identity(models) == before and browser.GetNumberOfSynchronizedSequenceNodes(True) == sequences
         size = getattr(found, "mesh", found).nodes.max()
         assert np.isclose(mesh_from_node(models["VOLUME"]).nodes.max(), size)
@@ -233,9 +242,9 @@ def test_a_mesh_is_updated_in_place_with_and_without_motion(cine, scene):
 def test_apply_twice_makes_one_mesh_and_create_new_makes_two(host, cine, scene, monkeypatch, tmp_path):
     from CardiacLib.mrml.panel.processes import JobRequest
 
-    worker = install_quick_worker(monkeypatch, tmp_path)
+    install_quick_worker(monkeypatch, tmp_path)
     logic = sys.modules["BiVMesh"].BiVMeshLogic
-    monkeypatch.setattr(logic, "makeRequest", lambda *choices: JobRequest(worker, "quick", {}, {}))
+    monkeypatch.setattr(logic, "makeRequest", lambda *choices: JobRequest("quick", {}))
     logic_of("CardiacSeg").addResult(cine[1], segmented(), "labels")
     panel = host.open_panel("BiVMesh")
     models = []
@@ -264,17 +273,21 @@ def test_valve_points_go_to_the_mesh_worker(host, scene, phantom):
     browser, volume = cine_to_scene(heart_cine(16), "sax")
     _, view = cine_to_scene(phantom.cines["4ch"], "four chambers", browser)
     labels = logic_of("CardiacSeg").addResult(volume, segmented(n_frames=16), "heart").segmentation
-    points = logic_of("CardiacLandmarks").addResult({"4ch": view}, phantom.landmarks, "valves").points
+    points = (
+        logic_of("CardiacLandmarks")
+        .addResult({"4ch": view}, measured_points(phantom.landmarks, {"4ch": phantom.cines["4ch"]}), "valves")
+        .points
+    )
     panel = host.open_panel("BiVMesh")
     panel.ui.valvesSelector.setCurrentNode(points["aortic"])
-    logic, frame = panel.logic, type(panel.panel.parameters.frame).SHOWN
+    logic = panel.logic
     browser.SetSelectedItemNumber(6)
-    request = logic.makeRequest(labels, frame, 4.0, 3.0, valves=panel.panel.parameters.valvePoints)
+    request = logic.makeRequest(labels, MeshChoice("shown"), panel.panel.parameters.valvePoints)
     truth = phantom.landmarks.points
     assert len(truth) == 8 and request.task == "mesh"
-    assert np.allclose(request.inputs["valves"].points, truth[3:4])
-    request = logic.makeRequest(labels, frame, 4.0, 3.0, motion=True, valves=points["mitral"])
-    found = request.inputs["valves"].points
-    assert request.task == "motion" and found.shape == (16, 10, 3)
+    assert np.allclose(request.arguments["valves"].points, truth[3:4])
+    request = logic.makeRequest(labels, MeshChoice("shown", motion=True), points["mitral"])
+    found = request.arguments["valves"].points
+    assert request.arguments["choice"].frame == 6 and found.shape == (16, 10, 3)
     assert np.allclose(found[::2], truth) and np.allclose(found[15], (truth[7] + truth[0]) / 2)
-    assert "valves" not in logic.makeRequest(labels, frame, 4.0, 3.0).inputs
+    assert logic.makeRequest(labels, MeshChoice("shown")).arguments["valves"] is None

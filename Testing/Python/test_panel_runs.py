@@ -20,9 +20,9 @@ def panel(request, host, scene, monkeypatch, tmp_path):
     from CardiacLib.mrml.nodes.segmentations import labels_to_scene
     from CardiacLib.mrml.panel.processes import JobRequest
 
-    worker = install_quick_worker(monkeypatch, tmp_path)
+    install_quick_worker(monkeypatch, tmp_path)
     logic = getattr(sys.modules[request.param], f"{request.param}Logic")
-    monkeypatch.setattr(logic, "makeRequest", lambda *choices: JobRequest(worker, "busy", {}, {}))
+    monkeypatch.setattr(logic, "makeRequest", lambda *choices: JobRequest("busy", {}))
     browser, volume = cine_to_scene(heart_cine(3).with_changes(view="4ch"), "cine")
     labels_to_scene(heart_labels(3), "labels", browser, volume)
     return host.open_panel(request.param)
@@ -94,12 +94,12 @@ def test_cancel_keeps_a_complete_result_beside_the_part(host, scene, monkeypatch
     from CardiacLib.mrml.nodes.segmentations import labels_from_node, labels_to_scene
     from CardiacLib.mrml.panel.processes import JobRequest
 
-    worker = install_quick_worker(monkeypatch, tmp_path)
+    install_quick_worker(monkeypatch, tmp_path)
     browser, volume = cine_to_scene(heart_cine(3), "cine")
     complete = labels_to_scene(heart_labels(3), "complete", browser, volume)
     before = labels_from_node(complete).labels
     logic = sys.modules["CardiacSeg"].CardiacSegLogic
-    request = JobRequest(worker, "part", {"cine": cine_from_node(volume)}, {})
+    request = JobRequest("part", {"cine": cine_from_node(volume)})
     monkeypatch.setattr(logic, "makeRequest", lambda *choices: request)
     panel = host.open_panel("CardiacSeg")
     panel.ui.outputSelector.setCurrentNode(complete)

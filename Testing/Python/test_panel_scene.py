@@ -166,7 +166,7 @@ def test_everything_is_back_after_saving_and_loading(host, scene, phantom, movin
 
 
 def test_a_loaded_result_is_updated_in_place(host, scene, phantom, moving_mesh, tmp_path):
-    from panel_hearts import logic_of, with_statistics
+    from panel_hearts import logic_of, measured, with_statistics
 
     from CardiacLib.mrml.nodes.scenes import load_scene, save_scene
 
@@ -179,5 +179,5 @@ def test_a_loaded_result_is_updated_in_place(host, scene, phantom, moving_mesh, 
     panel.enter()
     volume, node = panel.ui.inputSelector.currentNode(), panel.ui.outputSelector.currentNode()
     nodes = scene.GetNumberOfNodes()
-    again = logic_of("CardiacSeg").addResult(volume, with_statistics(phantom.labels), output=node)
+    again = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(phantom.labels)), output=node)
     assert again.segmentation is node and scene.GetNumberOfNodes() == nodes

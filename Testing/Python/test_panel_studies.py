@@ -11,6 +11,7 @@ slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from CardiacLib.errors import Cancelled, InputError  # noqa: E402
+from CardiacLib.types.choices import SegmentChoice  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +135,8 @@ def test_one_frame_of_a_file_of_several_gets_the_sentence(host, scene, tmp_path)
     module = sys.modules["CardiacSeg"]
     logic = module.CardiacSegLogic()
     with pytest.raises(InputError, match="first of the 12 frames of its file"):
-        logic.makeRequest(volume, module.FrameChoice.ALL, "cineheart_sax", "cpu")
-    assert logic.makeRequest(volume, module.FrameChoice.SHOWN, "cineheart_sax", "cpu").task == "segment"
+        logic.makeRequest(volume, module.FrameChoice.ALL, SegmentChoice())
+    assert logic.makeRequest(volume, module.FrameChoice.SHOWN, SegmentChoice()).task == "segment"
     volumes = logic.loadStudy(tmp_path / "cine.nii.gz")
-    assert (
-        logic.makeRequest(volumes["sax"], module.FrameChoice.ALL, "cineheart_sax", "cpu").inputs["cine"].n_frames == 12
-    )
+    request = logic.makeRequest(volumes["sax"], module.FrameChoice.ALL, SegmentChoice())
+    assert request.arguments["cine"].n_frames == 12

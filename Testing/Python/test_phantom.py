@@ -42,7 +42,7 @@ def test_volumes_are_the_requested_ones(edv, ef, rv_edv, rv_ef):
     # The LV's closed form and the RV's integration, against brute force on a finer grid.
     for shape, lv_wanted in zip(shapes, (edv, edv * (1 - ef / 100)), strict=True):
         axes = [np.arange(low, high, 0.9, dtype=np.float32) for low, high in ((-55, 95), (-62, 72), (-3, 140))]
-        fields = ventricle_fields(shape, *np.meshgrid(*axes, indexing="ij", sparse=True))
+        fields = ventricle_fields(shape, np.meshgrid(*axes, indexing="ij", sparse=True))
         assert (fields["lv"] < 0).sum() * 0.9**3 / 1000 == pytest.approx(lv_wanted, rel=0.002)
         assert (fields["rv"] < 0).sum() * 0.9**3 / 1000 == pytest.approx(rv_ml(shape), rel=0.002)
 
@@ -117,7 +117,7 @@ def test_valve_points_lie_in_the_planes_of_their_views(phantom):
 
 def test_valve_points_lie_on_the_valve_planes_and_walls(phantom):
     for shape, points in zip(phantom.motion.shapes, heart_points(phantom, phantom.landmarks.points), strict=True):
-        fields = ventricle_fields(shape, *points.T)
+        fields = ventricle_fields(shape, points.T)
         assert np.abs(fields["over_lv"][:8]).max() < 1e-6 and np.abs(fields["over_rv"][8:]).max() < 1e-6
         on_endocardium = [n for n, name in enumerate(LANDMARK_NAMES[:8]) if n not in (2, 7)]
         assert np.abs(fields["lv_open"][on_endocardium]).max() < 0.05
@@ -165,7 +165,7 @@ def test_surfaces_are_exact(phantom):
     assert volume["EPI"] > sum(phantom.volumes[n][phantom.es] for n in ("lv", "rv", "myo"))
     wall = surfaces["ENDO_LV"]["triangles"][~surfaces["ENDO_LV"]["lid"]]
     inner = heart_points(phantom, surfaces["ENDO_LV"]["points"][np.unique(wall)])
-    distance = np.abs(shape.lv_endo(*inner.T))
+    distance = np.abs(shape.lv_endo(inner.T))
     assert np.median(distance) < 0.05 and surfaces["ENDO_LV"]["lid"].any()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training_options import training_options
 
 from BiVMeshLib.prepare.labels_check import check_labels
 from BiVMeshLib.propagation import PropagationOptions, SlicePropagation
@@ -17,25 +18,37 @@ from BiVMeshLib.propagation.loss import PropagationLoss
 from BiVMeshLib.propagation.networks import STEP, InitializationNet, PropagationNet
 from BiVMeshLib.propagation.propagate import Evidence, Initializer, Propagator, decided, joint, outlines_apart
 from BiVMeshLib.propagation.training import check_windows, window_dice
-from BiVMeshLib.propagation.training_data import InitializationBatches, PropagationBatches, hardened, make_heart
+from BiVMeshLib.propagation.training_data import (
+    InitializationBatches,
+    PropagationBatches,
+    SliceData,
+    hardened,
+    make_heart,
+)
 from CardiacLib import geometry
 from CardiacLib.datasets.acdc import patient_folders
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.networks.intensity import normalise
-from CardiacLib.progress import silent
 from CardiacLib.readers import read_labels
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer
+from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
-from cineheart.evaluate.propagation import evaluate_propagation, methods_of
+from cineheart.evaluate.propagation import EvaluationOptions, evaluate_propagation, methods_of
 from cineheart.outputs import write_rows
 
 TINY = {"biv_propagation": [[8, 12], [6, 8]], "biv_initialization": [[6, 8], [6, 8], [6, 8]]}
 NETS = {"biv_propagation": PropagationNet, "biv_initialization": InitializationNet}
+ON_TORCH = RunsOn("cpu", "torch")
+DATA = SliceData(window=64, rv_wall_mm=3.0)
+
+
+def opened(propagation, initialization) -> SlicePropagation:
+    return SlicePropagation(ON_TORCH, propagation=propagation, initialization=initialization)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +123,7 @@ def test_isotropic_labels_keep_volumes_and_have_a_wall(phantom):
 @pytest.mark.parametrize("kind", [InitializationBatches, PropagationBatches])
 def test_windows_repeat_and_fit(hearts, kind):
     def made():
-        return kind(hearts, 2, 4, 64, 4, Augmentation(), 11, "cpu")
+        return kind(hearts, 4, DATA, training_options(batches=4, augmentation=Augmentation(), seed=11))
 
     batches, again = made(), made()
     first = list(batches)
@@ -129,8 +142,8 @@ def test_windows_repeat_and_fit(hearts, kind):
 
 
 def test_one_class_windows_have_the_muscle_of_both_ventricles(hearts):
-    still = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
-    four, one = (PropagationBatches(hearts[:1], 1, 1, 96, n, still, 2, "cpu", moving=0.0, spoilt=0.0) for n in (4, 1))
+    data, options = SliceData(96, 3.0, moving=0.0, spoilt=0.0), training_options(seed=2)
+    four, one = (PropagationBatches(hearts[:1], n, data, options) for n in (4, 1))
     (x4, y4), (x1, y1) = (b.place(hearts[0], 0.5, True) for b in (four, one))
     assert torch.equal(y1, ((y4 == 2) | (y4 == 4)).long())
     assert torch.equal(x1[-1], x4[-3] + x4[-1]) and x1.shape[0] == 1 + STEP + 1
@@ -149,13 +162,15 @@ class Stop(Exception):
 def tiny_trainer(hearts, output, epochs=2) -> Trainer:
     torch.manual_seed(0)
     network = PropagationNet(4, TINY["biv_propagation"])
-    batches = PropagationBatches(hearts, 2, 6, 64, 4, Augmentation(), 3, "cpu")
-    checks = check_windows(PropagationBatches, hearts, 64, 4, "cpu")
-    return Trainer(
-        network, batches, PropagationLoss(4), output, epochs, 0.01, validate=lambda net: window_dice(net, checks)
+    options = training_options(
+        output_dir=output, epochs=epochs, learning_rate=0.01, batches=6, augmentation=Augmentation(), seed=3
     )
+    batches = PropagationBatches(hearts, 4, DATA, options)
+    checks = check_windows(PropagationBatches, hearts, 4, DATA, options)
+    return Trainer(network, batches, PropagationLoss(4), options, validate=lambda net: window_dice(net, checks))
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_at_the_same_weights(hearts, tmp_path):
     whole = tiny_trainer(hearts, tmp_path / "whole").run()
 
@@ -170,6 +185,7 @@ def test_an_interrupted_training_ends_at_the_same_weights(hearts, tmp_path):
         assert torch.equal(a, resumed.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_a_tiny_training_learns(hearts, tmp_path):
     tiny_trainer(hearts, tmp_path, epochs=12).run()
     lines = (tmp_path / "log.csv").read_text().splitlines()[1:]
@@ -182,7 +198,7 @@ def test_a_tiny_training_learns(hearts, tmp_path):
 
 
 def test_both_directions_are_alike(random_bundles):
-    propagator = Propagator(random_bundles[0], "cpu", "torch")
+    propagator = Propagator(NetworkChoice(random_bundles[0], ON_TORCH))
     rng = np.random.default_rng(0)
     images = rng.random((23, 32, 32), np.float32)
     mask = np.zeros((32, 32), np.uint8)
@@ -195,7 +211,7 @@ def test_both_directions_are_alike(random_bundles):
 
 
 def test_propagation_ends_at_the_base_and_keeps_the_start(random_bundles):
-    propagator = Propagator(random_bundles[0], "cpu", "torch")
+    propagator = Propagator(NetworkChoice(random_bundles[0], ON_TORCH))
     images = np.random.default_rng(1).random((20, 32, 32), np.float32)
     mask = np.full((32, 32), 2, np.uint8)
     found = propagator(images, mask, 8, 13)
@@ -244,14 +260,18 @@ def test_near_evidence_corrects_and_far_evidence_is_left_out():
     assert found(far) is own  # a displaced slice goes by the propagation
 
 
+@pytest.mark.slow
 def test_evidence_is_the_labels_unless_a_start_slice_was_chosen(phantom, random_bundles, monkeypatch):
-    networks = SlicePropagation(*random_bundles, "cpu", "torch")
+    networks = opened(*random_bundles)
     cine, labels = cine_of(phantom)
     seen = []
     carry = Propagator.__call__
-    monkeypatch.setattr(
-        Propagator, "__call__", lambda self, *a, **k: seen.append(a[4] and a[4].share) or carry(self, *a, **k)
-    )
+
+    def listening(self, *given, evidence, progress):
+        seen.append(evidence and evidence.share)
+        return carry(self, *given, evidence=evidence, progress=progress)
+
+    monkeypatch.setattr(Propagator, "__call__", listening)
     middle = networks(cine, phantom.ed, labels).start_slice
     for options in (
         PropagationOptions(start_slice=middle),
@@ -277,7 +297,7 @@ def cine_of(phantom, turned=False) -> tuple[Cine, LabelMap]:
 
 
 def test_slice_order_of_the_stack_does_not_matter(phantom, random_bundles):
-    networks = SlicePropagation(*random_bundles, "cpu", "torch")
+    networks = opened(*random_bundles)
     one, two = (networks(*pair[:1], phantom.ed, pair[1]) for pair in (cine_of(phantom), cine_of(phantom, True)))
     np.testing.assert_array_equal(one.labels.labels, two.labels.labels[:, ::-1])
     count = phantom.cines["sax"].n_slices
@@ -291,7 +311,7 @@ def test_slice_order_of_the_stack_does_not_matter(phantom, random_bundles):
 
 
 def test_unusable_slices_and_labels_are_one_sentence(phantom, random_bundles):
-    networks = SlicePropagation(*random_bundles, "cpu", "torch")
+    networks = opened(*random_bundles)
     cine, labels = cine_of(phantom)
     with pytest.raises(InputError, match="start slice 0 has no"):
         networks(cine, phantom.ed, labels, PropagationOptions(start_slice=0))
@@ -301,7 +321,7 @@ def test_unusable_slices_and_labels_are_one_sentence(phantom, random_bundles):
         moved = LabelMap(labels.labels, labels.ijk_to_lps + np.eye(4), labels.times_ms)
         networks(cine, phantom.ed, moved)
     with pytest.raises(InputError, match="finds no heart"):
-        SlicePropagation(random_bundles[0], _silent(random_bundles[1]), "cpu", "torch")(cine, phantom.ed)
+        opened(random_bundles[0], _silent(random_bundles[1]))(cine, phantom.ed)
 
 
 def _silent(folder: str) -> str:
@@ -318,10 +338,11 @@ def _silent(folder: str) -> str:
 
 
 def test_slices_of_any_size(random_bundles):
-    found = Initializer(random_bundles[1], "cpu", "torch")(np.full((3, 45, 70), 0.5, np.float32))
+    found = Initializer(NetworkChoice(random_bundles[1], ON_TORCH))(np.full((3, 45, 70), 0.5, np.float32))
     assert found.labels.shape == (3, 45, 70) and found.confidence.shape == (3,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "name"), [(0, "sax_propagated"), (1, "sax_slices")])
 def test_what_monais_bundle_run_does(phantom, random_bundles, tmp_path, number, name, monkeypatch):
     cine = phantom.cines["sax"]
@@ -391,7 +412,11 @@ def patients(phantom, tmp_path_factory):
     return folder.parent
 
 
-def test_evaluate_writes_every_method_and_the_cards(patients, random_bundles, tmp_path, capsys):
+@pytest.mark.slow
+def test_evaluate_writes_every_method_and_the_cards(
+    patients, random_bundles, rough_meshes, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("cineheart.evaluate.propagation.CHANGES", CHANGES[:2])  # each of them is tried above
     together = tmp_path / "bundles"
     words = ["evaluate", copied(random_bundles, together), "--data", str(patients), "-o", str(tmp_path / "out")]
     assert main([*words, "--robustness", "--json"]) == 0
@@ -403,16 +428,18 @@ def test_evaluate_writes_every_method_and_the_cards(patients, random_bundles, tm
     mean = np.mean([float(row["myocardium"]) for row in rows if row["method"] == "segmentation, interpolated"])
     assert facts["segmentation, interpolated"] == pytest.approx(mean, abs=1e-4)
     stated = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert set(stated["spoilt"]) == set(CHANGES) and stated["volumes"] == 2
+    assert set(stated["spoilt"]) == set(CHANGES[:2]) and stated["volumes"] == 2
     assert (tmp_path / "out" / "dice_by_slice.png").stat().st_size > 5000
     for name in TINY:
         card = (together / name / "docs" / "README.md").read_text()
         assert "2 volumes (ED and ES)" in card and "missing" in card
 
 
+@pytest.mark.slow
 def test_other_folds_leave_out_the_network_that_has_seen_their_patients(
-    patients, random_bundles, tmp_path, monkeypatch, read_json
+    patients, random_bundles, rough_meshes, tmp_path, monkeypatch, read_json
 ):
+    monkeypatch.setattr("cineheart.evaluate.propagation.CHANGES", ("noise",))
     folder = tmp_path / "acdc" / "patient001"
     shutil.copytree(patients / "patient005", folder)
     for file in folder.glob("patient005*"):
@@ -424,7 +451,8 @@ def test_other_folds_leave_out_the_network_that_has_seen_their_patients(
     monkeypatch.setattr("cineheart.evaluate.propagation.open_segmenter", refused)
     out = tmp_path / "out"
     bundle = copied(random_bundles, tmp_path / "bundles")
-    facts = evaluate_propagation(bundle, folder.parent, out, silent, robustness=True, fold=1)
+    options = EvaluationOptions(robustness=True, fold=1)
+    facts = evaluate_propagation(bundle, folder.parent, out, options).facts
     assert set(facts) == set(methods_of(1)) == set(METHODS) - set(OF_SEGMENTATION) and methods_of(0) == METHODS
     stated = read_json(out / "evaluation.json")
     assert set(stated["methods"]) == set(facts) and set(stated["spoilt"]["noise"]) == set(methods_of(1)[1:])
@@ -442,10 +470,11 @@ def copied(folders, together) -> str:
 def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypatch):
     trained, evaluated = [], []
 
-    def train(name, data, folder, epochs, device, progress, fold):
-        trained.append((name, fold, epochs))
+    def train(name, data, folder, options, progress):
+        trained.append((name, options.fold, options.epochs))
 
-    def evaluate(bundle, data, output, progress, device, fold):
+    def evaluate(bundle, data, output, options, *, progress):
+        fold = options.fold
         evaluated.append(fold)
         output.mkdir(parents=True)
         write_rows(output / "evaluation.csv", [{"method": m, "myocardium": 0.5 + fold / 10} for m in methods_of(fold)])
@@ -474,6 +503,6 @@ def test_folds_hold_out_every_patient_once(tmp_path):
 
 
 def test_evidence_of_labels_needs_labels(phantom, random_bundles):
-    networks = SlicePropagation(*random_bundles, "cpu", "torch")
+    networks = opened(*random_bundles)
     with pytest.raises(InputError, match="no labels to take as evidence"):
         networks(phantom.cines["sax"], 0, options=PropagationOptions(evidence="labels"))

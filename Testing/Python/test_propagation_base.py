@@ -12,6 +12,7 @@ from BiVMeshLib.propagation.isotropic import SPACING
 from CardiacLib import geometry
 from CardiacLib.errors import InputError
 from CardiacLib.readers import read_labels
+from CardiacLib.types.choices import RunsOn
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
@@ -19,7 +20,7 @@ from cineheart.cli import main
 
 @pytest.fixture(scope="module")
 def networks():
-    return SlicePropagation(device="cpu", backend="torch")
+    return SlicePropagation(RunsOn("cpu"))
 
 
 def true_place(phantom, frame: int, matrix: np.ndarray) -> float:
@@ -89,6 +90,7 @@ def test_a_stack_that_ends_below_the_valves_says_so(phantom):
     assert "nothing" not in whole.note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["labels", "network"])
 def test_propagation_ends_at_the_valves(phantom, networks, source):
     """To a slice of 1.25 mm and, with the networks' own labels, 2 more; the chosen base wins."""
@@ -195,10 +197,11 @@ def test_what_does_not_belong_together_is_one_sentence(files, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_mesh_of_one_labelled_frame_up_to_its_valves(files, phantom, tmp_path, read_json):
+@pytest.mark.slow
+def test_a_mesh_of_one_labelled_frame_up_to_its_valves(files, phantom, rough_meshes, tmp_path, read_json):
     words = ["mesh", str(files / "es.nii.gz"), "-o", str(tmp_path / "out"), "--propagate", str(files / "sax.nii.gz")]
     words += ["--frame", str(phantom.es), "--landmarks", str(files / "landmarks.json")]
-    assert main([*words, "--no-fibres", "--no-coordinates", "--edge-length", "2.2"]) == 0
+    assert main([*words, "--no-fibres", "--no-coordinates", "--edge-length", "4"]) == 0
     quality = read_json(tmp_path / "out" / "quality.json")
     assert quality["base_from"] == "valve points"
     truth = float(phantom.volumes["lv"][phantom.es])

@@ -4,14 +4,17 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from BiVMeshLib.propagation import SlicePropagation
 from BiVMeshLib.propagation.evaluation import PROPAGATED, SLICE_WISE, compare_all
+from BiVMeshLib.result import PropagateChoice
 from CardiacLib.jobs import write_job
 from CardiacLib.readers import read_labels
+from CardiacLib.types.choices import RunsOn
 from CardiacLib.types.values import read_value
 from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
@@ -33,6 +36,7 @@ def files(phantom, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [*PROPAGATED, *SLICE_WISE])
 def test_methods_find_the_phantoms_myocardium(found, method):
     assert not found[method].error
@@ -40,6 +44,7 @@ def test_methods_find_the_phantoms_myocardium(found, method):
     assert found[method].dice > least, found[method].structures
 
 
+@pytest.mark.slow
 def test_labels_in_every_slice_help(found):
     assert found["segmentation"].dice > found["network's slice alone"].dice
 
@@ -63,14 +68,24 @@ def test_propagate_on_the_command_line(files, tmp_path, read_json, capsys):
     assert (tmp_path / "out" / "segmentation.seg.nrrd").is_file()
 
 
+@pytest.mark.slow
 def test_without_labels_the_networks_do_everything(files, tmp_path, capsys):
     assert main(["propagate", str(files / "sax.nii.gz"), "-o", str(tmp_path / "out"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["mean_confidence"] > 0.6
     assert (read_labels(tmp_path / "out" / "labels.nii.gz").labels == 2).any()
 
 
-def test_a_mesh_of_propagated_labels(files, tmp_path, read_json, capsys):
-    choices = ["--propagate", str(files / "sax.nii.gz"), "--no-fibres", "--edge-length", "3", "--json"]
+@pytest.mark.slow
+def test_a_mesh_of_propagated_labels(files, rough_meshes, tmp_path, read_json, capsys):
+    choices = [
+        "--propagate",
+        str(files / "sax.nii.gz"),
+        "--no-fibres",
+        "--no-coordinates",
+        "--edge-length",
+        "4",
+        "--json",
+    ]
     assert main(["mesh", str(files / "labels.nii.gz"), "-o", str(tmp_path / "out"), *choices]) == 0
     notes = " ".join(read_json(tmp_path / "out" / "quality.json")["notes"])
     assert "Propagated from slice" in notes
@@ -91,13 +106,15 @@ def test_unusable_choices_are_one_sentence(files, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_worker_gives_the_librarys_voxels(phantom, tmp_path):
     cine, labels = phantom.cines["sax"], phantom.labels
-    options = {"frame": phantom.ed, "propagation_options": {}, "device": "cpu", "backend": "torch"}
-    job = write_job(tmp_path, "propagate", {"cine": cine, "labels": labels, **options})
-    run = subprocess.run([sys.executable, "-m", "BiVMeshLib", str(job)], capture_output=True, text=True, check=True)
+    choice = PropagateChoice(runs_on=RunsOn("cpu", "torch"))
+    job = write_job(tmp_path, "propagate", {"cine": cine, "frame": phantom.ed, "choice": choice, "labels": labels})
+    worker = [sys.executable, "-m", "cineheart.worker", str(job)]
+    run = subprocess.run(worker, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert json.loads(run.stdout.splitlines()[-1])["event"] == "done"
     value = read_value(tmp_path / "output.npz")
-    own = SlicePropagation(device="cpu", backend="torch")(cine, phantom.ed, labels)
+    own = SlicePropagation(RunsOn("cpu", "torch"))(cine, phantom.ed, labels)
     np.testing.assert_array_equal(value.labels.labels, own.labels.labels)
     assert value.notes == own.notes

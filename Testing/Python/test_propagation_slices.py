@@ -13,12 +13,13 @@ from BiVMeshLib.propagation.isotropic import SPACING, IsotropicGrid, with_apex
 from BiVMeshLib.propagation.slice_labels import find_heart, heart_pieces, local_motion, window_round
 from CardiacLib import geometry
 from CardiacLib.errors import InputError
+from CardiacLib.types.choices import RunsOn
 from CardiacLib.writers.images import write_cine
 
 
 @pytest.fixture(scope="module")
 def networks():
-    return SlicePropagation(device="cpu", backend="torch")
+    return SlicePropagation(RunsOn("cpu"))
 
 
 def test_a_heart_has_pool_and_wall_lies_central_and_moves():

@@ -15,6 +15,7 @@ from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, read_config, read_weights
 from CardiacLib.networks.model_store import import_file
 from CardiacLib.readers import read_image
+from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import likeliest
 from CardiacSegLib import open_segmenter
@@ -22,6 +23,7 @@ from CardiacSegLib.segment.published import VolumeSegmenter, scale_frames
 from cineheart.cli import main
 
 NAME = "ventricular_short_axis_3label"
+ON_TORCH = RunsOn("cpu", "torch")
 SIZES = {"smaller": (200, 180, 3), "equal": (256, 256, 5), "larger": (300, 280, 2)}
 AFFINE = np.diag([1.4, 1.2, 8.0, 1.0])
 
@@ -45,7 +47,7 @@ def weights(random_network, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def segmenter(weights):
-    return VolumeSegmenter(NAME, "cpu", "torch")
+    return VolumeSegmenter(NetworkChoice(NAME, ON_TORCH))
 
 
 def smooth_image(shape, seed) -> np.ndarray:
@@ -109,10 +111,11 @@ def test_the_network_is_the_published_one(random_network):
     assert not any("model.2.1.conv.unit0.adn" in key for key in state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIZES)
 def test_monai_runs_the_bundle_to_the_same_voxels(name, evaluated, segmenter, monkeypatch):
     monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
-    found = segmenter(read_image(evaluated / f"{name}.nii.gz")).labels[0]
+    found = segmenter.segment(read_image(evaluated / f"{name}.nii.gz")).labels.labels[0]
     theirs = np.asarray(nibabel.load(evaluated / "out" / f"{name}_seg.nii.gz").dataobj)
     assert len(np.unique(found)) > 1
     assert np.array_equal(found, theirs.T)
@@ -156,27 +159,27 @@ def test_a_flat_frame_becomes_zeros():
 def test_best_quality_is_the_mean_over_flips(segmenter, weights):
     frames = smooth_image((256, 256, 1), 4).transpose(2, 1, 0)[None]
     cine = Cine(frames, AFFINE, np.zeros(1), "sax")
-    best = VolumeSegmenter(NAME, "cpu", "torch", "best").segment(cine)
+    best = VolumeSegmenter(NetworkChoice(NAME, ON_TORCH, "best")).segment(cine)
     flips = [(), (2,), (3,), (2, 3)]
     alone = [segmenter.segment(cine.with_changes(frames=np.flip(cine.frames, f).copy())) for f in flips]
     assert np.allclose(best.statistics.soft, np.mean([s.statistics.soft for s in alone], 0), rtol=1e-3)
 
 
 def test_the_factory_opens_it_and_long_axis_views_are_refused(weights):
-    opened = open_segmenter(NAME, "cpu", "torch")
+    opened = open_segmenter(NetworkChoice(NAME, ON_TORCH))
     assert isinstance(opened, VolumeSegmenter)
     frames = smooth_image((64, 64, 1), 0).transpose(2, 1, 0)[None]
     with pytest.raises(InputError, match="4ch view"):
-        opened(Cine(frames, AFFINE, np.zeros(1), "4ch", "long.nii.gz"))
+        opened.segment(Cine(frames, AFFINE, np.zeros(1), "4ch", "long.nii.gz"))
     with pytest.raises(InputError, match="No quality 'slow'"):
-        open_segmenter(NAME, "cpu", "torch", "slow")
+        open_segmenter(NetworkChoice(NAME, ON_TORCH, "slow"))
 
 
 def test_the_published_example_slice(data, segmenter, random_network, monkeypatch):
     """The bundle's own example through our path and through the bare network, as its notebook does."""
     monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
     image = np.load(data / "seed_samples" / "SC-N-2-3-0.npy").astype(np.float32)
-    labels = segmenter(Cine(image.T[None, None], AFFINE, np.zeros(1), "sax")).labels[0, 0].T
+    labels = segmenter.segment(Cine(image.T[None, None], AFFINE, np.zeros(1), "sax")).labels.labels[0, 0].T
     scaled = torch.from_numpy((image - image.min()) / (image.max() - image.min()))
     with torch.inference_mode():
         assert np.array_equal(labels, random_network(scaled[None, None]).argmax(1)[0].numpy())
@@ -213,6 +216,7 @@ def test_training_configuration_is_the_published_one():
     assert config["network_def"] == read_config(bundle_path(NAME), "inference").config["network_def"]
 
 
+@pytest.mark.slow
 def test_monai_trains_the_bundle(tmp_path):
     pytest.importorskip("fire")
     pytest.importorskip("ignite")
@@ -230,6 +234,7 @@ def test_monai_trains_the_bundle(tmp_path):
     assert any(not torch.equal(first[key], final[key]) for key in final)
 
 
+@pytest.mark.slow
 def test_cineheart_trains_it_too(tmp_path, capsys):
     pytest.importorskip("ignite")
     write_training_data(tmp_path / "allimages3label.npz", side=32)
@@ -246,4 +251,5 @@ def test_cineheart_trains_it_too(tmp_path, capsys):
     rows = list(csv.DictReader((trained / "training" / "log.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"] and all("val_mean_dice" in row["validation"] for row in rows)
     frames = smooth_image((32, 32, 1), 0).transpose(2, 1, 0)[None]
-    assert open_segmenter(str(trained), "cpu")(Cine(frames, AFFINE, np.zeros(1))).labels.shape == (1, 1, 32, 32)
+    opened = open_segmenter(NetworkChoice(str(trained), RunsOn("cpu")))
+    assert opened.segment(Cine(frames, AFFINE, np.zeros(1))).labels.labels.shape == (1, 1, 32, 32)

@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from monai.transforms import RandSmoothDeform
 
 from CardiacLandmarksLib import open_detector
 from CardiacLandmarksLib.detect.published import Fit, PointDetector, scale_series, view_shares
@@ -23,6 +24,7 @@ from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, read_config, read_weights, weights_path
 from CardiacLib.networks.model_store import import_file
 from CardiacLib.readers import read_image
+from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.landmarks import LANDMARK_VIEWS
 
 NAME = "valve_landmarks"
@@ -89,7 +91,7 @@ def detector(network, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CINEHEART_BUNDLES", str(folder / "cache"))
         import_file(NAME, folder / "random.pt")
-        return PointDetector(NAME, "cpu", "torch")
+        return PointDetector(NetworkChoice(NAME, RunsOn("cpu", "torch")))
 
 
 def smooth_cine(shape, count: int, seed: int) -> np.ndarray:
@@ -117,15 +119,18 @@ def test_all_frames_at_once_are_the_frames_one_by_one(network, detector):
     assert np.abs(detector.predict(images) - alone).max() <= 1e-4
 
 
+@pytest.mark.slow
 def test_openvino_gives_the_same_points(network, detector, monkeypatch, tmp_path):
     pytest.importorskip("openvino")
     monkeypatch.setenv("CINEHEART_BUNDLES", str(tmp_path))
     torch.save(network.state_dict(), tmp_path / "random.pt")
     import_file(NAME, tmp_path / "random.pt")
     images = scale_series(smooth_cine((256, 256), 5, 2))
-    assert np.abs(PointDetector(NAME, "cpu", "openvino").predict(images) - detector.predict(images)).max() < 0.02
+    other = PointDetector(NetworkChoice(NAME, RunsOn("cpu", "openvino")))
+    assert np.abs(other.predict(images) - detector.predict(images)).max() < 0.02
 
 
+@pytest.mark.slow
 def test_monai_runs_the_bundle_to_the_same_points(network, detector, tmp_path):
     pytest.importorskip("fire")
     frames = smooth_cine((256, 256), 6, 3)
@@ -162,7 +167,7 @@ def test_points_near_the_origin_are_missing_and_the_view_follows(detector, monke
     seen = np.isfinite(found.points[..., 0])
     assert seen.all(0).nonzero()[0].tolist() == [4, 8, 9] and not seen[2, 5] and seen[[0, 1, 3], 5].all()
     assert found.views.argmax() == 2 and found.views.sum() == pytest.approx(1.0) and found.views[2] > 0.9
-    of_3ch = detector.detect(smooth_cine((256, 256), 4, 0).astype(np.float32), (1.4, 1.4), "3ch")
+    of_3ch = detector.detect(smooth_cine((256, 256), 4, 0).astype(np.float32), (1.4, 1.4), view="3ch")
     assert not np.isfinite(of_3ch.points).any() and of_3ch.confidence.max() < 0.1
     assert np.isnan(view_shares(np.zeros((3, len(LANDMARK_VIEWS))))).all()
 
@@ -196,7 +201,7 @@ def test_the_published_weights_on_the_published_image(data):
     if not weights_path(bundle_path(NAME)).is_file():
         pytest.skip("no published weights (fetch valve_landmarks and set CINEHEART_BUNDLES to its cache folder)")
     cine = read_image(data / "seed_samples" / "AMRGAtlas_0031.nii.gz")
-    found = open_detector(NAME, "cpu", "torch").detect(cine.frames[:, 0], (1.0, 1.0))
+    found = open_detector(NetworkChoice(NAME, RunsOn("cpu", "torch"))).detect(cine.frames[:, 0], (1.0, 1.0))
     assert np.isfinite(found.points[..., 0]).all(0).nonzero()[0].tolist() == [4, 5, 8, 9]
     assert found.views.argmax() == 2
     expected = data / "seed_samples" / "AMRGAtlas_0031_key-pred.npy"
@@ -245,7 +250,13 @@ def test_points_from_landmark_images():
 @pytest.mark.parametrize("seed", range(4))
 def test_deformation_and_shift_move_image_and_points_alike(seed):
     data = spot_pair(256, (100, 152))
-    deform = RandPointDeformd(("image", "label"), (256, 256), (7, 7), prob=1.0).set_random_state(seed)
+    smooth = next(
+        step["deform"]
+        for step in read_config(bundle_path(NAME), "train").config["augmentation"]
+        if step["_target_"].endswith("RandPointDeformd")
+    )
+    made = {name: value for name, value in smooth.items() if name != "_target_"} | {"spatial_size": (256, 256)}
+    deform = RandPointDeformd(("image", "label"), RandSmoothDeform(**made), prob=1.0).set_random_state(seed)
     bent = deform(data)
     assert (bent["label"] != 0).sum() == 1 and bent["label"].max() == 250
     place = np.argwhere(bent["label"].numpy()[0])[0]
@@ -298,6 +309,7 @@ def test_training_configuration_is_the_published_one():
     assert config["network_def"] == read_config(bundle_path(NAME), "inference").config["network_def"]
 
 
+@pytest.mark.slow
 def test_monai_trains_the_bundle(tmp_path):
     pytest.importorskip("fire")
     pytest.importorskip("ignite")

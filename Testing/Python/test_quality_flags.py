@@ -30,6 +30,7 @@ from CardiacSegLib.quality.curve_rules import curve_flags, misfit
 from CardiacSegLib.quality.flags import ranges
 from CardiacSegLib.quality.shape_rules import Heart, shape_flags
 from CardiacSegLib.quality.summary import judge
+from CardiacSegLib.result import SegmentResult
 from cineheart.outputs import write_segmentation, write_study_summary
 from cineheart.report import write_report
 
@@ -168,13 +169,18 @@ def test_smooth_curves_do_not_jump_and_an_outlier_does(made):
     phase = np.arange(25) / 25
     beat = 100 + 40 * np.cos(2 * np.pi * phase) + 5 * np.cos(6 * np.pi * phase)
     smooth = dataclasses.replace(
-        made.function, lv_ml=beat, rv_ml=beat, myo_ml=np.full(25, 110.0), ed=0, es=12, lv_sv_ml=80.0, rv_sv_ml=78.0
+        made.function,
+        lv=dataclasses.replace(made.function.lv, volume_ml=beat, sv_ml=80.0),
+        rv=dataclasses.replace(made.function.rv, volume_ml=beat, sv_ml=78.0),
+        myocardium=dataclasses.replace(made.function.myocardium, volume_ml=np.full(25, 110.0)),
+        ed=0,
+        es=12,
     )
     assert list(curve_flags(smooth)) == []
     for frame in (0, 7, 24):
         jumping = beat.copy()
         jumping[frame] += 15
-        (flag,) = curve_flags(dataclasses.replace(smooth, rv_ml=jumping))
+        (flag,) = curve_flags(dataclasses.replace(smooth, rv=dataclasses.replace(smooth.rv, volume_ml=jumping)))
         assert (flag.code, flag.frames) == ("volume_jump", (frame,)) and "RV" in flag.sentence
         assert flag.severity == ("warning" if frame == 0 else "note")
     open_ended = np.linspace(150.0, 80.0, 25)  # a cine that stops before the heart has filled again
@@ -182,17 +188,23 @@ def test_smooth_curves_do_not_jump_and_an_outlier_does(made):
 
 
 def test_stroke_volumes_and_muscle(made):
-    def flags(**changes):
-        return [(f.code, f.severity) for f in curve_flags(dataclasses.replace(made.function, **changes))]
+    def flags(left, right, muscle=made.function.myocardium.volume_ml):
+        changed = dataclasses.replace(
+            made.function,
+            lv=dataclasses.replace(made.function.lv, sv_ml=left),
+            rv=dataclasses.replace(made.function.rv, sv_ml=right),
+            myocardium=dataclasses.replace(made.function.myocardium, volume_ml=muscle),
+        )
+        return [(f.code, f.severity) for f in curve_flags(changed)]
 
-    assert flags(lv_sv_ml=80.0, rv_sv_ml=72.0) == []
-    assert flags(lv_sv_ml=80.0, rv_sv_ml=60.0) == [("stroke_volumes", "note")]
-    assert flags(lv_sv_ml=80.0, rv_sv_ml=40.0) == [("stroke_volumes", "warning")]
-    assert flags(lv_sv_ml=9.0, rv_sv_ml=3.0) == []
-    assert flags(lv_sv_ml=None, rv_sv_ml=3.0) == []
-    muscle = made.function.myo_ml.copy()
+    assert flags(80.0, 72.0) == []
+    assert flags(80.0, 60.0) == [("stroke_volumes", "note")]
+    assert flags(80.0, 40.0) == [("stroke_volumes", "warning")]
+    assert flags(9.0, 3.0) == []
+    assert flags(None, 3.0) == []
+    muscle = made.function.myocardium.volume_ml.copy()
     muscle[made.function.es] = 0.7 * muscle[made.function.ed]
-    assert ("myocardial_volume", "warning") in flags(lv_sv_ml=80.0, rv_sv_ml=72.0, myo_ml=muscle)
+    assert ("myocardial_volume", "warning") in flags(80.0, 72.0, muscle)
 
 
 def statistics_of(labels: LabelMap, sure: float) -> SliceStatistics:
@@ -321,11 +333,12 @@ def judged():
     labels = altered(made, gap)
     statistics = statistics_of(labels, 0.97)
     report = judge(labels, made.function, statistics, Calibration(calibrated=True))
-    return dataclasses.replace(made, labels=labels, quality=report)
+    segmented = SegmentResult(Segmentation(labels, statistics), made.function, report)
+    return dataclasses.replace(made, segmented=segmented)
 
 
 def test_json_is_whole(judged, tmp_path, read_json):
-    write_segmentation(judged.labels, judged.function, tmp_path, sequence=False, quality=judged.quality)
+    write_segmentation(judged.segmented, tmp_path, sequence=False)
     told = read_json(tmp_path / "quality.json")
     assert told["light"] == "red" and told["flags"][0]["severity"] == "serious"
     assert told["flags"][0]["frames"] == [0] and told["flags"][0]["slices"] == [GAP]

@@ -39,9 +39,9 @@ def test_layouts_give_the_same_exact_cine(tmp_path, matrix, layout):
     np.testing.assert_allclose(cine.times_ms, TIMES)
     corners = [[0, 0, 0], [19, 23, 0], [0, 23, 3], [19, 0, 3]]
     np.testing.assert_allclose(apply(cine.ijk_to_lps, corners), apply(matrix, corners), atol=1e-3)
-    assert cine.patient["heart_rate_bpm"] == pytest.approx(60000 / 900)
-    assert cine.patient["height_m"] == 1.75
-    assert cine.patient["weight_kg"] == 70
+    assert cine.patient.heart_rate_bpm == pytest.approx(60000 / 900)
+    assert cine.patient.height_m == 1.75
+    assert cine.patient.weight_kg == 70
 
 
 def test_slices_against_the_normal_are_sorted_along_it(tmp_path, matrix):

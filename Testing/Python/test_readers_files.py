@@ -98,7 +98,7 @@ def test_time_units(tmp_path, frames, units, step, expected, noted):
     cine = read_image(path)
     np.testing.assert_allclose(cine.times_ms, expected * np.arange(5), rtol=1e-6)
     assert any("frame" in note for note in cine.notes) == noted
-    assert ("heart_rate_bpm" in cine.patient) == (not noted)
+    assert (cine.patient.heart_rate_bpm is not None) == (not noted)
 
 
 def test_one_slice_in_four_dimensions(tmp_path):
@@ -260,6 +260,6 @@ def test_acdc_patient():
     near = np.argwhere(ed_labels.labels[0] == 1).mean(0) - np.argwhere(ed_labels.labels[0] == 2).mean(0)
     far = np.argwhere(ed_labels.labels[0] == 3).mean(0) - np.argwhere(ed_labels.labels[0] == 2).mean(0)
     assert np.linalg.norm(near[1:]) < 0.5 * np.linalg.norm(far[1:])
-    assert ed.patient["height_m"] == 1.92
+    assert ed.patient.height_m == 1.92
     with pytest.raises(InputError, match=r"Info\.cfg is missing"):
         read_acdc_patient(DATA / "study")

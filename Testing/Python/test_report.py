@@ -11,6 +11,7 @@ from made_study import CENTRE, contractions, grid_points, labels_at, make_mesh, 
 
 from BiVMeshLib.check.quality import measure as measure_mesh
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.patient import Patient
 from cineheart.report import facts, mesh_view, pictures, slices, write_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -65,7 +66,10 @@ def pixels(source: str) -> np.ndarray:
 def written(tmp_path_factory):
     mesh = make_mesh()
     mesh = dataclasses.replace(mesh, quality=measure_mesh(mesh), notes=("A mesh note.",))
-    result = dataclasses.replace(make_result(mesh=mesh), bundle="cineheart_sax", label_notes=("A slice was added.",))
+    made = make_result(mesh=mesh)
+    segmentation = dataclasses.replace(made.segmented.segmentation, notes=("A slice was added.",))
+    segmented = dataclasses.replace(made.segmented, segmentation=segmentation)
+    result = dataclasses.replace(made, segmented=segmented, bundle="cineheart_sax")
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(result, path)
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
@@ -87,9 +91,9 @@ def test_measurements_and_facts_stand_in_the_tables(written):
     result, _, page = written
     function = result.function
     rows = {row[0]: row[1:] for row in page.rows}
-    assert rows["End-diastolic volume"] == [f"{function.lv_edv_ml:.0f}", f"{function.rv_edv_ml:.0f}", "ml"]
-    assert rows["Ejection fraction"] == [f"{function.lv_ef_percent:.0f}", f"{function.rv_ef_percent:.0f}", "%"]
-    assert rows["Myocardial mass (end-diastole)"] == [f"{function.lv_mass_g:.0f}", "", "g"]
+    assert rows["End-diastolic volume"] == [f"{function.lv.edv_ml:.0f}", f"{function.rv.edv_ml:.0f}", "ml"]
+    assert rows["Ejection fraction"] == [f"{function.lv.ef_percent:.0f}", f"{function.rv.ef_percent:.0f}", "%"]
+    assert rows["Myocardial mass (end-diastole)"] == [f"{function.myocardium.mass_g:.0f}", "", "g"]
     assert rows["Short axis"] == ["8", "64 x 60", "1.90 x 2.10 mm", "11.0 mm", "6", "820 ms (136.7 ms per frame)"]
     assert rows["4-chamber"][4:] == ["6", "790 ms (131.7 ms per frame)"]
     assert rows["ID"] == ["MADE-UP-01"] and rows["Heart rate"] == ["73 /min"]
@@ -101,7 +105,7 @@ def test_measurements_and_facts_stand_in_the_tables(written):
 
 def test_every_row_of_the_mesh_table_is_in_the_quality_report():
     rows = facts.mesh_rows(measure_mesh(make_mesh()))
-    assert len(rows) == len(facts._MESH_ROWS)
+    assert len(rows) == len(facts.MESH_ROWS) + 1 and rows[-1][0] == "Beyond a quality line"
 
 
 def test_warnings_and_what_was_left_out_are_told(written):
@@ -135,7 +139,7 @@ def test_pictures_show_images_and_contours(written):
 
 
 def test_without_mesh_long_axis_or_cine(tmp_path):
-    result = make_result(n_frames=1, patient={})
+    result = make_result(n_frames=1, patient=Patient())
     study = dataclasses.replace(result.study, cines={"sax": result.study.cines["sax"]})
     notes = ("No mesh: the stack has one slice.",)
     write_report(dataclasses.replace(result, study=study, notes=notes), tmp_path / "r.html")

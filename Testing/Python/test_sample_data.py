@@ -103,16 +103,23 @@ def segmentation(scene, dicom, phantom):
     return labels_to_scene(LabelMap(labels, truth.ijk_to_lps @ flip, truth.times_ms), "edited")
 
 
+def export(segmentation, folder, study, frame="all") -> list[Path]:
+    """By the function that panel and console use."""
+    import CardiacSeg
+    from CardiacLib.mrml.panel.dicom_export import DicomExport, export_dicom_seg
+
+    return export_dicom_seg(segmentation, folder, DicomExport(study, frame), worker=CardiacSeg.worker())
+
+
 def test_a_segmentation_becomes_dicom_on_the_grid_of_its_images(host, segmentation, dicom, phantom, tmp_path):
     hd = pytest.importorskip("highdicom")
     from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
-    from CardiacLib.mrml.panel.dicom_export import export_dicom_seg
 
     cine = read_study(dicom).cines["sax"]
-    paths = export_dicom_seg(segmentation, dicom, tmp_path / "all")
+    paths = export(segmentation, tmp_path / "all", dicom)
     assert len(paths) == cine.n_frames and all(path.is_file() for path in paths)
     select_frame(sequence_of(segmentation)[0], 3)
-    (path,) = export_dicom_seg(segmentation, dicom, tmp_path / "one", frame="shown")
+    (path,) = export(segmentation, tmp_path / "one", dicom, frame="shown")
     dataset = hd.seg.segread(path)
     assert dataset.ContentDescription.startswith("Frame 4 of")
     assert dataset.SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
@@ -129,18 +136,17 @@ def test_a_segmentation_becomes_dicom_on_the_grid_of_its_images(host, segmentati
 def test_export_says_what_it_needs(host, scene, segmentation, dicom, phantom, tmp_path):
     pytest.importorskip("highdicom")
     from CardiacLib.mrml.nodes.segmentations import labels_to_scene
-    from CardiacLib.mrml.panel.dicom_export import export_dicom_seg
 
     truth = phantom.labels
     single = labels_to_scene(LabelMap(truth.labels[:1], truth.ijk_to_lps, truth.times_ms[:1]), "single")
     with pytest.raises(InputError, match="say which of the 8"):
-        export_dicom_seg(single, dicom, tmp_path / "out")
+        export(single, tmp_path / "out", dicom)
     with pytest.raises(InputError, match="frames 0 to 7"):
-        export_dicom_seg(single, dicom, tmp_path / "out", frame=8)
+        export(single, tmp_path / "out", dicom, frame=8)
     far = truth.ijk_to_lps.copy()
     far[0, 3] += 900
     away = labels_to_scene(LabelMap(truth.labels[:1], far, truth.times_ms[:1]), "away")
     with pytest.raises(InputError, match="no segment of 'away'"):
-        export_dicom_seg(away, dicom, tmp_path / "out", frame=0)
+        export(away, tmp_path / "out", dicom, frame=0)
     assert not (tmp_path / "out").exists()
-    assert [path.name for path in export_dicom_seg(single, dicom, tmp_path / "out", frame=0)] == ["segmentation.dcm"]
+    assert [path.name for path in export(single, tmp_path / "out", dicom, frame=0)] == ["segmentation.dcm"]

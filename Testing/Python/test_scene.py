@@ -16,13 +16,14 @@ from made_study import make_mesh, make_result
 from CardiacLib import InputError, LabelMap
 from CardiacLib.mrml.nodes.segmentations import save_segmentation_sequence
 from CardiacLib.types.labels import structures
+from CardiacLib.types.patient import Patient
 from cineheart.scene import write_scene
 
 READ_SCENE = """
 import json, sys
 import numpy as np
 import slicer, vtk
-from CardiacLib.mrml import cines, host, scenes, segmentations, sequences
+from CardiacLib.mrml.nodes import cines, host, scenes, segmentations, sequences
 
 host.plain_host()
 scenes.load_scene(sys.argv[1])
@@ -157,14 +158,14 @@ def test_mesh_and_table_come_back(written):
     assert np.allclose(arrays["points_tetrahedra"], ras, atol=1e-3)
     face = result.mesh.nodes[np.unique(result.mesh.patch("BASE"))] * [-1, -1, 1]
     assert np.allclose(np.sort(arrays["points_BASE"], axis=0), np.sort(face, axis=0), atol=1e-3)
-    assert np.allclose(arrays["lv_ml"], result.function.lv_ml, rtol=1e-5)
+    assert np.allclose(arrays["lv_ml"], result.function.lv.volume_ml, rtol=1e-5)
 
 
 def test_one_frame_without_mesh(tmp_path):
     from CardiacLib.mrml.nodes.host import private_scene
     from CardiacLib.mrml.nodes.scenes import load_scene
 
-    write_scene(make_result(n_frames=1, patient={}), tmp_path / "still.mrb")
+    write_scene(make_result(n_frames=1, patient=Patient()), tmp_path / "still.mrb")
     with private_scene() as scene:
         load_scene(tmp_path / "still.mrb")
         assert scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 0

@@ -16,12 +16,6 @@ from CardiacLib.writers.images import write_cine
 from CardiacSegLib.segment.slice_network import SliceNetwork
 from CardiacSegLib.segment.valve_plane import cut_at_valve_plane
 from cineheart.cli import main
-from cineheart.network import NetworkOptions
-
-
-@pytest.fixture(scope="module")
-def phantom():
-    return make_phantom(PhantomOptions.small())
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +74,7 @@ def test_another_file_is_one_sentence(tmp_path, text):
 
 
 def test_volumes_end_at_the_valve_planes(files, phantom, tmp_path, monkeypatch):
-    monkeypatch.setattr(NetworkOptions, "open", lambda self: TooHigh(phantom.labels))
+    monkeypatch.setattr("CardiacSegLib.segment.memory.open_segmenter", lambda choice: TooHigh(phantom.labels))
     measured = {}
     for name, options in (("whole", []), ("cut", ["--landmarks", str(files / "landmarks.json")])):
         arguments = ["segment", str(files / "sax.nii.gz"), "-o", str(tmp_path / name), "--no-scene", *options]
@@ -108,7 +102,7 @@ def test_a_slice_left_empty_below_the_plane_counts(spacing, continued):
 
 
 def test_points_of_another_number_of_frames_are_refused(files, phantom, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(NetworkOptions, "open", lambda self: TooHigh(phantom.labels))
+    monkeypatch.setattr("CardiacSegLib.segment.memory.open_segmenter", lambda choice: TooHigh(phantom.labels))
     document = json.loads((files / "landmarks.json").read_text())
     document["frames"] = document["frames"][:-1]
     few = tmp_path / "few.json"

@@ -9,6 +9,7 @@ import torch
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
 from CardiacLib.networks.intensity import intensity_limits, normalise, percentile
+from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacSegLib import Segmenter, segment_cine
@@ -21,8 +22,12 @@ from CardiacSegLib.segment.preprocess import (
     sample_slices,
     with_neighbours,
 )
-from CardiacSegLib.segment.segmenter import heart_window, predict
+from CardiacSegLib.segment.segmenter import Look, heart_window, predict
 from CardiacSegLib.segment.statistics import slice_statistics
+
+
+def on_processor(bundle, backend="auto", quality="fast") -> NetworkChoice:
+    return NetworkChoice(str(bundle), RunsOn("cpu", backend), quality)
 
 
 def made_cine(frames=2, slices=4, spacing=(1.6, 1.3, 9.0), view="sax", seed=0) -> Cine:
@@ -33,7 +38,7 @@ def made_cine(frames=2, slices=4, spacing=(1.6, 1.3, 9.0), view="sax", seed=0) -
 
 def test_labels_are_on_the_grid_of_the_cine(random_bundle):
     cine = made_cine()
-    labels = segment_cine(cine, str(random_bundle), "cpu")
+    labels = segment_cine(cine, on_processor(random_bundle))
     assert labels.labels.shape == cine.frames.shape
     assert labels.labels.dtype == np.uint8
     assert np.array_equal(labels.ijk_to_lps, cine.ijk_to_lps)
@@ -41,12 +46,12 @@ def test_labels_are_on_the_grid_of_the_cine(random_bundle):
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 5)])
 def test_single_frames_and_slices(random_bundle, shape):
-    assert segment_cine(made_cine(*shape), str(random_bundle), "cpu").labels.shape[:2] == shape
+    assert segment_cine(made_cine(*shape), on_processor(random_bundle)).labels.shape[:2] == shape
 
 
 def test_long_axis_views_are_refused(random_bundle):
     with pytest.raises(InputError, match="4ch view"):
-        segment_cine(made_cine(view="4ch"), str(random_bundle), "cpu")
+        segment_cine(made_cine(view="4ch"), on_processor(random_bundle))
 
 
 def test_cancel_passes_through(random_bundle):
@@ -55,14 +60,14 @@ def test_cancel_passes_through(random_bundle):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        segment_cine(made_cine(), str(random_bundle), "cpu", stop)
+        segment_cine(made_cine(), on_processor(random_bundle), progress=stop)
 
 
 def test_unknown_bundle_and_device(random_bundle):
     with pytest.raises(InputError, match="No bundle 'nothing'"):
-        Segmenter("nothing")
+        Segmenter(NetworkChoice("nothing"))
     with pytest.raises(InputError, match="cuda:77"):
-        Segmenter(str(random_bundle), "cuda:77")
+        Segmenter(NetworkChoice(str(random_bundle), RunsOn("cuda:77")))
 
 
 def test_wrong_weights_are_refused(random_bundle, tmp_path):
@@ -70,7 +75,7 @@ def test_wrong_weights_are_refused(random_bundle, tmp_path):
     shutil.copytree(random_bundle, copy)
     torch.save({"some.weight": torch.zeros(3)}, copy / "models" / "model.pt")
     with pytest.raises(InputError, match="do not belong"):
-        Segmenter(str(copy), "cpu")
+        Segmenter(on_processor(copy))
 
 
 def test_the_window_holds_the_heart():
@@ -115,32 +120,34 @@ def test_labels_in_a_window_are_those_of_the_whole_field(window):
 
 def test_best_quality_is_the_mean_over_flips(random_bundle, monkeypatch):
     monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
-    segmenter = Segmenter(str(random_bundle), "cpu", "torch", "best")
+    segmenter = Segmenter(on_processor(random_bundle, "torch", "best"))
     images = normalise(made_cine(1, 2).frames)
     grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
     window = (slice(0, 48), slice(16, 64))
-    once = predict(images, grid, segmenter.predictor, window).probabilities
-    mean = predict(images, grid, segmenter.predictor, window, segmenter.flips).probabilities
+    once = predict(images, Look(grid, window), segmenter.predictor).probabilities
+    mean = predict(images, Look(grid, window, flips=segmenter.flips), segmenter.predictor).probabilities
     flipped_grid = NetworkGrid((48, 48), (1.4, 1.4), 1.4)
     stack = grid.from_images(torch.from_numpy(images[0]), window)
-    flipped = predict(stack.flip(-1)[None].numpy(), flipped_grid, segmenter.predictor, flipped_grid.whole)
+    whole = Look(flipped_grid, flipped_grid.whole)
+    flipped = predict(stack.flip(-1)[None].numpy(), whole, segmenter.predictor)
     assert (mean - once).abs().max() > 1e-3
     four = [once[0], flipped.probabilities[0].flip(-1)]
     for axes in ((-2,), (-2, -1)):
-        turned = predict(stack.flip(axes)[None].numpy(), flipped_grid, segmenter.predictor, flipped_grid.whole)
+        turned = predict(stack.flip(axes)[None].numpy(), whole, segmenter.predictor)
         four.append(turned.probabilities[0].flip(axes))
     assert torch.allclose(mean[0].float(), torch.stack([p.float() for p in four]).mean(0), atol=5e-3)
     with pytest.raises(InputError, match="No quality 'slow'"):
-        Segmenter(str(random_bundle), "cpu", quality="slow")
+        on_processor(random_bundle, quality="slow")
 
 
 def test_limits_and_labelling_of_every_second_slice(random_bundle, monkeypatch):
     monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
-    predictor = Segmenter(str(random_bundle), "cpu", "torch").predictor
+    predictor = Segmenter(on_processor(random_bundle, "torch")).predictor
     frames = made_cine(2, 5).frames
     grid = NetworkGrid((70, 90), (1.3, 1.6), 1.4)
-    expected = predict(normalise(frames), grid, predictor, grid.whole).probabilities
-    found = predict(frames, grid, predictor, grid.whole, limits=intensity_limits(frames), every=2).probabilities
+    expected = predict(normalise(frames), Look(grid, grid.whole), predictor).probabilities
+    some = Look(grid, grid.whole, intensity_limits(frames), every=2)
+    found = predict(frames, some, predictor).probabilities
     assert found.shape[1] == 3 and torch.allclose(found, expected[:, ::2], atol=2e-3)
 
 
@@ -149,7 +156,7 @@ def test_the_heart_is_looked_for_in_every_second_of_many_slices(random_bundle, m
     seen = []
     find = infer.heart_window
     monkeypatch.setattr(infer, "heart_window", lambda labels, *rest: seen.append(labels) or find(labels, *rest))
-    labels = segment_cine(made_cine(2, slices), str(random_bundle), "cpu")
+    labels = segment_cine(made_cine(2, slices), on_processor(random_bundle))
     assert len(seen) == 1 and seen[0].shape[:2] == (2, looked_through)
     assert labels.labels.shape[1] == slices
 
@@ -164,7 +171,7 @@ def test_labels_that_nobody_knows_are_refused():
 
 def test_statistics_are_sums_over_the_slice(random_bundle):
     cine = made_cine(2, 3)
-    found = Segmenter(str(random_bundle), "cpu").segment(cine)
+    found = Segmenter(on_processor(random_bundle)).segment(cine)
     statistics = found.statistics
     assert statistics.soft.shape == statistics.hard.shape == statistics.both.shape == (2, 3, 3)
     assert statistics.entropy.shape == (2, 3) and (statistics.entropy > 0).all()
@@ -172,8 +179,9 @@ def test_statistics_are_sums_over_the_slice(random_bundle):
     assert (statistics.both <= np.minimum(statistics.soft, statistics.hard) + 1e-2).all()
     sure = torch.zeros(1, 4, 5, 6)
     sure[:, 2] = 1.0
-    soft, hard, both, entropy = slice_statistics(sure)
-    assert soft.tolist() == hard.tolist() == both.tolist() == [[0.0, 30.0, 0.0]] and entropy.tolist() == [0.0]
+    sums = slice_statistics(sure)
+    assert sums.soft.tolist() == sums.hard.tolist() == sums.both.tolist() == [[0.0, 30.0, 0.0]]
+    assert sums.entropy.tolist() == [0.0]
 
 
 def test_the_opposite_frame_is_the_least_alike():
@@ -248,6 +256,7 @@ def test_slices_are_connected_by_overlap_or_nearly_so():
     assert kept[0].sum() == 16 and not kept[1].any()
 
 
+@pytest.mark.slow
 def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monkeypatch):
     """``python -m monai.bundle run`` and our path agree in float32; both without clean-up."""
     pytest.importorskip("fire")
@@ -275,8 +284,8 @@ def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monke
     subprocess.run([sys.executable, "-m", "monai.bundle", "run", *arguments], check=True, capture_output=True)
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "image_seg.nii.gz")))
     monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
-    segmenter = Segmenter(str(random_bundle), "cpu", "torch")
+    segmenter = Segmenter(on_processor(random_bundle, "torch"))
     grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
-    ours = predict(normalise(cine.frames), grid, segmenter.predictor, grid.whole).labels()[0]
+    ours = predict(normalise(cine.frames), Look(grid, grid.whole), segmenter.predictor).labels()[0]
     assert len(np.unique(ours)) > 1
     assert (ours == theirs).mean() > 0.999

@@ -11,13 +11,13 @@ from CardiacLib.metrics import dice
 from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.phantom import write_phantom
 from CardiacLib.readers import read_study
+from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, MYO, RV
 from CardiacSegLib import Segmenter, measure
 from CardiacSegLib.function.ventricle_extent import ventricle_extent
 from CardiacSegLib.segment.valve_plane import cut_at_valve_plane
 from cineheart.cli import main
-from cineheart.network import NetworkOptions
 from cineheart.pipeline import RunOptions, run_study
 
 VIEWS = {"sax", "2ch", "3ch", "4ch"}
@@ -25,12 +25,12 @@ VIEWS = {"sax", "2ch", "3ch", "4ch"}
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return Segmenter("cineheart_sax", "cpu")
+    return Segmenter(NetworkChoice(runs_on=RunsOn("cpu")))
 
 
 @pytest.fixture(scope="module")
 def found(segmenter, phantom):
-    return segmenter(phantom.cines["sax"])
+    return segmenter.segment(phantom.cines["sax"]).labels
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +84,12 @@ def test_labels_follow_the_image(segmenter, phantom, found, turn):
         frames, labels = frames[:, ::-1], labels[:, ::-1]
     else:
         frames = frames**1.3
-    turned = segmenter(Cine(np.ascontiguousarray(frames), cine.ijk_to_lps, cine.times_ms[:1], "sax"))
+    turned = segmenter.segment(Cine(np.ascontiguousarray(frames), cine.ijk_to_lps, cine.times_ms[:1], "sax")).labels
     assert dice(turned.labels == LV, labels == LV) > 0.93
     assert dice(turned.labels > 0, labels > 0) > 0.90
 
 
+@pytest.mark.slow
 def test_run_writes_the_contract(study, tmp_path, capsys, read_json):
     out = tmp_path / "result"
     assert main(["run", str(study), "-o", str(out), "--edge-length", "2.5", "--device", "cpu", "--json"]) == 0
@@ -122,16 +123,17 @@ def test_run_writes_the_contract(study, tmp_path, capsys, read_json):
     assert set(read_json(out / "study.json")["views"]) == VIEWS
 
 
+@pytest.mark.slow
 def test_a_later_run_leaves_no_results_of_an_earlier_one(study, tmp_path, monkeypatch):
     out = tmp_path / "result"
     (out / "mesh").mkdir(parents=True)
     for stale in ("mesh/mesh.vtu", "scene.mrb", "notes of the user.txt"):
         (out / stale).write_text("earlier")
 
-    def no_mesh(*_):
+    def no_mesh(*_, **__):
         raise InputError("cannot be meshed")
 
-    monkeypatch.setattr("cineheart.pipeline.build_mesh", no_mesh)
+    monkeypatch.setattr("cineheart.steps.build_mesh", no_mesh)
     assert main(["run", str(study), "-o", str(out), "--no-scene", "--device", "cpu", "--json"]) == 1
     expected = {"landmarks", "segmentation", "report.html", "study.json", "notes of the user.txt"}
     assert {p.name for p in out.iterdir()} == expected
@@ -143,10 +145,11 @@ def test_a_cancelled_run_leaves_nothing(study, tmp_path):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        run_study(study, tmp_path / "result", RunOptions(NetworkOptions(device="cpu")), stop)
+        run_study(study, tmp_path / "result", RunOptions(), progress=stop)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_dicom_and_nifti_of_a_real_study_give_the_same_labels(data, segmenter):
     labels = []
     for kind in ("dicom", "nifti"):
@@ -154,10 +157,10 @@ def test_dicom_and_nifti_of_a_real_study_give_the_same_labels(data, segmenter):
         assert set(study.cines) == VIEWS
         sax = study.cines["sax"]
         assert sax.frames.shape[:2] == (25, 6)
-        labels.append(segmenter(sax))
+        labels.append(segmenter.segment(sax).labels)
     assert np.array_equal(labels[0].labels, labels[1].labels)
     assert np.allclose(labels[0].ijk_to_lps, labels[1].ijk_to_lps, atol=1e-3)
-    assert 40 < measure(labels[0]).lv_ef_percent < 80
+    assert 40 < measure(labels[0]).lv.ef_percent < 80
     assert_no_flicker(labels[0])
 
 

@@ -203,7 +203,7 @@ def test_outside_slicer_the_sentence_names_pip(packages):
 
 
 WHEELS = {"torch": "2.9.0", "monai": "1.6.1", "scikit-image": "0.26.0", "nibabel": "5.4", "pynrrd": "1.1.3"}
-WHEELS |= {"matplotlib": "3.11", "jinja2": "3.1.6", "typer": "0.29", "rich": "15.0"}
+WHEELS |= {"matplotlib": "3.11", "jinja2": "3.1.6", "typer": "0.29", "rich": "15.0", "platformdirs": "4.14.8"}
 
 
 def write_wheel(folder: Path, name: str, version: str) -> None:

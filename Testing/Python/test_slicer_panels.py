@@ -5,11 +5,20 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from panel_hearts import heart_cine, heart_labels, install_quick_worker, living_processes, node_names
+from panel_hearts import (
+    heart_cine,
+    heart_labels,
+    install_quick_worker,
+    living_processes,
+    measured,
+    meshed,
+    node_names,
+)
 
 slicer = pytest.importorskip("slicer")
 try:
@@ -17,9 +26,12 @@ try:
 except ImportError as error:
     pytest.skip(f"PySide6-Essentials or a system library of it is missing: {error}", allow_module_level=True)
 
-from BiVMeshLib.shape.sizing import EDGE_MM  # noqa: E402
+from BiVMeshLib.result import MeshChoice  # noqa: E402
 from CardiacLib.resources import resource_path  # noqa: E402
+from CardiacLib.types.choices import Body, NetworkChoice, RunsOn, SegmentChoice  # noqa: E402
 from CardiacLib.types.labels import LV, MYO, RV  # noqa: E402
+from CardiacLib.types.mesh_options import EDGE_MM, MeshOptions  # noqa: E402
+from CardiacLib.types.patient import Patient  # noqa: E402
 from CardiacLib.types.segmentation import Segmentation, SliceStatistics  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +75,7 @@ def test_panel_says_why_apply_is_off_and_takes_the_first_volume(host, scene):
 def test_choices_are_kept_in_the_parameter_node(host, scene, tmp_path):
     add_segmentation()
     panel = host.open_panel("BiVMesh")
+    panel.ui.automaticEdgeLengthCheckBox.checked = False
     panel.ui.edgeLengthSlider.value = 3.5
     panel.ui.frameSelector.currentIndex = 1
     panel.ui.outputNameEdit.text = "heart"
@@ -71,14 +84,16 @@ def test_choices_are_kept_in_the_parameter_node(host, scene, tmp_path):
     scene.Commit()
     scene.Clear(0)
     host.process_events()
+    assert panel.ui.automaticEdgeLengthCheckBox.checked
     assert panel.ui.edgeLengthSlider.value == EDGE_MM and panel.ui.outputNameEdit.text == ""
     scene.SetURL(str(path))
     scene.Import()
     panel.enter()
-    assert panel.ui.edgeLengthSlider.value == 3.5
+    assert panel.ui.edgeLengthSlider.value == 3.5 and not panel.ui.automaticEdgeLengthCheckBox.checked
     assert panel.ui.frameSelector.currentText == "End-systole" and panel.ui.outputNameEdit.text == "heart"
 
 
+@pytest.mark.slow
 def test_mesh_panel_from_apply_to_models(host, scene, tmp_path):
     add_segmentation()
     panel = host.open_panel("BiVMesh")
@@ -135,6 +150,7 @@ def active_node(getter: str):
 
 def test_motion_needs_a_sequence_and_plays_in_its_browser(host, scene):
     """The worker's answer is a mesh that moves up by one millimetre per frame; the motion itself has its own tests."""
+    from BiVMeshLib.mrml.choices import mesh_choice
     from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
     from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
 
@@ -146,21 +162,38 @@ def test_motion_needs_a_sequence_and_plays_in_its_browser(host, scene):
     cycle = add_segmentation(3)
     panel.ui.inputSelector.setCurrentNode(cycle)
     assert panel.ui.applyButton.enabled
-    frame = sys.modules["BiVMesh"].MeshFrame.END_SYSTOLE
-    request = panel.logic.makeRequest(cycle, frame, 3.0, 3.0, None, motion=True, align=True)
-    expected = {"edge_length_mm": 3.0, "rv_wall_mm": 3.0, "align_slices": True, "fibres": False}
-    assert request.options["mesh_options"] == expected
-    assert request.task == "motion" and len(request.inputs["labels"].labels) == 3
+    panel.ui.frameSelector.currentIndex = 1
+    panel.ui.automaticEdgeLengthCheckBox.checked = False
+    panel.ui.edgeLengthSlider.value = 3.0
+    panel.ui.alignCheckBox.checked, panel.ui.fibresCheckBox.checked = True, False
+    request = panel.logic.makeRequest(cycle, mesh_choice(panel.panel.parameters))
+    expected = MeshOptions(edge_length_mm=3.0, rv_wall_mm=3.0, align_slices=True, fibres=False)
+    assert request.arguments["choice"] == MeshChoice(1, expected, motion=True)
+    assert request.task == "mesh" and len(request.arguments["labels"].labels) == 3
     faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
     nodes = np.vstack([np.zeros(3), np.eye(3)])
     mesh = BiVMesh(nodes, np.arange(4)[None], np.array([11], np.int32), faces, np.ones(4, np.int32))
     up = np.zeros((3, 4, 3), np.float32)
     up[:, :, 2] = np.arange(3)[:, None]
-    models = panel.logic.addResult(cycle, MovingMesh(mesh, 0, up, heart_labels(3).times_ms))
+    models = panel.logic.addResult(cycle, meshed(MovingMesh(mesh, 0, up, heart_labels(3).times_ms)))
     browser, sequence = sequence_of(models["EPI"])
     assert browser is sequence_of(cycle)[0] and sequence.GetNumberOfDataNodes() == 3
     select_frame(browser, 2)
     assert models["EPI"].GetPolyData().GetBounds()[4:] == (2.0, 3.0)
+
+
+def test_the_edge_length_is_automatic_unless_it_is_chosen(host, scene):
+    """As on the command line."""
+    from BiVMeshLib.mrml.choices import mesh_choice
+
+    add_segmentation(1)
+    panel = host.open_panel("BiVMesh")
+    assert panel.ui.automaticEdgeLengthCheckBox.checked and not panel.ui.edgeLengthSlider.enabled
+    assert "1.8 mm, less where the wall is thin" in panel.ui.edgeLengthSlider.toolTip
+    assert mesh_choice(panel.panel.parameters) == MeshChoice()
+    panel.ui.automaticEdgeLengthCheckBox.checked = False
+    assert panel.ui.edgeLengthSlider.enabled and "Half the length" in panel.ui.edgeLengthSlider.toolTip
+    assert mesh_choice(panel.panel.parameters).options == MeshOptions(edge_length_mm=EDGE_MM)
 
 
 def test_mesh_frame_choice_takes_the_right_frame(host, scene):
@@ -172,8 +205,8 @@ def test_mesh_frame_choice_takes_the_right_frame(host, scene):
     logic = module.BiVMeshLogic()
     frames = heart_labels(5).labels
     for choice, expected in (("END_DIASTOLE", 0), ("END_SYSTOLE", 2), ("SHOWN", 3)):
-        request = logic.makeRequest(segmentation, module.MeshFrame[choice], 4.0, 3.0)
-        found = request.inputs["labels"].labels
+        request = logic.makeRequest(segmentation, MeshChoice(module.MeshFrame[choice].value))
+        found = request.arguments["labels"].labels
         assert min(range(5), key=lambda t, found=found: int((frames[t] != found[0]).sum())) == expected
 
 
@@ -181,6 +214,7 @@ def test_cancel_leaves_the_scene_as_it_was(host, scene):
     add_segmentation()
     panel = host.open_panel("BiVMesh")
     before = node_names(scene)
+    panel.ui.automaticEdgeLengthCheckBox.checked = False
     panel.ui.edgeLengthSlider.value = 1.0
     panel.ui.applyButton.click()
     pid = panel.panel._run.pid
@@ -194,6 +228,7 @@ def test_cancel_leaves_the_scene_as_it_was(host, scene):
 def test_scene_close_during_a_run_stops_it(host, scene):
     add_segmentation()
     panel = host.open_panel("BiVMesh")
+    panel.ui.automaticEdgeLengthCheckBox.checked = False
     panel.ui.edgeLengthSlider.value = 1.0
     panel.ui.applyButton.click()
     pid = panel.panel._run.pid
@@ -210,7 +245,7 @@ def quick_worker(monkeypatch, tmp_path):
 
     install_quick_worker(monkeypatch, tmp_path)
     logic = sys.modules["BiVMesh"].BiVMeshLogic
-    monkeypatch.setattr(logic, "makeRequest", lambda *choices: JobRequest("QuickWorkerLib", "quick", {}, {}))
+    monkeypatch.setattr(logic, "makeRequest", lambda *choices: JobRequest("quick", {}))
 
 
 def test_input_removed_during_a_run_is_one_sentence_and_no_result(host, scene, quick_worker):
@@ -278,15 +313,16 @@ def segmentation_panel(host, scene, untrained, monkeypatch):
     logic = sys.modules["CardiacSeg"].CardiacSegLogic
     make_request = logic.makeRequest
 
-    def with_untrained(self, volume, frames, bundle, device, backend, quality):
-        assert bundle == "cineheart_sax"
-        return make_request(self, volume, frames, untrained, device, backend, quality)
+    def with_untrained(self, volume, frames, choice):
+        assert choice.network.bundle == "cineheart_sax"
+        return make_request(self, volume, frames, replace(choice, network=replace(choice.network, bundle=untrained)))
 
     monkeypatch.setattr(logic, "makeRequest", with_untrained)
     add_cine(3)
     return host.open_panel("CardiacSeg")
 
 
+@pytest.mark.slow
 def test_segmentation_panel_from_apply_to_results(host, segmentation_panel):
     from CardiacLib.mrml.nodes.sequences import sequence_of
     from CardiacLib.mrml.panel.results import result_of
@@ -325,7 +361,7 @@ def test_results_stay_with_the_scene(host, scene, tmp_path):
     labels = heart_labels(3)
     hard = np.stack([(labels.labels == label).sum((2, 3)) for label in (LV, MYO, RV)], -1).astype(np.float32)
     found = Segmentation(labels, SliceStatistics(hard, hard, hard, hard.sum(-1)), ("A note.",))
-    panel.panel.parameters.segmentation = panel.logic.addResult(volume, found).segmentation
+    panel.panel.parameters.segmentation = panel.logic.addResult(volume, measured(found)).segmentation
     said = panel.ui.resultLabel.text
     assert "EDV" in said and panel.ui.segmentsButton.enabled and "A note." in panel.ui.notesLabel.text
     save_scene(tmp_path / "scene.mrb")
@@ -345,16 +381,16 @@ def test_patient_values_come_from_the_study_and_can_be_changed(host, scene):
     from CardiacLib.mrml.nodes.cines import cine_to_scene
     from CardiacSegLib.mrml.patients import body_of
 
-    known = heart_cine(2).with_changes(patient={"height_m": 1.8, "weight_kg": 80.5, "name": "not kept"})
+    known = heart_cine(2).with_changes(patient=Patient(height_m=1.8, weight_kg=80.5, name="not kept"))
     _, volume = cine_to_scene(known, "known")
     _, other = cine_to_scene(heart_cine(2), "other")
     panel = host.open_panel("CardiacSeg")
     assert (panel.ui.heightSpinBox.value, panel.ui.weightSpinBox.value) == (180.0, 80.5)
     assert panel.ui.heartRateSpinBox.text == "unknown"
     panel.ui.heartRateSpinBox.value = 66.0
-    assert body_of(panel.panel.parameters) == {"height_m": 1.8, "weight_kg": 80.5, "heart_rate_bpm": 66.0}
+    assert body_of(panel.panel.parameters) == Body(height_m=1.8, weight_kg=80.5, heart_rate_bpm=66.0)
     panel.ui.inputSelector.setCurrentNode(other)
-    assert body_of(panel.panel.parameters) == {}
+    assert body_of(panel.panel.parameters) == Body()
     panel.ui.inputSelector.setCurrentNode(volume)
     assert panel.ui.weightSpinBox.value == 80.5
     assert "not kept" not in str([volume.GetAttribute(name) for name in volume.GetAttributeNames()])
@@ -370,7 +406,7 @@ def partial_worker(quick_worker, monkeypatch):
     monkeypatch.setattr(
         logic,
         "makeRequest",
-        lambda self, volume, *choices: JobRequest("QuickWorkerLib", "part", {"cine": cine_from_node(volume)}, {}),
+        lambda self, volume, *choices: JobRequest("part", {"cine": cine_from_node(volume)}),
     )
 
 
@@ -410,14 +446,16 @@ def test_reload_and_scene_close_during_a_run_leave_no_process_and_no_result(host
     assert not panel.panel.running and not living_processes(group) and not host.errors
 
 
+@pytest.mark.slow
 def test_console_call_gives_the_librarys_voxels(host, scene, untrained):
     from CardiacLib.mrml.nodes.segmentations import labels_from_node
+    from CardiacLib.types.choices import NetworkChoice, RunsOn
     from CardiacSegLib import segment_cine
 
     _, volume = add_cine(2)
     module = sys.modules["CardiacSeg"]
     result = module.CardiacSegLogic().segmentSequence(volume, bundle=untrained, device="cpu")
-    expected = segment_cine(heart_cine(2), bundle=untrained, device="cpu")
+    expected = segment_cine(heart_cine(2), NetworkChoice(untrained, RunsOn("cpu")))
     found = labels_from_node(result.segmentation, volume)
     assert len(np.unique(expected.labels)) > 1
     np.testing.assert_array_equal(found.labels, expected.labels)
@@ -430,16 +468,19 @@ def test_single_shown_frame(host, scene):
     select_frame(browser, 2)
     module = sys.modules["CardiacSeg"]
     logic = module.CardiacSegLogic()
-    request = logic.makeRequest(volume, module.FrameChoice.SHOWN, "cineheart_sax", "cpu")
-    cine = request.inputs["cine"]
+    choice = SegmentChoice(NetworkChoice(runs_on=RunsOn("cpu")))
+    request = logic.makeRequest(volume, module.FrameChoice.SHOWN, choice)
+    assert request.arguments["choice"] is choice
+    cine = request.arguments["cine"]
     np.testing.assert_array_equal(cine.frames[0], heart_cine(3).frames[2])
     assert cine.times_ms.tolist() == [80.0]
-    result = logic.addResult(volume, Segmentation(heart_labels(1), None))
+    result = logic.addResult(volume, measured(Segmentation(heart_labels(1), None)))
     assert result.tables == {} and result.function is None
     assert sequence_of(result.segmentation) == (None, None)
     assert browser.GetNumberOfSynchronizedSequenceNodes(True) == 1
 
 
+@pytest.mark.slow
 def test_panels_open_without_the_packages_of_the_workers():
     """Modules load in a Slicer that has neither torch nor monai nor scikit-image: nothing of it at file scope."""
     code = """

@@ -13,6 +13,7 @@ import pytest
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.phantom import PhantomOptions
+from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.segmentation import Segmentation
 from CardiacSegLib.evaluate import robustness
@@ -22,7 +23,6 @@ from cineheart.cli import main
 from cineheart.evaluate import NOT_MEASURED, Section, evaluate_bundle
 from cineheart.evaluate.card import write_section
 from cineheart.evaluate.learning_curve import draw_learning_curve, read_log
-from cineheart.network import NetworkOptions
 
 FROM_OURS = np.array([0, 3, 2, 1], np.uint8)
 
@@ -75,12 +75,14 @@ def trained(patients, narrow_bundle, tmp_path_factory):
     return folder / "narrow_sax"
 
 
+@pytest.mark.slow
 def test_train_writes_weights_log_and_learning_curve(trained):
     assert (trained / "models" / "model.pt").is_file()
     assert is_png(trained / "training" / "learning_curve.png")
     assert list(read_log(trained / "training" / "log.csv")) == [1]
 
 
+@pytest.mark.slow
 def test_evaluate(patients, narrow_bundle, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(robustness, "CHANGES", robustness.CHANGES[-6:-3])  # test_robustness.py tries all
     monkeypatch.setattr("cineheart.evaluate.phantom.OPTIONS", PhantomOptions.small())
@@ -109,13 +111,14 @@ def test_evaluate(patients, narrow_bundle, trained, tmp_path, capsys, monkeypatc
     assert (narrow_bundle / "docs" / "README.md").read_text(encoding="utf-8") == source
 
 
+@pytest.mark.slow
 def test_another_part_adds_its_section_and_old_robustness_goes(patients, trained, tmp_path, monkeypatch):
     def count(cases):
         return Section("counted", "Counted", {"cases": len(cases)}, f"{len(cases)} cases were seen.\n")
 
     monkeypatch.setattr("cineheart.evaluate._draw", lambda *_: None)  # drawn in the test above
     write_section(trained / "docs" / "README.md", "robustness", "Robustness", "of other weights\n")
-    evaluate_bundle(NetworkOptions(str(trained), "cpu"), patients, tmp_path / "out", lambda *_: None, sections=(count,))
+    evaluate_bundle(NetworkChoice(str(trained), RunsOn("cpu")), patients, tmp_path / "out", sections=(count,))
     card = (trained / "docs" / "README.md").read_text(encoding="utf-8")
     assert "3 cases were seen." in card and NOT_MEASURED in card and "of other weights" not in card
     assert "## Counted\n\n3 cases were seen." in (tmp_path / "out" / "evaluation.md").read_text(encoding="utf-8")

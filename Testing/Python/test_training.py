@@ -7,18 +7,22 @@ import pytest
 import torch
 from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
+from training_options import STILL, training_options
 
 from CardiacLib.datasets.acdc import patient_folders
 from CardiacLib.errors import InputError
-from CardiacLib.training.augment import Augmentation, random_intensity, random_window
+from CardiacLib.training.augment import Augmentation, labelled_windows, random_intensity, random_maps
 from CardiacLib.training.engine import Trainer
 from CardiacSegLib.segment.feature_unet import FeatureUNet
-from CardiacSegLib.train.data import SliceBatches, SliceStacks
+from CardiacSegLib.train.data import ShortAxisData, SliceBatches, SliceStacks
 from CardiacSegLib.train.loss import HeartDiceCELoss
 from CardiacSegLib.train.phantoms import random_phantoms
 from CardiacSegLib.train.trainer import begin_with
 
-STILL = Augmentation(scale=0, shear=0, elastic=0, gamma=0, bias=0, noise=0, blur=0, contrast=0)
+
+def batches_of(stacks, windows, extra=None, drawn=0, **changes) -> SliceBatches:
+    data = ShortAxisData(pixel_mm=1.4, canvas=48, windows=windows, phantom_slices=drawn)
+    return SliceBatches(stacks, data, training_options(**changes), extra)
 
 
 def made_stacks(size=48) -> SliceStacks:
@@ -39,7 +43,7 @@ def test_labels_stay_on_their_image():
     ranges = Augmentation()
     generator = torch.Generator().manual_seed(1)
     centres = torch.tensor([[20.0, 26.0]]).expand(6, 2)
-    cut, turned = random_window(images, labels, centres, 40, ranges, 4, generator)
+    cut, turned = labelled_windows(images, labels, random_maps(centres, 40, ranges, generator), 4)
     assert cut.shape == (6, 1, 40, 40) and turned.shape == (6, 40, 40)
     assert (turned > 0).any((1, 2)).all()
     inside = torch.nn.functional.max_pool2d((turned == 0).float()[:, None], 3, 1, 1) == 0
@@ -68,13 +72,13 @@ def test_neighbours_never_cross_stacks():
 
 def test_the_second_phase_is_the_opposite_or_the_same():
     images = torch.arange(6, dtype=torch.uint8)[:, None, None].expand(6, 48, 48)
-    batches = SliceBatches(replace(made_stacks(), images=images), 2, [32], STILL, 0)
+    batches = batches_of(replace(made_stacks(), images=images), [32])
     others = [int(batches._two_phases(torch.tensor([4]))[0, 4].unique()) for _ in range(100)]
     assert set(others) == {1, 4} and 2 < others.count(4) < 40
 
 
 def test_windows_of_several_sizes():
-    batches = SliceBatches(made_stacks(), 2, [16, 32], Augmentation(), 0)
+    batches = batches_of(made_stacks(), [16, 32], augmentation=Augmentation())
     sides = {batches.make(torch.tensor([0, 4]))[0].shape for _ in range(12)}
     assert sides == {(2, 6, 16, 16), (2, 6, 32, 32)}
 
@@ -87,7 +91,7 @@ def test_weights_of_the_smaller_stack_are_larger():
     torch.testing.assert_close(exact[3, 0] / exact[0, 0], pixels[0] / pixels[1])
     weights = stacks.structure_weights()
     assert weights.shape == (6, 3) and weights.min() == pytest.approx(1 / 3)
-    images, (labels, drawn) = SliceBatches(stacks, 2, [16], STILL, 0).make(torch.tensor([4, 1]))
+    images, (labels, drawn) = batches_of(stacks, [16]).make(torch.tensor([4, 1]))
     assert images.shape[0] == len(labels) and torch.equal(drawn, weights[[4, 1]])
 
 
@@ -159,7 +163,7 @@ def test_a_network_with_features_begins_with_the_answer_of_one_without():
 def test_an_epoch_shows_every_patient_and_some_phantoms():
     shades = replace(made_stacks(), images=torch.arange(6, dtype=torch.uint8)[:, None, None].expand(6, 48, 48))
     made = replace(shades, images=shades.images + 100)
-    batches = SliceBatches(shades, 2, [32], STILL, 0, made, 2)
+    batches = batches_of(shades, [32], made, 2)
     seen: list[list[int]] = []
     batches.make = lambda index: seen[-1].extend(int(i) for i in batches.stacks.images[index, 0, 0])
     for _ in range(20):
@@ -177,7 +181,7 @@ def test_neighbours_are_left_out_more_often_in_thick_stacks():
         torch.full((9,), 8),
         torch.arange(9),
     )
-    batches = SliceBatches(stack, 2, [32], STILL, 0)
+    batches = batches_of(stack, [32])
     before, _, after = batches._two_phases(torch.full((20000,), 4))[:, :3, 0, 0].long().T
     known = (before > 0) | (after > 0)
     thick = known & (((before - 5).abs() == 2) & (before > 0) | ((after - 5).abs() == 2) & (after > 0))
@@ -204,9 +208,11 @@ class Stop(Exception):
 
 
 def trainer(output, epochs=4) -> Trainer:
-    batches = SliceBatches(made_stacks(), 2, [32], Augmentation(), 7)
-    loss = HeartDiceCELoss()
-    return Trainer(Toy(), batches, loss, output, epochs, 0.03, validate=lambda network: {"x": 1.0})
+    options = training_options(
+        output_dir=output, epochs=epochs, learning_rate=0.03, augmentation=Augmentation(), seed=7
+    )
+    batches = SliceBatches(made_stacks(), ShortAxisData(1.4, 48, [32]), options)
+    return Trainer(Toy(), batches, HeartDiceCELoss(), options, validate=lambda network: {"x": 1.0})
 
 
 def test_an_interrupted_run_continues_to_the_same_weights(tmp_path):

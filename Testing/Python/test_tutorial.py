@@ -34,6 +34,7 @@ def number_after(name: str, text: str) -> float:
     return float(re.search(rf"{name}\D*([\d.]+)", text)[1])
 
 
+@pytest.mark.slow
 def test_from_sample_data_to_a_finite_element_mesh(host, scene, phantom, tmp_path):
     meshio = pytest.importorskip("meshio")
     steps = []

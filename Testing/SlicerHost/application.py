@@ -17,11 +17,10 @@ from . import pythonqt, widgets
 
 _QT_STYLE_MODULES = (
     *(f"{__package__}.{name}" for name in ("application", "parameters", "pythonqt", "scripted", "widgets")),
-    "CardiacLib.mrml.panel.controls",
-    "CardiacLib.mrml.panel.networks",
-    "CardiacLib.mrml.panel.module_panel",
-    "CardiacLib.mrml.panel.processes",
-    "CardiacLib.mrml.panel.studies",
+    *(f"CardiacLib.mrml.panel.{name}" for name in ("controls", "dicom_export", "module_panel", "networks")),
+    *(f"CardiacLib.mrml.panel.{name}" for name in ("processes", "studies")),
+    *(f"{library}.mrml.panel" for library in ("CardiacSegLib", "CardiacLandmarksLib", "BiVMeshLib")),
+    *(f"BiVMeshLib.mrml.{name}" for name in ("mesh_export", "propagation")),
     "slicer.util",
 )
 

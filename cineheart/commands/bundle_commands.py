@@ -8,28 +8,29 @@ from CardiacLib.networks.compiled_networks import clear_compiled
 from CardiacLib.networks.manifest import manifest
 from CardiacLib.networks.model_store import clear, fetch, import_file, weights_source
 from CardiacLib.progress import Progress
+from cineheart.console import Answer
 
 _DICE = re.compile(r"mean foreground Dice \*\*([\d.]+)\*\*")
 
 
-def describe_bundles() -> dict[str, object]:
+def describe_bundles() -> Answer:
     """``cineheart bundles list``: name to what is known of the network and of its weights."""
-    return {name: _facts(name) for name in bundle_names()}
+    return Answer({name: _facts(name) for name in bundle_names()})
 
 
 def _facts(name: str) -> dict[str, object]:
     bundle, source = bundle_path(name), weights_source(name)
     meta = read_config(bundle, "inference").get("_meta_")
-    facts = {"task": meta["task"], "version": meta["version"], "weights": source["state"], "licence": meta["copyright"]}
-    if source["state"] == "missing":
+    facts = {"task": meta["task"], "version": meta["version"], "weights": source.state, "licence": meta["copyright"]}
+    if source.state == "missing":
         ways = (["fetch"] if name in manifest() else []) + ["import"]
         facts["get_with"] = " or ".join(f"cineheart bundles {way} {name}" for way in ways)
         return facts
     facts |= {"file": str(weights_path(bundle)), "size_mb": round(weights_path(bundle).stat().st_size / 1e6, 1)}
-    if "from" in source:
-        facts["from"] = source["from"]
-    if source.get("published") is False:
-        facts["licence"] = f"Weights: as their author says; '{source['from']}' is not the published file."
+    if source.origin is not None:
+        facts["from"] = source.origin
+    if source.published is False:
+        facts["licence"] = f"Weights: as their author says; '{source.origin}' is not the published file."
     else:
         facts |= _card_dice(bundle)
     return facts
@@ -42,17 +43,17 @@ def _card_dice(bundle: Path) -> dict[str, float]:
     return {"mean_dice": float(stated[1])} if stated else {}
 
 
-def fetch_bundle(name: str, progress: Progress) -> dict[str, object]:
+def fetch_bundle(name: str, *, progress: Progress) -> Answer:
     """``cineheart bundles fetch``."""
-    return {"weights": str(fetch(name, progress=progress)), "licence": manifest()[name].licence}
+    return Answer({"weights": str(fetch(name, progress=progress)), "licence": manifest()[name].licence})
 
 
-def import_bundle(name: str, file: Path) -> dict[str, object]:
+def import_bundle(name: str, file: Path) -> Answer:
     """``cineheart bundles import``."""
-    return {"weights": str(import_file(name, file))}
+    return Answer({"weights": str(import_file(name, file))})
 
 
-def clear_bundle(name: str) -> dict[str, object]:
+def clear_bundle(name: str) -> Answer:
     """``cineheart bundles clear``; ``compiled`` stands for the networks that OpenVINO has compiled."""
     freed = clear_compiled() if name == "compiled" else clear(name)
-    return {"freed_mb": round(freed / 1e6, 1)}
+    return Answer({"freed_mb": round(freed / 1e6, 1)})

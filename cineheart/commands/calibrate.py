@@ -4,13 +4,15 @@ from pathlib import Path
 
 from CardiacLib.datasets.acdc import patient_folders
 from CardiacLib.networks.bundles import bundle_path
-from CardiacLib.progress import Progress
+from CardiacLib.progress import Progress, silent
+from CardiacLib.types.choices import NetworkChoice
+from CardiacSegLib import open_segmenter
 from CardiacSegLib.evaluate.evaluation import acdc_patients
 from CardiacSegLib.quality.calibration import fit, write_calibration
-from cineheart.network import NetworkOptions
+from cineheart.console import Answer
 
 
-def calibrate_bundle(network: NetworkOptions, data: Path, progress: Progress) -> dict[str, object]:
+def calibrate_bundle(network: NetworkChoice, data: Path, *, progress: Progress = silent) -> Answer:
     """Segment the validation patients in ``data`` and write ``configs/quality.json`` of the bundle.
 
     Returns:
@@ -20,7 +22,7 @@ def calibrate_bundle(network: NetworkOptions, data: Path, progress: Progress) ->
         InputError: too few patients, or bundle, data or device cannot be used.
     """
     folder = bundle_path(network.bundle)
-    segmenter = network.open()
+    segmenter = open_segmenter(network)
     folders = patient_folders(data, validation=True)
     cases = []
     for done, patient in enumerate(acdc_patients(folders)):
@@ -30,7 +32,7 @@ def calibrate_bundle(network: NetworkOptions, data: Path, progress: Progress) ->
     names = ", ".join(name.removeprefix("patient") for name, _, _ in cases)
     write_calibration(found, folder, f"ED and ES of the ACDC patients {names}")
     progress(1.0, "calibrated")
-    return {
+    facts = {
         "bundle": str(folder),
         "patients": found.patients,
         "structures with Dice < 0.85": f"{found.structures.bad} of {found.structures.count}",
@@ -44,6 +46,7 @@ def calibrate_bundle(network: NetworkOptions, data: Path, progress: Progress) ->
         "structures flagged": _rounded(found.flagged),
         "patients by light": {light: row["patients"] for light, row in found.lights.items()},
     }
+    return Answer(facts)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,37 +1,19 @@
 """What the options of the command line say, as the library takes it; nothing heavy is imported before it is needed."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from CardiacLib.errors import InputError
 
+if TYPE_CHECKING:
+    from BiVMeshLib import FibreOptions
 
-def propagate_choices(
-    image: Path | None,
-    start: int | None,
-    base: int | None,
-    align: bool,
-    landmarks: Path | None,
-    evidence: str = "auto",
-    *runs_on: str,
-):
-    """The choices of a propagation; None without an image, which no slice may then be given for."""
-    from .propagation import PropagateChoices, PropagationOptions
-
-    if image is None:
-        if start is not None or base is not None:
-            raise InputError("--start-slice and --base-slice are of --propagate IMAGE, which is missing.")
-        return None
-    return PropagateChoices(image, PropagationOptions(start, base, evidence, align_slices=align), landmarks, *runs_on)
+    from .propagation import PropagateFile
 
 
-def mesh_options(edge_length: float | None):
-    """Options of the mesher; without an edge length (mm) it chooses one."""
-    from BiVMeshLib import MeshOptions
-
-    return MeshOptions() if edge_length is None else MeshOptions(edge_length_mm=edge_length)
-
-
-def fibre_options(text: str | None):
+def fibre_options(text: str | None) -> FibreOptions:
     """Options of the fibres of ``ENDO,EPI`` in degrees."""
     from BiVMeshLib import FibreOptions
 
@@ -53,3 +35,26 @@ def chosen_views(pairs: list[str] | None) -> dict[str, str]:
             raise InputError(f"--view {pair}: write NAME=VIEW, for instance 'cine_b=2ch'.")
         chosen[name] = view
     return chosen
+
+
+def propagation_of(
+    image: Path | None, start: int | None, base: int | None, align: bool, landmarks: Path | None
+) -> PropagateFile | None:
+    """The propagation that ``cineheart mesh`` is told of; None without an image, for which no slice may be given."""
+    from BiVMeshLib.propagation import PropagationOptions
+    from BiVMeshLib.result import PropagateChoice
+
+    from .propagation import PropagateFile
+
+    if image is None:
+        if start is not None or base is not None:
+            raise InputError("--start-slice and --base-slice are of --propagate IMAGE, which is missing.")
+        return None
+    return PropagateFile(image, PropagateChoice(PropagationOptions(start, base, align_slices=align)), landmarks)
+
+
+def refuse_for_several(**files: Path | None) -> None:
+    """Raise InputError where a file that belongs to one label map is given for several."""
+    for name, path in files.items():
+        if path is not None:
+            raise InputError(f"--{name} {path}: belongs to one label map; give that map alone.")

@@ -1,6 +1,7 @@
 """``cineheart crossvalidate``: both slice networks trained and evaluated five times, on every patient once."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,23 +9,24 @@ import numpy as np
 from CardiacLib.datasets.acdc import FOLDS
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
-from CardiacLib.progress import Progress, part
-from cineheart.evaluate.propagation import BUNDLES, evaluate_propagation, propagates
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.choices import RunsOn
+from cineheart.console import Answer
+from cineheart.evaluate.propagation import BUNDLES, EvaluationOptions, evaluate_propagation, propagates
 
-from .segment_mesh_train import train_bundle
+from .train import TrainOptions, train_bundle
 
 
 def crossvalidate_propagation(
-    bundle: str, data: Path, output: Path, epochs: int | None, device: str, progress: Progress
-) -> dict[str, object]:
+    bundle: str, data: Path, output: Path, options: TrainOptions | None = None, *, progress: Progress = silent
+) -> Answer:
     """Train on four fifths of the patients and evaluate on the fifth, for every fifth; folds that are done are kept.
 
     Args:
         bundle: either slice network.
         data: folder with the ACDC patients.
         output: folder for ``fold0`` ... ``fold4`` and ``crossvalidation.json``.
-        epochs: of every training; None for each bundle's own number.
-        device: torch device name or ``auto``.
+        options: of every training; the folds are set here.
         progress: of the whole.
 
     Returns:
@@ -35,18 +37,21 @@ def crossvalidate_propagation(
     """
     if not propagates(bundle):
         raise InputError(f"{bundle}: cross-validation is of the slice networks, {' and '.join(BUNDLES)}.")
+    options = options or TrainOptions()
     for fold in range(FOLDS):
         folder = output / f"fold{fold}"
         if (folder / "evaluation" / "evaluation.csv").is_file():
             continue
         stage = part(progress, fold / FOLDS, (fold + 1) / FOLDS)
         for n, name in enumerate(BUNDLES):
-            train_bundle(name, data, folder, epochs, device, part(stage, 0.45 * n, 0.45 * (n + 1)), fold)
+            training = part(stage, 0.45 * n, 0.45 * (n + 1))
+            train_bundle(name, data, folder, replace(options, fold=fold), progress=training)
         trained = str(folder / BUNDLES[0])
-        evaluate_propagation(trained, data, folder / "evaluation", part(stage, 0.9, 1.0), device, fold=fold)
+        held_out = EvaluationOptions(RunsOn(options.device), fold=fold)
+        evaluate_propagation(trained, data, folder / "evaluation", held_out, progress=part(stage, 0.9, 1.0))
     facts = _summary([output / f"fold{fold}" / "evaluation" / "evaluation.csv" for fold in range(FOLDS)])
     write_json(output / "crossvalidation.json", facts)
-    return facts
+    return Answer(facts)
 
 
 def _summary(files: list[Path]) -> dict[str, object]:

@@ -5,20 +5,15 @@ from pathlib import Path
 from BiVMeshLib.exporters.label_surfaces import write_label_surfaces
 from CardiacLib.files import atomic_directory
 from CardiacLib.readers import read_labels
-from CardiacLib.types.labels import LV
-from CardiacSegLib.function import end_frames
-
-from .segment_mesh_train import PHASES, frame_number
+from cineheart import steps
+from cineheart.console import Answer
 
 
-def surfaces_of_labels(path: Path, output: Path, frame: str, order: str) -> dict[str, object]:
+def surfaces_of_labels(path: Path, output: Path, *, frame: str = "ed", order: str = "auto") -> Answer:
     """Write the surfaces of one frame: ``ed``, ``es`` or its number; ``order`` as ``--label-order``."""
     labels = read_labels(path, order)
-    if frame in PHASES:
-        number = dict(zip(PHASES, end_frames(labels.volume_ml(LV)), strict=True))[frame]
-    else:
-        number = frame_number(frame, len(labels.labels))
+    number = steps.frame_number(frame, labels)
     with atomic_directory(output) as folder:
         write_label_surfaces(labels.labels[number], labels.ijk_to_lps, folder)
         files = sorted(file.name for file in (folder / "labels").iterdir())
-    return {"frame": number, "files": files}
+    return Answer({"frame": number, "files": files})

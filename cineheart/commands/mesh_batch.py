@@ -3,23 +3,23 @@
 import dataclasses
 import hashlib
 import json
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from BiVMeshLib.exporters import choose_formats
 from BiVMeshLib.tetra.meshers import require_mesher
+from CardiacLib.clock import Clock
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.files import atomic_directory, write_json
-from CardiacLib.progress import Progress
+from CardiacLib.progress import Progress, silent
 from CardiacLib.readers.label_files import find_label_files
-from cineheart.outputs import write_mesh
+from cineheart.console import Answer
+from cineheart.outputs import MOTION_NAMES, write_mesh
 from cineheart.workers import run_in_workers
 
+from .mesh import MeshFile, mesh_of_file
 from .mesh_table import mesh_row, write_tables
-from .segment_mesh_train import mesh_of_file
 
 CASE_FILE = "case.json"
 """In each case's folder: its row of the table, and what it was made from."""
@@ -32,40 +32,40 @@ class Case:
     Attributes:
         name: of the case and of its folder.
         labels: the file. output: the case's folder.
-        choices: ``frame``, ``order``, ``options`` (MeshOptions) and ``formats``, as for ``commands.mesh_labels``.
+        options: how it is read, meshed and written.
     """
 
     name: str
     labels: Path
     output: Path
-    choices: dict[str, object]
+    options: MeshFile
 
     def made_from(self) -> dict[str, object]:
         """What the result depends on: a finished case of the same is not made again."""
         checksum = hashlib.sha256(self.labels.read_bytes()).hexdigest()
-        options = dataclasses.asdict(self.choices["options"])
-        return self.choices | {"labels": self.labels.name, "sha256": checksum, "options": options}
+        return dataclasses.asdict(self.options) | {"labels": self.labels.name, "sha256": checksum}
 
 
 def mesh_batch(
     paths: Sequence[Path],
     output: Path,
-    choices: dict[str, object],
-    workers: int,
-    progress: Progress,
-) -> dict[str, object]:
+    options: MeshFile | None = None,
+    *,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> Answer:
     """Mesh every label map and write ``meshes.csv`` and ``meshes.md``; a case that fails has its reason in them.
 
     Finished cases of an earlier run with the same labels and options are kept, failed ones are tried again.
 
     Args:
         paths: files, or folders, in which label maps are looked for.
-        choices: as in Case.
+        options: of every case.
         workers: processes at a time.
     """
-    choose_formats(choices["formats"])
-    require_mesher(choices["options"].mesher)
-    cases = [Case(name, path, output / name, choices) for name, path in named_cases(paths).items()]
+    options = options or MeshFile()
+    require_mesher(options.mesh.options.mesher)
+    cases = [Case(name, path, output / name, options) for name, path in named_cases(paths).items()]
     output.mkdir(parents=True, exist_ok=True)
     rows = {case.name: row for case in cases if (row := finished_row(case)) is not None}
     kept, todo = len(rows), [case for case in cases if case.name not in rows]
@@ -78,7 +78,7 @@ def mesh_batch(
     write_tables(ordered, output)
     failed = [row["case"] for row in ordered if row["status"] != "meshed"]
     below = [row["case"] for row in ordered if row["status"] == "meshed" and row["below"]]
-    return {"cases": len(cases), "kept": kept, "failed": failed, "below_a_limit": below}
+    return Answer({"cases": len(cases), "kept": kept, "failed": failed, "below_a_limit": below})
 
 
 def named_cases(paths: Sequence[Path]) -> dict[str, Path]:
@@ -117,24 +117,24 @@ def finished_row(case: Case) -> dict[str, object] | None:
 
 def run_case(case: Case) -> dict[str, object]:
     """Mesh one case and write its folder; the reason of a failure is in the row, never raised."""
-    start = time.perf_counter()
+    clock = Clock()
     try:
-        mesh, number, moving = mesh_of_file(case.labels, case.choices)
-        row = mesh_row(case.name, mesh, time.perf_counter() - start) | {"frame": number}
-        with atomic_directory(case.output, replace=("motion", "motion.pvd")) as folder:
-            write_mesh(mesh, folder, choose_formats(case.choices["formats"]), moving)
+        made = mesh_of_file(case.labels, case.options)
+        row = mesh_row(case.name, made.mesh, clock.elapsed) | {"frame": made.frame}
+        with atomic_directory(case.output, replace=MOTION_NAMES) as folder:
+            write_mesh(made, folder, case.options.formats)
             write_json(folder / CASE_FILE, {"made_from": case.made_from(), "row": row})
     except Cancelled:
         raise
     except InputError as error:
-        row = _failed(case, str(error), start)
+        row = _failed(case, str(error), clock)
     except Exception as error:  # one case must not stop the others; what went wrong is in the table
-        row = _failed(case, f"{type(error).__name__}: {error}", start)
+        row = _failed(case, f"{type(error).__name__}: {error}", clock)
     return row
 
 
-def _failed(case: Case, reason: str, start: float) -> dict[str, object]:
-    return {"case": case.name, "status": "failed", "seconds": time.perf_counter() - start, "reason": reason}
+def _failed(case: Case, reason: str, clock: Clock) -> dict[str, object]:
+    return {"case": case.name, "status": "failed", "seconds": clock.elapsed, "reason": reason}
 
 
 def _run(cases: list[Case], workers: int) -> Iterator[tuple[str, dict[str, object]]]:

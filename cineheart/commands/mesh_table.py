@@ -5,24 +5,25 @@ from pathlib import Path
 
 import numpy as np
 
-from BiVMeshLib.check.limits import COUNTS, LIMITS, PATCH_COLUMNS, limit_text, measures, quality_lines
 from CardiacLib.types.bivmesh import BiVMesh
+from CardiacLib.types.mesh_criteria import COUNTS, LIMITS, quality_lines
 
 
 def mesh_row(name: str, mesh: BiVMesh, seconds: float) -> dict[str, object]:
     """The row of one mesh: numbers of its quality report, flat, and ``below``, the measures beyond their limits."""
     quality = mesh.quality
     row: dict[str, object] = {"case": name, "status": "meshed", "seconds": seconds, "reason": ""}
-    row |= {key: quality[key] for key in ("edge_length_mm", "nodes", "tets")} | measures(quality)
-    row["epi_to_endo_rv_edges"] = quality["epi_to_endo_rv_edges"]
-    row["repaired_lattice_points"] = quality["repaired_lattice_points"]
+    row |= {"edge_length_mm": quality.made.edge_length_mm, "nodes": quality.nodes, "tets": quality.tets}
+    row |= quality.measures()
+    row["epi_to_endo_rv_edges"] = quality.topology.epi_to_endo_rv_edges
+    row["repaired_lattice_points"] = quality.made.repaired_lattice_points
     return row | {"below": "; ".join(beyond_limits(row)), "notes": " ".join(mesh.notes)}
 
 
 def beyond_limits(row: dict[str, object]) -> list[str]:
     """Measures of a row that miss their limit, each with its value."""
-    lines = {key: line["value"] for key, line in quality_lines(row).items() if not line["met"]}
-    return [f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in lines.items()]
+    missed = {key: line.value for key, line in quality_lines(row).items() if not line.met}
+    return [f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in missed.items()]
 
 
 def write_tables(rows: list[dict[str, object]], folder: Path) -> None:
@@ -40,8 +41,7 @@ def summary(rows: list[dict[str, object]]) -> str:
     meshed = [row for row in rows if row["status"] == "meshed"]
     parts = [f"# Meshes\n\n{len(meshed)} of {len(rows)} label maps gave a mesh.\n"]
     if meshed:
-        topology = {*COUNTS, "components", "euler", "patch_components_max", *PATCH_COLUMNS.values()}
-        right = [row for row in meshed if not topology & {text.split()[0] for text in beyond_limits(row)}]
+        right = [row for row in meshed if not set(COUNTS) & {text.split()[0] for text in beyond_limits(row)}]
         parts.append(f"Topology right and no inverted or zero-gradient tetrahedron: {len(right)} of {len(meshed)}.\n")
         parts.append(_table(["measure", "limit", "met", "least", "median", "greatest"], _measures(meshed)))
     failed = [[str(row["case"]), str(row["reason"])] for row in rows if row["status"] != "meshed"]
@@ -61,13 +61,9 @@ def _measures(rows: list[dict[str, object]]) -> list[list[str]]:
     lines = []
     for key in (*LIMITS, "tets", "seconds"):
         values = np.array([row[key] for row in rows if row.get(key) is not None], float)
-        low, high = LIMITS.get(key, (None, None))
-        if low is None and high is None:
-            limit = met = ""
-        else:
-            limit = limit_text(low, high)
-            good = (values >= (-np.inf if low is None else low)) & (values <= (np.inf if high is None else high))
-            met = f"{int(good.sum())} of {len(values)}"
+        criterion, limit, met = LIMITS.get(key), "", ""
+        if criterion is not None:
+            limit, met = criterion.limit, f"{sum(map(criterion.met_by, values))} of {len(values)}"
         if len(values):
             lines.append([key, limit, met, *(_text(float(v)) for v in (values.min(), np.median(values), values.max()))])
     return lines

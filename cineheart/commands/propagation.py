@@ -1,44 +1,41 @@
 """``cineheart propagate``, and what ``cineheart mesh --propagate`` does first: carry one slice through a stack."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from BiVMeshLib.propagation import Propagation, PropagationOptions, SlicePropagation
+from BiVMeshLib.propagation import Propagation
+from BiVMeshLib.result import PropagateChoice
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory, write_json
 from CardiacLib.geometry import apply
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import read_image, read_labels
 from CardiacLib.types.cine import Cine
-from CardiacLib.types.labels import LV, LabelMap
-from CardiacLib.types.landmarks import read_landmarks
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.landmarks import Landmarks, read_landmarks
 from CardiacLib.writers.images import write_labels, write_segmentation_nrrd
-from CardiacSegLib.function import end_frames
+from cineheart import steps
+from cineheart.console import Answer
 from cineheart.outputs import write_rows
-
-from .segment_mesh_train import PHASES, frame_number
 
 
 @dataclass(frozen=True)
-class PropagateChoices:
+class PropagateFile:
     """What a command is told about slice propagation.
 
     Attributes:
         image: short-axis image file.
-        options: start and base slice, RV wall.
+        choice: slices, evidence, and what runs the networks.
         landmarks: ``landmarks.json`` of the image's frames, whose valve points tell the base.
-        device, backend: what runs the networks.
     """
 
     image: Path
-    options: PropagationOptions | None = None
+    choice: PropagateChoice = field(default_factory=PropagateChoice)
     landmarks: Path | None = None
-    device: str = "auto"
-    backend: str = "auto"
 
-    def run(self, labels: LabelMap | None, frame: str | None, progress: Progress = silent) -> "PropagatedFrame":
+    def run(self, labels: LabelMap | None, frame: str | int | None, progress: Progress = silent) -> "PropagatedFrame":
         """Propagate in one frame of the image; from ``labels`` on its grid, or from the initialization network.
 
         Args:
@@ -52,28 +49,28 @@ class PropagateChoices:
         cine = read_image(self.image)
         number = self._frame(frame, labels, cine)
         points = None if self.landmarks is None else self._points(number, labels, cine)
-        progress(0.1, "loading the networks")
-        networks = SlicePropagation(device=self.device, backend=self.backend)
-        found = networks(cine, number, labels, self.options, part(progress, 0.2, 1.0), points)
+        found = steps.propagate(
+            cine, number, self.choice, labels=labels, valves=points, progress=part(progress, 0.1, 1.0)
+        )
         return PropagatedFrame(found, number, points)
 
-    def _frame(self, text: str | None, labels: LabelMap | None, cine: Cine) -> int:
+    def _frame(self, which: str | int | None, labels: LabelMap | None, cine: Cine) -> int:
         count = cine.n_frames if labels is None else len(labels.labels)
         if count not in (cine.n_frames, 1):
             raise InputError(
                 f"{labels.source}: has {count} frames, {self.image} has {cine.n_frames}; give labels of the same "
                 "frames, or of one of them."
             )
-        if text in PHASES and labels is None:
-            raise InputError(f"--frame {text}: ED and ES are told from labels; give --labels or a frame number.")
-        if text in (*PHASES, None) and count < cine.n_frames:
+        if which in steps.PHASES and labels is None:
+            raise InputError(f"--frame {which}: ED and ES are told from labels; give --labels or a frame number.")
+        if which in (*steps.PHASES, None) and count < cine.n_frames:
             raise InputError(
                 f"{labels.source}: has the labels of one frame, {self.image} has {cine.n_frames} frames; say with "
                 f"--frame 0 to {cine.n_frames - 1} which of them is labelled."
             )
-        if text in PHASES:
-            return end_frames(labels.volume_ml(LV))[PHASES.index(text)]
-        return frame_number(text or "0", cine.n_frames)
+        if which in steps.PHASES:
+            return steps.frame_number(which, labels)
+        return steps.number_of(which or 0, cine.n_frames)
 
     def _points(self, number: int, labels: LabelMap | None, cine: Cine) -> np.ndarray:
         """(10, 3) valve points of a frame; a file of one frame goes with labels of one frame."""
@@ -96,32 +93,44 @@ class PropagatedFrame:
     number: int
     points: np.ndarray | None
 
+    def landmarks(self) -> Landmarks | None:
+        """The valve points as those of the propagated labels' only frame."""
+        return None if self.points is None else Landmarks(self.points[None], self.found.labels.times_ms)
 
-def propagate_image(
-    choices: PropagateChoices, labels: Path | None, order: str, frame: str | None, output: Path, progress: Progress
-) -> tuple[dict[str, object], tuple[str, ...]]:
+
+@dataclass(frozen=True)
+class LabelFile:
+    """Labels to start from.
+
+    Attributes:
+        path: label file on the image's grid; None starts from the initialization network.
+        order: of the label values, as of ``read_labels``.
+        frame: as of :meth:`PropagateFile.run`.
+    """
+
+    path: Path | None = None
+    order: str = "auto"
+    frame: str | None = None
+
+
+def propagate_image(image: PropagateFile, labels: LabelFile, output: Path, *, progress: Progress = silent) -> Answer:
     """``cineheart propagate``: labels at 1.25 mm, a segmentation for Slicer, and the confidence of every slice.
 
     Args:
-        choices: image, slices and what runs the networks.
-        labels: label file on the image's grid; None starts from the initialization network.
-        order: of the label values, as of ``read_labels``.
-        frame: as of :meth:`PropagateChoices.run`.
+        image: with slices and what runs the networks.
+        labels: to start from.
         output: folder for the files of Docs/formats.md.
         progress: of the whole.
-
-    Returns:
-        Facts and notes to show.
     """
-    given = None if labels is None else read_labels(labels, order)
-    propagated = choices.run(given, frame, part(progress, 0.0, 0.9))
-    found, number = propagated.found, propagated.number
+    given = None if labels.path is None else read_labels(labels.path, labels.order)
+    propagated = image.run(given, labels.frame, part(progress, 0.0, 0.9))
+    found, facts = propagated.found, facts_of(propagated)
     with atomic_directory(output) as folder:
         write_labels(folder / "labels.nii.gz", found.labels)
         write_segmentation_nrrd(folder / "segmentation.seg.nrrd", found.labels)
         write_rows(folder / "confidence.csv", confidence_rows(found))
-        write_json(folder / "propagation.json", facts_of(found) | {"frame": number, "notes": list(found.notes)})
-    return facts_of(found) | {"frame": number}, found.notes
+        write_json(folder / "propagation.json", facts | {"notes": list(found.notes)})
+    return Answer(facts, found.notes)
 
 
 def confidence_rows(found: Propagation) -> list[dict[str, object]]:
@@ -137,8 +146,9 @@ def confidence_rows(found: Propagation) -> list[dict[str, object]]:
     return lines
 
 
-def facts_of(found: Propagation) -> dict[str, object]:
+def facts_of(propagated: PropagatedFrame) -> dict[str, object]:
     """What there is to say about a propagation, ready for JSON."""
+    found = propagated.found
     sure = found.confidence[np.isfinite(found.confidence)]
     return {
         "start_slice": found.start_slice,
@@ -146,4 +156,5 @@ def facts_of(found: Propagation) -> dict[str, object]:
         "slices": len(sure),
         "mean_confidence": round(float(sure.mean()), 3),
         "least_confidence": round(float(sure.min()), 3),
+        "frame": propagated.number,
     }

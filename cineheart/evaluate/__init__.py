@@ -6,15 +6,17 @@ from pathlib import Path
 
 from CardiacLib.files import atomic_directory, write_json
 from CardiacLib.networks.bundles import bundle_path
-from CardiacLib.progress import Progress, part
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.choices import NetworkChoice
+from CardiacSegLib import open_segmenter
 from CardiacSegLib.evaluate.evaluation import Case, csv_rows, evaluate
 from CardiacSegLib.evaluate.robustness import robustness, robustness_summary
 from CardiacSegLib.evaluate.summary import measurement_rows, summary
-from cineheart.network import NetworkOptions
+from cineheart.console import Answer
 from cineheart.outputs import write_rows
 
 from . import plots, tables
-from .card import write_section
+from .card import folded, write_section
 from .cases import draw_case
 
 WORST = 3
@@ -40,35 +42,37 @@ class Section:
 
 
 def evaluate_bundle(
-    network: NetworkOptions,
+    network: NetworkChoice,
     data: Path,
     output: Path,
-    progress: Progress,
+    *,
     with_robustness: bool = False,
     sections: Sequence[Callable[[list[Case]], Section]] = (),
-) -> dict[str, object]:
+    progress: Progress = silent,
+) -> Answer:
     """Evaluate on the validation patients in ``data``; write tables and pictures to ``output`` and the model card.
 
     Args:
         network: to evaluate.
         data: folder with the ACDC patients.
         output: folder for the files of Docs/formats.md.
-        progress: of the whole.
         with_robustness: also measure the Dice after every change of ``CardiacSegLib.evaluate.robustness``.
         sections: each is called with the evaluated cases and adds what it returns.
+        progress: of the whole.
 
     Returns:
         Facts to show.
     """
     folder = bundle_path(network.bundle)
-    segmenter = network.open()
+    segmenter = open_segmenter(network)
     cases = evaluate(data, segmenter, part(progress, 0.0, 0.1 if with_robustness else 0.9))
     worst = sorted(cases, key=lambda case: case.mean_dice)[:WORST]
     result = summary(cases)
     added = [section(cases) for section in sections]
     changed = robustness(cases, segmenter, part(progress, 0.1, 0.95)) if with_robustness else []
     bearing = robustness_summary(changed) if changed else None
-    card = "\n".join([tables.card(result, worst), *(section.markdown for section in added)])
+    more = [folded(section.title, section.markdown) for section in added if section.markdown]
+    card = "\n".join([tables.card(result, worst), *more])
 
     with atomic_directory(output) as work:
         write_rows(work / "evaluation.csv", csv_rows(cases))
@@ -82,9 +86,11 @@ def evaluate_bundle(
         (work / "evaluation.md").write_text(page, encoding="utf-8")
     path = folder / "docs" / "README.md"
     write_section(path, "evaluation", "Accuracy on held-out patients", card)
-    robust = tables.robustness_table(bearing) if bearing else NOT_MEASURED
+    robust = NOT_MEASURED
+    if bearing:
+        robust = folded("Dice after each change of the images", tables.robustness_table(bearing))
     write_section(path, "robustness", "Robustness", robust)
-    return tables.facts(result, bearing)
+    return Answer(tables.facts(result, bearing))
 
 
 def _draw(cases: list[Case], worst: list[Case], bearing: dict | None, folder: Path) -> None:

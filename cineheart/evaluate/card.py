@@ -18,3 +18,8 @@ def write_section(path: Path, name: str, title: str, text: str) -> None:
     work = path.with_suffix(".part")
     work.write_text(card, encoding="utf-8")
     os.replace(work, path)
+
+
+def folded(title: str, text: str) -> str:
+    """A part of a section that opens on a click, so that the card itself stays one screen."""
+    return f"<details><summary>{title}</summary>\n\n{text}\n</details>\n"

@@ -19,11 +19,13 @@ from CardiacLandmarksLib.evaluation import (
 from CardiacLandmarksLib.train.four_chamber import PIXEL_MM, FourChamberFrames, read_four_chamber
 from CardiacLib.files import atomic_directory, write_json
 from CardiacLib.networks.bundles import bundle_path, read_config
-from CardiacLib.progress import Progress, part
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.choices import NetworkChoice
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
+from cineheart.console import Answer
 from cineheart.outputs import write_rows
 
-from .card import write_section
+from .card import folded, write_section
 from .landmark_pictures import draw_worst
 from .tables import number, table
 
@@ -40,22 +42,21 @@ def finds_landmarks(bundle: str) -> bool:
 
 
 def evaluate_landmark_bundle(
-    bundle: str, data: Path, output: Path, device: str, backend: str, progress: Progress
-) -> dict[str, object]:
+    network: NetworkChoice, data: Path, output: Path, *, progress: Progress = silent
+) -> Answer:
     """Evaluate on the held-out frames in ``data``; write tables and pictures to ``output`` and the model card.
 
     Args:
-        bundle: name or folder of a landmark bundle.
+        network: that finds landmarks.
         data: folder of the four-chamber frames.
         output: folder for ``evaluation.csv``, ``.json``, ``.md`` and ``worst.png``.
-        device, backend: what runs the network.
         progress: of the whole.
 
     Returns:
         Facts to show.
     """
-    folder = bundle_path(bundle)
-    detector = open_detector(bundle, device, backend)
+    folder = bundle_path(network.bundle)
+    detector = open_detector(network)
     frames = sure_frames(read_four_chamber(data, validation=True))
     found = evaluate_frames(frames, detector, progress=part(progress, 0.0, 0.2))
     phantoms = evaluate_phantoms(detector, told=False)
@@ -77,9 +78,11 @@ def evaluate_landmark_bundle(
         draw_worst(sorted(found, key=lambda frame: -frame.worst)[:WORST], work / "worst.png")
         (work / "evaluation.md").write_text(page(folder.name, result), encoding="utf-8")
     card = folder / "docs" / "README.md"
-    write_section(card, "evaluation", "Accuracy on patients it never saw", accuracy_text(result))
-    write_section(card, "robustness", "Robustness", robustness_text(result))
-    return {row["point"]: _short(row) for row in result["table"]}
+    accuracy = "\n".join([patients_text(result), folded("Phantoms", phantoms_text(result))])
+    write_section(card, "evaluation", "Accuracy on patients it never saw", accuracy)
+    robust = folded("Errors after each change of the images", robustness_text(result))
+    write_section(card, "robustness", "Robustness", robust)
+    return Answer({row["point"]: _short(row) for row in result["table"]})
 
 
 def recognised(found: list[FoundFrame], views: list[str]) -> float:
@@ -119,8 +122,8 @@ def _changes(frames: FourChamberFrames, detector, progress: Progress) -> list[di
     return rows
 
 
-def accuracy_text(result: dict) -> str:
-    """The tables of the accuracy, for the model card."""
+def patients_text(result: dict) -> str:
+    """The errors in frames of patients, for the model card."""
     sure = result["confidence"]
     within = {name: number(sure[f"{name}_within_percent"], 0) for name in ("sure", "unsure")}
     return "\n".join(
@@ -134,6 +137,14 @@ def accuracy_text(result: dict) -> str:
             f"{sure['mean_confidence_percent']:.0f} %; {sure['within_percent']:.0f} % of the points lie within the "
             f"{CLOSE_MM} mm it speaks of ({within['sure']} % of the {sure['sure_points']} with a confidence of 0.9 and "
             f"more, {within['unsure']} % of the {sure['unsure_points']} others).\n",
+        ]
+    )
+
+
+def phantoms_text(result: dict) -> str:
+    """The errors in phantoms, for the model card."""
+    return "\n".join(
+        [
             "Phantoms of other hearts than those trained on, 10 frames each, pixels of 1.4 to 1.8 mm, the view not "
             f"given (recognised in {result['phantom_view_recognised_percent']:.0f} % of the frames):\n",
             _errors(result["phantom"]),
@@ -170,7 +181,8 @@ def _errors(rows: list[dict]) -> str:
 
 def page(bundle: str, result: dict) -> str:
     """``evaluation.md``: every table with the picture that lies beside it."""
-    parts = [f"# Evaluation of {bundle}\n", accuracy_text(result), "## Robustness\n", robustness_text(result)]
+    parts = [f"# Evaluation of {bundle}\n", patients_text(result), phantoms_text(result)]
+    parts += ["## Robustness\n", robustness_text(result)]
     return "\n".join([*parts, f"## The {WORST} worst frames\n", "![The worst frames](worst.png)\n"])
 
 

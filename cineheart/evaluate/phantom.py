@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLandmarksLib.pipeline import find_landmarks
 from CardiacLib.aha import APEX_SEGMENT
 from CardiacLib.phantom import Phantom, PhantomOptions, make_phantom
 from CardiacLib.phantom.truth import lv_radii_below_base
-from CardiacSegLib import measure
+from CardiacLib.types.choices import LANDMARK_BUNDLE, LandmarkChoice, NetworkChoice
+from CardiacSegLib import Function, measure, open_segmenter
 from CardiacSegLib.function.regional import LAYERS
-from CardiacSegLib.function.volumes import Function
-from cineheart.commands.landmarks import LandmarkOptions
-from cineheart.network import NetworkOptions
 
 from . import Section
 from .tables import number, table
@@ -52,12 +51,12 @@ class Row:
         return [self.limit is None or (error is not None and error <= self.limit) for error in errors]
 
 
-def phantom_section(network: NetworkOptions) -> Section:
+def phantom_section(network: NetworkChoice) -> Section:
     """The synthetic heart of ``cineheart phantom``, labelled from its images, without and with its valve points."""
     phantom = make_phantom(OPTIONS)
-    segmenter, cine = network.open(), phantom.cines["sax"]
-    valves = LandmarkOptions(device=network.device, backend=network.backend).find(phantom.cines, lambda *_: None)
-    answers = [segmenter.segment(cine, landmarks=points) for points in (None, valves.landmarks(cine.times_ms))]
+    segmenter, cine = open_segmenter(network), phantom.cines["sax"]
+    valves = find_landmarks(phantom.cines, LandmarkChoice(NetworkChoice(LANDMARK_BUNDLE, network.runs_on)))
+    answers = [segmenter.segment(cine, landmarks=points) for points in (None, valves.landmarks(cine))]
     functions = [measure(found.labels, cine=cine, cut=found.cut) for found in answers]
     rows = [*volume_rows(phantom, functions), *segment_rows(phantom, functions), *global_rows(phantom, functions)]
     text = [
@@ -77,9 +76,9 @@ def volume_rows(phantom: Phantom, functions: Sequence[Function]) -> list[Row]:
         for attribute, name in (("edv_ml", "EDV, ml"), ("esv_ml", "ESV, ml"), ("ef_percent", "EF, %")):
             true = truth[f"{side}_{attribute}"]
             limit = EF_POINTS if attribute == "ef_percent" else VOLUME_PERCENT / 100 * true
-            found = tuple(getattr(function, f"{side}_{attribute}") for function in functions)
+            found = tuple(getattr(getattr(function, side), attribute) for function in functions)
             rows.append(Row(f"{side.upper()} {name}", true, found, limit))
-    return [*rows, Row("LV mass, g", truth["lv_mass_g"], tuple(f.lv_mass_g for f in functions), None)]
+    return [*rows, Row("LV mass, g", truth["lv_mass_g"], tuple(f.myocardium.mass_g for f in functions), None)]
 
 
 def segment_rows(phantom: Phantom, functions: Sequence[Function]) -> list[Row]:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from BiVMeshLib import build_mesh
-from BiVMeshLib.options import MeshOptions
 from BiVMeshLib.propagation import SlicePropagation
 from BiVMeshLib.propagation.evaluation import (
     CHANGES,
@@ -24,13 +23,16 @@ from CardiacLib.datasets.acdc import patient_folders
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory, write_json
 from CardiacLib.networks.bundles import bundle_path, read_config
-from CardiacLib.progress import Progress
+from CardiacLib.progress import Progress, silent
+from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE, NetworkChoice, RunsOn
+from CardiacLib.types.mesh_options import MeshOptions
 from CardiacSegLib import open_segmenter
 from CardiacSegLib.evaluate.evaluation import PHASES, acdc_patients
+from cineheart.console import Answer
 from cineheart.outputs import write_rows
 from cineheart.workers import run_in_workers
 
-from .card import write_section
+from .card import folded, write_section
 from .plots import COLOURS
 from .tables import number, table
 
@@ -47,7 +49,7 @@ TITLES = {
     "network, slice by slice": "initialization network, slice by slice, no propagation",
     "segmentation, interpolated": "cineheart_sax, interpolated, no propagation",
 }
-BUNDLES = ("biv_propagation", "biv_initialization")
+BUNDLES = (PROPAGATION_BUNDLE, INITIALIZATION_BUNDLE)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Job:
     Attributes:
         patient: folder of the ACDC patient.
         bundles: folders of the propagation and of the initialization network.
-        device, backend: what runs the networks.
+        runs_on: what runs the networks.
         methods: of METHODS.
         robustness: also spoil a slice at ED.
         meshes: also build the meshes of the labels.
@@ -83,48 +85,63 @@ class Job:
 
     patient: Path
     bundles: tuple[str, str]
-    device: str
-    backend: str
+    runs_on: RunsOn
     methods: tuple[str, ...]
     robustness: bool
     meshes: bool
 
 
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is evaluated of the slice propagation.
+
+    Attributes:
+        runs_on: what runs the networks.
+        robustness: also evaluate stacks with a spoilt slice.
+        meshes: also build the mesh of every method's labels and count those that pass the gate.
+        workers: processes, each with a patient.
+        fold: patients that were held out in training. cineheart_sax was trained on those of folds 1 to 4: the methods
+            that start from its labels are left out there.
+    """
+
+    runs_on: RunsOn = RunsOn()
+    robustness: bool = False
+    meshes: bool = False
+    workers: int = 1
+    fold: int = 0
+
+
 def evaluate_propagation(
-    bundle: str,
-    data: Path,
-    output: Path,
-    progress: Progress,
-    device: str = "auto",
-    backend: str = "auto",
-    robustness: bool = False,
-    meshes: bool = False,
-    workers: int = 1,
-    fold: int = 0,
-) -> dict[str, object]:
+    bundle: str, data: Path, output: Path, options: EvaluationOptions | None = None, *, progress: Progress = silent
+) -> Answer:
     """Evaluate both slice networks on held-out patients; tables and plots to ``output`` and both model cards.
 
     Args:
         bundle: either of the two; the other is that which lies beside it, else the shipped one.
         data: folder with the ACDC patients.
         output: folder for ``evaluation.csv``, ``slices.csv``, ``evaluation.json``, ``.md`` and ``dice_by_slice.png``.
+        options: what is evaluated.
         progress: of the whole.
-        device, backend: what runs the networks.
-        robustness: also evaluate stacks with a spoilt slice.
-        meshes: also build the mesh of every method's labels and count those that pass the gate.
-        workers: processes, each with a patient.
-        fold: patients that were held out in training. cineheart_sax was trained on those of folds 1 to 4: the methods
-            that start from its labels are left out there.
 
     Returns:
-        Facts to show.
+        Mean Dice of each method.
     """
+    options = options or EvaluationOptions()
     folders = [_beside(bundle_path(bundle), name) for name in BUNDLES]
-    patients = patient_folders(data, validation=True, fold=fold)
-    methods = methods_of(fold)
-    given = (tuple(map(str, folders)), device, backend, methods, robustness, meshes)
-    jobs = {p.name: Job(p, *given) for p in patients}
-    done = run_in_workers(_evaluated, jobs, workers) if workers > 1 else ((n, _evaluated(j)) for n, j in jobs.items())
+    methods = methods_of(options.fold)
+    jobs = {
+        patient.name: Job(
+            patient=patient,
+            bundles=tuple(map(str, folders)),
+            runs_on=options.runs_on,
+            methods=methods,
+            robustness=options.robustness,
+            meshes=options.meshes,
+        )
+        for patient in patient_folders(data, validation=True, fold=options.fold)
+    }
+    alone = ((name, _evaluated(job)) for name, job in jobs.items())
+    done = run_in_workers(_evaluated, jobs, options.workers) if options.workers > 1 else alone
     found: dict[str, list[Volume]] = {}
     for name, made in done:
         found[name] = made
@@ -137,10 +154,13 @@ def evaluate_propagation(
         write_json(work / "evaluation.json", result)
         draw_by_slice(volumes, work / "dice_by_slice.png")
         picture = "![Dice from base to apex](dice_by_slice.png)\n"
-        (work / "evaluation.md").write_text(f"# Slice propagation\n\n{accuracy(result)}\n{picture}", encoding="utf-8")
+        page = "\n".join(["# Slice propagation\n", accuracy(result), *more(result), picture])
+        (work / "evaluation.md").write_text(page, encoding="utf-8")
+    rest = [folded("Spoilt slices, and meshes", "\n".join(more(result)))] if more(result) else []
+    card = "\n".join([accuracy(result), *rest])
     for folder in folders:
-        write_section(folder / "docs" / "README.md", "evaluation", "Accuracy on held-out patients", accuracy(result))
-    return {method: round(result["methods"][method]["dice"]["mean"], 4) for method in methods}
+        write_section(folder / "docs" / "README.md", "evaluation", "Accuracy on held-out patients", card)
+    return Answer({method: round(result["methods"][method]["dice"]["mean"], 4) for method in methods})
 
 
 def methods_of(fold: int) -> tuple[str, ...]:
@@ -150,11 +170,12 @@ def methods_of(fold: int) -> tuple[str, ...]:
 
 def _evaluated(job: Job) -> list[Volume]:
     """ED and ES of one patient."""
-    networks = SlicePropagation(*job.bundles, device=job.device, backend=job.backend)
+    propagation, initialization = job.bundles
+    networks = SlicePropagation(job.runs_on, propagation=propagation, initialization=initialization)
     needed = not set(OF_SEGMENTATION).isdisjoint(job.methods)
-    segmenter = open_segmenter("cineheart_sax", job.device, job.backend) if needed else None
+    segmenter = open_segmenter(NetworkChoice(runs_on=job.runs_on)) if needed else None
     patient = next(acdc_patients([job.patient]))
-    segmented = segmenter(patient.cine) if needed else None
+    segmented = segmenter.segment(patient.cine).labels if needed else None
     volumes = []
     for frame, phase in enumerate(PHASES):
         found = compare_all(networks, patient.cine, patient.true, frame, segmented, methods=job.methods)
@@ -180,7 +201,7 @@ def _spoilt(networks, segmenter, patient, frame: int, methods) -> dict[tuple[str
     rows = {}
     for change in CHANGES:
         cine = spoilt(patient.cine, slice_, change)
-        segmented = segmenter(cine) if segmenter else None
+        segmented = segmenter.segment(cine).labels if segmenter else None
         found = compare_all(networks, cine, patient.true, frame, segmented, methods=methods)
         for method in methods:
             rows[change, method] = found[method].dice, near(found[method], expert, slice_, count)
@@ -283,7 +304,7 @@ def draw_by_slice(volumes: list[Volume], path: Path) -> None:
 
 
 def accuracy(result: dict) -> str:
-    """The tables, for the model cards."""
+    """The table of the methods, for the model cards."""
     head = ["labels", "myocardium", "SD", "worst", "ED", "ES", "LV", "LV wall", "RV", "RV wall"]
     head += ["basal third", "apical third", "failed"]
     rows = []
@@ -291,13 +312,18 @@ def accuracy(result: dict) -> str:
         cells = [m["dice"]["mean"], m["dice"]["sd"], m["dice"]["worst"], m["ed"], m["es"], *m["structures"]]
         cells += [m["basal_third"], m["apical_third"]]
         rows.append([TITLES[method], *(number(value, 3) for value in cells), str(m["failed"])])
-    parts = [
+    text = (
         f"{result['volumes']} volumes (ED and ES) of patients that were never trained on. 3-D Dice of both ventricles' "
         "myocardium on 1.25 mm voxels, all slices up to the expert's base slice, which every method was given; the "
         "truth is the experts' labels interpolated by shape with an RV wall of 3 mm. The thirds are means of 2-D Dice. "
-        "Written by `cineheart evaluate`.\n",
-        table(head, rows),
-    ]
+        "Written by `cineheart evaluate`.\n"
+    )
+    return "\n".join([text, table(head, rows)])
+
+
+def more(result: dict) -> list[str]:
+    """The tables of spoilt slices and of meshes, where they were asked for."""
+    parts = []
     if result["spoilt"]:
         text = (
             "ED with the slice next to the start slice, towards the apex, spoilt: Dice of the volume, and mean 2-D "
@@ -311,7 +337,7 @@ def accuracy(result: dict) -> str:
             "Meshes of the labels that pass the quality gate of `cineheart mesh`:\n",
             table(["labels", "meshes"], rows),
         ]
-    return "\n".join(parts)
+    return parts
 
 
 def _spoilt_table(changes: dict) -> str:

@@ -3,6 +3,8 @@
 from CardiacSegLib.evaluate.evaluation import Case
 from CardiacSegLib.evaluate.summary import ALL, DISTANCES, OVERLAPS
 
+from .card import folded
+
 NAMES = {
     "dice": "Dice",
     "jaccard": "Jaccard",
@@ -37,12 +39,11 @@ def number(value: float | None, digits: int, signed: bool = False) -> str:
 def card(result: dict, worst: list[Case]) -> str:
     """The short form for the model card."""
     names = ", ".join(f"{case.patient.name} ({case.patient.group}, {case.mean_dice:.3f})" for case in worst)
+    details = [group_table(result, "dice", 3), measurement_table(result), f"Worst cases by mean Dice: {names}.\n"]
     parts = [
         headline(result) + " Written by `cineheart evaluate`.\n",
         structure_table(result),
-        group_table(result, "dice", 3),
-        measurement_table(result),
-        f"Worst cases by mean Dice: {names}.\n",
+        folded("By disease group, measurements, worst cases", "\n".join(details)),
     ]
     return "\n".join(parts)
 

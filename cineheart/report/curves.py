@@ -1,8 +1,17 @@
 """The curves over the cycle: volumes, filling rates, strain, motion of the annuli."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from CardiacLib.types.mesh_quality import MotionQuality
+
 from .pictures import Picture, ink, svg
+
+if TYPE_CHECKING:
+    from CardiacSegLib.function import Function
 
 _LV, _RV = "#d13b3b", "#c99700"
 _STRAIN = (
@@ -13,17 +22,18 @@ _STRAIN = (
 )
 
 
-def volume_curves(times_ms, lv_ml, rv_ml, ed: int, es: int) -> Picture:
-    """LV and RV volume over time with end-diastole and end-systole marked; arguments (T,) as in ``Function``."""
-    highest = max(float(np.max(lv_ml)), float(np.max(rv_ml)), 1.0)
-    curves = (("LV", lv_ml, _LV), ("RV", rv_ml, _RV))
-    figure = _figure(times_ms, curves, (ed, es), (0.0, highest * 1.18), "Volume (ml)")
+def volume_curves(function: Function) -> Picture:
+    """LV and RV volume over time with end-diastole and end-systole marked."""
+    curves = (("LV", function.lv.volume_ml, _LV), ("RV", function.rv.volume_ml, _RV))
+    highest = max(1.0, *(float(np.max(volumes)) for _, volumes, _ in curves))
+    phases = (function.ed, function.es)
+    figure = _figure(function.times_ms, curves, phases, (0.0, highest * 1.18), "Volume (ml)")
     return svg(figure, "LV and RV volume over the cardiac cycle")
 
 
-def rate_curves(function) -> Picture | None:
+def rate_curves(function: Function) -> Picture | None:
     """LV and RV filling rate of a ``Function``; None where there is none."""
-    sides = (("LV", function.lv_filling, _LV), ("RV", function.rv_filling, _RV))
+    sides = (("LV", function.lv.filling, _LV), ("RV", function.rv.filling, _RV))
     curves = [(name, found.rate_ml_per_s, colour) for name, found, colour in sides if found is not None]
     if not curves:
         return None
@@ -33,7 +43,7 @@ def rate_curves(function) -> Picture | None:
     return svg(figure, "LV and RV filling rate over the cardiac cycle")
 
 
-def strain_curves(function) -> Picture | None:
+def strain_curves(function: Function) -> Picture | None:
     """Circumferential and radial strain of the LV of a ``Function``; None without at least two frames of it."""
     values = function.to_dict()
     if not values["radial_percent"] or sum(v is not None for v in values["radial_percent"]) < 2:
@@ -47,16 +57,16 @@ def strain_curves(function) -> Picture | None:
     return svg(figure, "Radial and circumferential strain of the LV over the cardiac cycle")
 
 
-def mesh_volume_curves(report: dict[str, object], phases: tuple[int, int]) -> Picture:
-    """Cavities of a moving mesh and of the labels under its base; ``report`` of a ``MovingMesh``."""
+def mesh_volume_curves(quality: MotionQuality, phases: tuple[int, int]) -> Picture:
+    """Cavities of a moving mesh and of the labels under its base."""
     known = (("lv_pool_ml", "LV", "#e79a9a", _LV), ("rv_pool_ml", "RV", "#e6d089", _RV))
-    curves = []
+    measured, curves = quality.curves(), []
     for key, side, pale, full in known:
-        if key in report:
-            curves.append((f"{side} labels", np.array(report[f"label_{key}"], float), pale))
-            curves.append((f"{side} mesh", np.array(report[key], float), full))
+        if key in measured:
+            curves.append((f"{side} labels", np.array(measured[f"label_{key}"], float), pale))
+            curves.append((f"{side} mesh", np.array(measured[key], float), full))
     highest = max(float(np.nanmax(values)) for _, values, _ in curves)
-    figure = _figure(report["times_ms"], curves, phases, (0.0, highest * 1.18), "Volume (ml)", legend=True)
+    figure = _figure(quality.times_ms, curves, phases, (0.0, highest * 1.18), "Volume (ml)", legend=True)
     return svg(figure, "Cavity volumes of the moving mesh and of the labels over the cardiac cycle")
 
 
@@ -70,10 +80,13 @@ def motion_curves(times_ms, curves, phases: tuple[int, int]) -> Picture:
 
 
 def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str, legend: bool = False):
-    """Curves (name, values (T,), colour) over time with ED and ES marked, named at their ends or in a legend."""
+    """Curves (name, values (T,), colour) over time with ED and ES marked, named at their ends or in a legend.
+
+    Over the frames, counted from 1, where ``times_ms`` is None.
+    """
     from matplotlib.figure import Figure
 
-    times = np.asarray(times_ms, float)
+    times = 1.0 + np.arange(len(curves[0][1])) if times_ms is None else np.asarray(times_ms, float)
     figure = Figure(figsize=(6.4, 3.3), layout="constrained")
     axes = figure.add_subplot()
     for name, values, colour in curves:
@@ -91,7 +104,7 @@ def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str, legen
     if limits[0] < 0.0:
         axes.axhline(0.0, color=ink(), linewidth=0.8, alpha=0.5)
     axes.set_ylim(*limits)
-    axes.set_xlabel("Time (ms)", color=ink())
+    axes.set_xlabel("Frame" if times_ms is None else "Time (ms)", color=ink())
     axes.set_ylabel(title, color=ink())
     axes.tick_params(colors=ink())
     axes.grid(axis="y", color=ink(), alpha=0.12)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import numpy as np
+from CardiacLib.types.mesh_criteria import CRITERIA
+from CardiacLib.types.times import beat_ms
 
 if TYPE_CHECKING:
     from CardiacLib import Cine
+    from CardiacLib.types.mesh_quality import MeshQuality
+    from CardiacLib.types.patient import Patient
     from CardiacSegLib.function import Function
     from cineheart.results import StudyResult
 
@@ -21,32 +24,26 @@ _PATIENT = (
     ("weight_kg", "Weight", "{:.0f} kg"),
     ("heart_rate_bpm", "Heart rate", "{:.0f} /min"),
 )
-_MESH_ROWS = (
+_MESH_SIZES = (
     ("nodes", "Nodes", "{:,}"),
     ("tets", "Tetrahedra", "{:,}"),
     ("triangles", "Boundary triangles", "{:,}"),
     ("edge_mm_mean", "Edge length, mean", "{:.2f} mm"),
-    ("open_edges", "Open edges", "{}"),
-    ("nonmanifold_edges", "Non-manifold edges", "{}"),
-    ("nonmanifold_vertices", "Non-manifold vertices", "{}"),
-    ("components", "Connected parts", "{}"),
-    ("euler", "Euler number of the boundary", "{}"),
-    ("inverted_tets", "Inverted tetrahedra", "{}"),
-    ("min_dihedral_deg", "Dihedral angle, smallest", "{:.1f}\N{DEGREE SIGN}"),
-    ("max_dihedral_deg", "Dihedral angle, largest", "{:.1f}\N{DEGREE SIGN}"),
-    ("scaled_jacobian_min", "Scaled Jacobian, smallest", "{:.3f}"),
-    ("scaled_jacobian_mean", "Scaled Jacobian, mean", "{:.3f}"),
+)
+_MESH_VOLUMES = (
     ("lv_pool_ml", "LV cavity under the base", "{:.1f} ml"),
     ("rv_pool_ml", "RV cavity under the base", "{:.1f} ml"),
     ("lv_myocardium_ml", "LV myocardium", "{:.1f} ml"),
     ("rv_wall_ml", "RV wall", "{:.1f} ml"),
 )
+MESH_ROWS = (*_MESH_SIZES, *((c.name, c.title, c.form) for c in CRITERIA if c.title), *_MESH_VOLUMES)
 """What the page shows of a mesh's quality report; all of it is in ``quality.json``."""
 
 
-def patient_rows(patient: dict[str, object]) -> list[tuple[str, str]]:
+def patient_rows(patient: Patient) -> list[tuple[str, str]]:
     """The facts of the patient that the files gave."""
-    return [(name, form.format(patient[key])) for key, name, form in _PATIENT if patient.get(key) not in (None, "")]
+    known = patient.known()
+    return [(name, form.format(known[key])) for key, name, form in _PATIENT if key in known]
 
 
 def view_rows(cines: dict[str, Cine]) -> list[tuple[str, ...]]:
@@ -63,18 +60,16 @@ def view_rows(cines: dict[str, Cine]) -> list[tuple[str, ...]]:
                 f"{i:.2f} x {j:.2f} mm",
                 f"{k:.1f} mm" if cine.n_slices > 1 else "-",
                 str(cine.n_frames),
-                cycle_text(cine.times_ms),
+                cycle_text(cine),
             )
         )
     return rows
 
 
-def cycle_text(times_ms: np.ndarray) -> str:
-    """Length of the cycle that frames at these times cover, and the time between frames."""
-    if len(times_ms) < 2 or times_ms[-1] <= times_ms[0]:
-        return "-"
-    step = float(times_ms[-1] - times_ms[0]) / (len(times_ms) - 1)
-    return f"{step * len(times_ms):.0f} ms ({step:.1f} ms per frame)"
+def cycle_text(cine: Cine) -> str:
+    """Length of the cycle that the frames cover, and the time between frames; a dash where there is no time."""
+    beat = beat_ms(cine)
+    return f"{beat:.0f} ms ({beat / cine.n_frames:.1f} ms per frame)" if beat > 0 else "-"
 
 
 def measurement_rows(function: Function) -> list[tuple[str, str, str, str]]:
@@ -102,8 +97,8 @@ def measurement_rows(function: Function) -> list[tuple[str, str, str, str]]:
     flow = ("cardiac_output_l_per_min", "cardiac_index_l_per_min_per_m2")
     output, index = ([number(values[f"{side}_{key}"], 1) for side in ("lv", "rv")] for key in flow)
     table = [*both(rows), ("Cardiac output", *output, "l/min"), *both(more)]
-    table.append(("Myocardial mass (end-diastole)", number(function.lv_mass_g), "", "g"))
-    table.append(("Myocardial mass (end-systole)", number(function.lv_mass_es_g), "", "g"))
+    table.append(("Myocardial mass (end-diastole)", number(function.myocardium.mass_g), "", "g"))
+    table.append(("Myocardial mass (end-systole)", number(function.myocardium.mass_es_g), "", "g"))
     if function.body_surface_m2 is not None:
         mass = number(values["lv_mass_index_g_per_m2"])
         table += [*both(indices), ("Cardiac index", *index, "l/min/m\N{SUPERSCRIPT TWO}")]
@@ -131,11 +126,11 @@ def wall_rows(function: Function) -> list[tuple[str, str]]:
 def headline(function: Function) -> list[tuple[str, str, str]]:
     """The five numbers at the top: name, value, unit."""
     return [
-        ("LV ejection fraction", number(function.lv_ef_percent), "%"),
-        ("LV end-diastolic volume", number(function.lv_edv_ml), "ml"),
-        ("LV mass", number(function.lv_mass_g), "g"),
-        ("RV ejection fraction", number(function.rv_ef_percent), "%"),
-        ("RV end-diastolic volume", number(function.rv_edv_ml), "ml"),
+        ("LV ejection fraction", number(function.lv.ef_percent), "%"),
+        ("LV end-diastolic volume", number(function.lv.edv_ml), "ml"),
+        ("LV mass", number(function.myocardium.mass_g), "g"),
+        ("RV ejection fraction", number(function.rv.ef_percent), "%"),
+        ("RV end-diastolic volume", number(function.rv.edv_ml), "ml"),
     ]
 
 
@@ -144,11 +139,12 @@ def number(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def mesh_rows(quality: dict[str, object]) -> list[tuple[str, str]]:
+def mesh_rows(quality: MeshQuality) -> list[tuple[str, str]]:
     """Name and value of what the page shows of a mesh's quality report."""
-    rows = [(name, form.format(quality[key])) for key, name, form in _MESH_ROWS if quality.get(key) is not None]
-    missed = [key.replace("_", " ") for key in quality.get("missed_lines", ())]
-    return [*rows, ("Beyond a quality line", ", ".join(missed) or "nothing")] if "lines" in quality else rows
+    values = quality.to_dict()
+    rows = [(name, form.format(values[key])) for key, name, form in MESH_ROWS if key in values]
+    missed = [key.replace("_", " ") for key in quality.missed()]
+    return [*rows, ("Beyond a quality line", ", ".join(missed) or "nothing")]
 
 
 def second_rows(seconds: dict[str, float]) -> list[tuple[str, str]]:
@@ -175,9 +171,10 @@ def network_rows(bundle: str) -> list[tuple[str, str]]:
     return [("Bundle", path.name), *((name, str(metadata[key])) for key, name in keys if metadata.get(key))]
 
 
-def frame_text(frame: int, times_ms: np.ndarray) -> str:
-    """A frame for readers, counted from 1."""
-    return f"frame {frame + 1} of {len(times_ms)}, {times_ms[frame]:.0f} ms"
+def frame_text(frame: int, cine: Cine) -> str:
+    """A frame for readers, counted from 1, with its time if it has one."""
+    when = "" if cine.times_ms is None else f", {cine.times_ms[frame]:.0f} ms"
+    return f"frame {frame + 1} of {cine.n_frames}{when}"
 
 
 def all_notes(result: StudyResult) -> list[str]:

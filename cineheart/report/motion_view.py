@@ -6,12 +6,15 @@ import io
 import numpy as np
 
 from CardiacLib.types.bivmesh import PATCH_RGB, PATCHES, MovingMesh
+from CardiacLib.types.times import beat_ms
 
 from .mesh_view import colours_of, cut_open, draw, heart_frame
 from .pictures import Picture
 
 BACKGROUND = "#f4f5f7"
 COLOURS = 96
+SHOWN_BEAT_MS = 1000.0
+"""Of a cycle without times."""
 MOST_FRAMES = 25
 """A cine of more frames is shown with every second, third, ... of them."""
 
@@ -19,7 +22,7 @@ MOST_FRAMES = 25
 def motion_view(moving: MovingMesh) -> Picture:
     """The mesh over the cycle from the front and cut open, as a GIF that loops in real time."""
     pictures = [image for _, image in motion_frames(moving)]
-    cycle_ms = float(moving.times_ms[-1] - moving.times_ms[0]) * len(moving) / (len(moving) - 1)
+    cycle_ms = beat_ms(moving) or SHOWN_BEAT_MS
     stream = io.BytesIO()
     pictures[0].save(
         stream,
@@ -44,10 +47,11 @@ def motion_frames(moving: MovingMesh):
     middle = axes @ (along.max(0) + along.min(0)) / 2
     reach = (along.max(0) - along.min(0)).max() / 2 * 1.05
     for t in range(0, len(moving), -(-len(moving) // MOST_FRAMES)):
-        yield t, _picture(moving.nodes(t) - middle, views, (right, up), reach, moving.times_ms[t])
+        when = f"frame {t + 1}" if moving.times_ms is None else f"{moving.times_ms[t]:.0f} ms"
+        yield t, _picture(moving.nodes(t) - middle, views, (right, up), reach, when)
 
 
-def _picture(nodes, views, directions, reach: float, time_ms: float):
+def _picture(nodes, views, directions, reach: float, when: str):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image
@@ -59,6 +63,6 @@ def _picture(nodes, views, directions, reach: float, time_ms: float):
         draw(axes, nodes, triangles, colours, *directions)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         axes.set_axis_off()
-        axes.set_title(f"{name}, {time_ms:.0f} ms", fontsize=9, color="#555d66", pad=2)
+        axes.set_title(f"{name}, {when}", fontsize=9, color="#555d66", pad=2)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(COLOURS)

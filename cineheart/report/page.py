@@ -73,7 +73,7 @@ def _content(result: StudyResult) -> dict[str, object]:
         "mesh": None if result.mesh is None else mesh_views(result.mesh),
         "motion": None if result.motion is None else motion_view(result.motion),
         "motion_curves": _motion_curves(result),
-        "mesh_rows": [] if result.mesh is None else facts.mesh_rows(result.mesh.quality),
+        "mesh_rows": facts.mesh_rows(result.mesh.quality) if result.mesh and result.mesh.quality else [],
         "mesh_notes": [] if result.mesh is None else result.mesh.notes,
         "seconds": facts.second_rows(result.seconds),
         "network": facts.network_rows(result.bundle),
@@ -83,7 +83,7 @@ def _content(result: StudyResult) -> dict[str, object]:
 def _named_frames(result: StudyResult) -> list[tuple[str, int]]:
     """End-diastole and end-systole with their frames; one of them where there is no cine."""
     function = result.function
-    if len(function.times_ms) == 1:
+    if function.n_frames == 1:
         return [("The only frame", function.ed)]
     return [("End-diastole", function.ed), ("End-systole", function.es)]
 
@@ -93,7 +93,7 @@ def _phases(result: StudyResult) -> list[dict[str, object]]:
     return [
         {
             "name": name,
-            "frame": facts.frame_text(frame, cine.times_ms),
+            "frame": facts.frame_text(frame, cine),
             "picture": montage(cine, result.labels, frame, name),
         }
         for name, frame in _named_frames(result)
@@ -102,14 +102,16 @@ def _phases(result: StudyResult) -> list[dict[str, object]]:
 
 def _curves(result: StudyResult):
     function = result.function
-    if len(function.times_ms) < 2:
+    if function.n_frames < 2:
         return None
-    return volume_curves(function.times_ms, function.lv_ml, function.rv_ml, function.ed, function.es)
+    return volume_curves(function)
 
 
 def _motion_curves(result: StudyResult):
     function = result.function
-    return None if result.motion is None else mesh_volume_curves(result.motion.report, (function.ed, function.es))
+    if result.motion is None or result.motion.quality is None:
+        return None
+    return mesh_volume_curves(result.motion.quality, (function.ed, function.es))
 
 
 def _long_axis(result: StudyResult):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import to_hex
 
-from CardiacLandmarksLib.detect.trajectories import frame_phases
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, VALVE_COLOURS
+from CardiacLib.types.times import frame_phases
 
 from .curves import motion_curves
 from .facts import number
@@ -48,7 +48,7 @@ _CURVES = (
 def valve_content(found: StudyLandmarks, annulus: Annulus | None) -> dict[str, object]:
     """What the template shows of the valves."""
     ends = (0, 0) if annulus is None else (annulus.ed, annulus.es)
-    phases = frame_phases(found.times_ms if annulus is None else annulus.times_ms)
+    phases = frame_phases(found.frames if annulus is None else annulus)
     return {
         "picture": point_montage(found, phases[list(ends)]),
         "legend": [(valve.capitalize(), to_hex(colour)) for valve, colour in VALVE_COLOURS.items()],
@@ -73,7 +73,7 @@ def point_montage(found: StudyLandmarks, phases: np.ndarray) -> Picture:
     for column, points in enumerate(found.views.values()):
         for line, (name, phase) in enumerate(zip(("end-diastole", "end-systole"), phases, strict=True)):
             box = (column / count[0], 1 - (line + 1) / count[1], 1 / count[0] - 0.004, 1 / count[1] - 0.004)
-            frame = int(np.argmin(np.abs(frame_phases(points.cine.times_ms) - phase)))
+            frame = int(np.argmin(np.abs(frame_phases(points.cine) - phase)))
             draw_points(figure.add_axes(box), points, frame)
             caption(figure.axes[-1], f"{points.cine.view.upper()} {name}")
     views = ", ".join(view.upper() for view in found.views)
@@ -105,6 +105,6 @@ def _box(points: ViewLandmarks) -> tuple[slice, slice]:
 
 def _excursion_curves(annulus: Annulus) -> Picture | None:
     curves = [(name, annulus.excursions[key].curve_mm, c) for name, key, c in _CURVES if key in annulus.excursions]
-    if not curves or len(annulus.times_ms) < 2:
+    if not curves or annulus.n_frames < 2:
         return None
     return motion_curves(annulus.times_ms, curves, (annulus.ed, annulus.es))

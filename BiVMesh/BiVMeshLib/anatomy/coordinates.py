@@ -60,7 +60,14 @@ def make_coordinates(mesh: BiVMesh, potentials: Potentials, towards_anterior: np
     lv = nodes_of(mesh, ~rv_wall)
     transmural = np.where(lv, 1.0 - potentials.lv, potentials.epi)
     rotational, mirrored = _rotational(mesh, potentials, lv & nodes_of(mesh, rv_wall), towards_anterior)
-    return Coordinates(transmural, potentials.apicobasal, rotational, np.where(lv, -1.0, 1.0), rv_wall, mirrored)
+    return Coordinates(
+        transmural=transmural,
+        apicobasal=potentials.apicobasal,
+        rotational=rotational,
+        transventricular=np.where(lv, -1.0, 1.0),
+        rv_wall=rv_wall,
+        mirrored=mirrored,
+    )
 
 
 def wrapped(angle: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from BiVMeshLib.options import FibreOptions
 from CardiacLib.types.bivmesh import BiVMesh
+from CardiacLib.types.mesh_options import FibreOptions
 
 from .potentials import Potentials
 
@@ -62,7 +62,7 @@ def make_fibres(mesh: BiVMesh, potentials: Potentials, options: FibreOptions) ->
     if bad.any() and not bad.all():
         centres = mesh.nodes[tets].mean(1)
         frame[bad] = frame[~bad][cKDTree(centres[~bad]).query(centres[bad])[1]]
-    return Fibres(frame[:, :, 0], frame[:, :, 2], -frame[:, :, 1], int(bad.sum()))
+    return Fibres(fibre=frame[:, :, 0], sheet=frame[:, :, 2], normal=-frame[:, :, 1], repaired=int(bad.sum()))
 
 
 def axes(up: np.ndarray, across: np.ndarray) -> tuple[Rotation, np.ndarray]:

@@ -37,7 +37,7 @@ class LinearElements:
         gradients = np.empty((len(tets), 4, 3))
         gradients[:, 1:] = opposite / six_volume[:, None, None]
         gradients[:, 0] = -gradients[:, 1:].sum(1)
-        return cls(tets, len(nodes), gradients, six_volume / 6.0)
+        return cls(tets=tets, n_nodes=len(nodes), gradients=gradients, volumes=six_volume / 6.0)
 
     def stiffness(self, conductivity: np.ndarray | None = None) -> csr_matrix:
         """Sparse (N, N) matrix of -div(k grad u); ``conductivity`` k (M,) per tet, 1 if not given."""

@@ -81,7 +81,9 @@ def long_axis(mesh: BiVMesh) -> LongAxis:
     edge = np.linalg.norm(mesh.nodes[mesh.tets[:, 1]] - mesh.nodes[mesh.tets[:, 0]], axis=1).mean()
     steps = np.linspace(0.0, 1.0, 2 + int(2 * np.linalg.norm(end - apex) / edge))[:, None]
     line = np.unique(cKDTree(mesh.nodes).query(apex + steps * (end - apex))[1])
-    return LongAxis(base, apex, (base - apex) / np.linalg.norm(base - apex), line, end)
+    return LongAxis(
+        base=base, apex=apex, up=(base - apex) / np.linalg.norm(base - apex), apex_nodes=line, cavity_end=end
+    )
 
 
 def solve_potentials(mesh: BiVMesh) -> Potentials:
@@ -101,7 +103,9 @@ def solve_potentials(mesh: BiVMesh) -> Potentials:
     height = np.clip((mesh.nodes - axis.apex) @ axis.up / np.linalg.norm(axis.base - axis.apex), 0.0, 1.0)
     along = np.where(held, patches["BASE"], height)
     (along,) = _evenly(elements, stiffness, held, [along], closed=False)
-    return Potentials(elements, lv, rv, np.clip(1.0 - lv - rv, 0.0, 1.0), along, axis)
+    return Potentials(
+        elements=elements, lv=lv, rv=rv, epi=np.clip(1.0 - lv - rv, 0.0, 1.0), apicobasal=along, axis=axis
+    )
 
 
 def _evenly(elements, stiffness, held, values, closed) -> list[np.ndarray]:

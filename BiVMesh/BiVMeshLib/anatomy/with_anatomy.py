@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from BiVMeshLib.check.quality import MeshError
-from BiVMeshLib.options import MeshOptions
 from CardiacLib import geometry
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.bivmesh import BiVMesh
+from CardiacLib.types.mesh_options import MeshOptions
+from CardiacLib.types.mesh_quality import MeshFibres
 
 from .aha import aha_segments
 from .coordinates import make_coordinates
@@ -19,10 +20,11 @@ from .potentials import Potentials, solve_potentials
 def with_anatomy(
     mesh: BiVMesh,
     options: MeshOptions,
+    *,
     progress: Progress = silent,
     towards_anterior: np.ndarray = geometry.FORWARD_AND_UP,
 ) -> BiVMesh:
-    """The mesh with ``cell_fields``, ``point_fields``, quality entries and notes for what ``options`` asks for.
+    """The mesh with ``cell_fields``, ``point_fields``, ``quality.fibres`` and notes for what ``options`` asks for.
 
     Args:
         towards_anterior: (3,) LPS, from ``CardiacLib.geometry.towards_anterior`` of the labels' file.
@@ -48,9 +50,10 @@ def with_anatomy(
 
 def _with_fibres(mesh: BiVMesh, potentials: Potentials, options: MeshOptions) -> BiVMesh:
     fibres = make_fibres(mesh, potentials, options.fibre_angles)
-    entries = {"fibre_orthonormality_error": orthonormality_error(fibres), "repaired_fibre_frames": fibres.repaired}
+    report = MeshFibres(fibre_orthonormality_error=orthonormality_error(fibres), repaired_fibre_frames=fibres.repaired)
+    quality = mesh.quality and replace(mesh.quality, fibres=report)
     fields = {"fibre": fibres.fibre, "sheet": fibres.sheet, "normal": fibres.normal}
-    return replace(mesh, quality=mesh.quality | entries, cell_fields=mesh.cell_fields | fields)
+    return replace(mesh, quality=quality, cell_fields=mesh.cell_fields | fields)
 
 
 def _with_coordinates(mesh: BiVMesh, potentials: Potentials, towards_anterior: np.ndarray) -> BiVMesh:

@@ -11,6 +11,7 @@ from BiVMeshLib.prepare.labels_check import LabelStack
 from CardiacLib import geometry
 from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.types.labels import LV, MYO, RV, RV_WALL
+from CardiacLib.types.mesh_quality import Distances, MeshFidelity, MeshVolumes
 
 PER_SIDE = 4
 """Points on each straight piece of a contour: two or more per mm."""
@@ -25,33 +26,30 @@ SURFACES = {"lv_pool": ((LV,), "ENDO_LV"), "rv_pool": ((RV,), "ENDO_RV"), "lv_ou
 """By name the labels inside a contour and the mesh's patch that follows it."""
 
 
-def measure_fidelity(mesh: BiVMesh, stack: LabelStack, frame: HeartFrame) -> dict[str, object]:
-    """Entries for the quality report.
-
-    ``label_<structure>_ml``: the labels under the base plane, each slice a slab of the slice distance.
-    ``volume_error_percent``: of the mesh against them. ``contour_distance_mm``: mean, 95th percentile and maximum,
-    of all contours and per surface.
+def measure_fidelity(mesh: BiVMesh, volumes: MeshVolumes, stack: LabelStack, frame: HeartFrame) -> MeshFidelity:
+    """Volumes of the labels and of the mesh against them, distances of all contours and per surface.
 
     Args:
-        mesh: in LPS mm, with the volumes of its structures in its quality report.
+        mesh: in LPS mm. volumes: of its structures.
         frame: of the mesh; the base is its plane z = 0.
     """
     labels = label_volumes(stack, frame)
-    report: dict[str, object] = {f"label_{name}_ml": volume for name, volume in labels.items()}
-    report["volume_error_percent"] = {
-        name: 100.0 * (mesh.quality[f"{name}_ml"] / volume - 1.0) for name, volume in labels.items()
-    }
     found = contour_distances(mesh, stack, frame)
-    report["contour_distance_mm"] = {
-        name: {"mean": float(d.mean()), "p95": float(np.percentile(d, 95)), "max": float(d.max())}
-        for name, d in {"all": np.concatenate(list(found.values())), **found}.items()
-    }
-    return report
+    return MeshFidelity(
+        label_ml=labels,
+        volume_error_percent={
+            name: 100.0 * (getattr(volumes, f"{name}_ml") / volume - 1.0) for name, volume in labels.items()
+        },
+        contour_distance_mm={
+            name: Distances(mean=float(d.mean()), p95=float(np.percentile(d, 95)), max=float(d.max()))
+            for name, d in {"all": np.concatenate(list(found.values())), **found}.items()
+        },
+    )
 
 
 def label_volumes(stack: LabelStack, frame: HeartFrame) -> dict[str, float]:
     """Volumes in ml of the given labels under the base plane, each slice counted as a slab of the slice distance."""
-    voxel_ml = abs(np.linalg.det(stack.ijk_to_lps[:3, :3])) / 1000.0
+    one_ml = geometry.voxel_ml(stack.ijk_to_lps)
     slab = abs(float(frame.axes[:, 2] @ stack.ijk_to_lps[:3, 2]))
     volumes = {}
     for name, labels in STRUCTURES.items():
@@ -59,7 +57,7 @@ def label_volumes(stack: LabelStack, frame: HeartFrame) -> dict[str, float]:
         height = frame.from_lps(stack.to_lps(i, j, k))[:, 2]
         share = np.clip(0.5 - height / slab, 0.0, 1.0).sum()
         if share > 0:
-            volumes[name] = float(share * voxel_ml)
+            volumes[name] = float(share * one_ml)
     return volumes
 
 

@@ -1,12 +1,14 @@
 """Measures of a tetrahedral mesh, its quality report and the gate that a mesh must pass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from BiVMeshLib.options import MeshOptions
 from CardiacLib.errors import InputError
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.mesh_criteria import criteria_for
+from CardiacLib.types.mesh_options import MeshOptions
+from CardiacLib.types.mesh_quality import MeshQuality, MeshShape, MeshTopology, MeshVolumes
 
 from . import topology
 from .intersections import self_intersections
@@ -77,118 +79,114 @@ def dihedral_angles(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     return 180.0 - np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
 
 
-def measure(mesh: BiVMesh) -> dict[str, object]:
-    """The quality report: counts, topology, element shape, sizes and volumes.
+def measure(mesh: BiVMesh) -> MeshQuality:
+    """The quality report as far as the mesh alone gives it: counts, topology, element shape, sizes and volumes.
 
     Works on any BiVMesh; volumes of the pools need a plane base (they are those under it).
     """
-    report: dict[str, object] = {"nodes": len(mesh.nodes), "tets": len(mesh.tets), "triangles": len(mesh.triangles)}
-    report.update(_topology_of(mesh))
-    report.update(measure_shape(mesh))
-    report.update(measure_volumes(mesh))
-    return report
+    return MeshQuality(
+        nodes=len(mesh.nodes),
+        tets=len(mesh.tets),
+        triangles=len(mesh.triangles),
+        topology=measure_topology(mesh),
+        shape=measure_shape(mesh),
+        volumes=measure_volumes(mesh),
+    )
 
 
-def _topology_of(mesh: BiVMesh) -> dict[str, object]:
+def measure_topology(mesh: BiVMesh) -> MeshTopology:
+    """How surface and elements hang together."""
     defects = topology.surface_defects(mesh.triangles, len(mesh.nodes))
     names = [name for name in PATCHES if (mesh.patches == PATCHES[name]).any()]
     on = {name: np.isin(np.arange(len(mesh.nodes)), mesh.patch(name)) for name in names}
     walls = [name for name in names if name != "BASE"]
-    flat = sum(int(on[name][mesh.tets].all(1).sum()) for name in names)
-    through = 0
-    if "ENDO_RV" in on:
-        one, two = on["EPI"] & ~on["BASE"], on["ENDO_RV"] & ~on["BASE"]
-        near = mesh.tets[one[mesh.tets].any(1) & two[mesh.tets].any(1)].astype(np.int64)
-        ends = np.sort(near[:, EDGES].reshape(-1, 2), axis=1)
-        joins = ends[(one[ends[:, 0]] & two[ends[:, 1]]) | (two[ends[:, 0]] & one[ends[:, 1]])]
-        through = len(np.unique(joins[:, 0] * len(mesh.nodes) + joins[:, 1]))
-    shared = sum(int((on[a] & on[b]).sum()) for n, a in enumerate(walls) for b in walls[n + 1 :])
-    return {
-        "open_edges": defects.open_edges,
-        "nonmanifold_edges": defects.nonmanifold_edges,
-        "nonmanifold_vertices": defects.nonmanifold_vertices,
-        "self_intersections": len(self_intersections(mesh.nodes, mesh.triangles)),
-        "components": topology.component_count(mesh.triangles),
-        "euler": topology.euler(mesh.triangles),
-        "patch_euler": {name: topology.euler(mesh.patch(name)) for name in names},
-        "patch_components": {name: topology.component_count(mesh.patch(name)) for name in names},
-        "patch_triangles": {name: len(mesh.patch(name)) for name in names},
-        "region_tets": {name: int((mesh.regions == n).sum()) for name, n in REGIONS.items()},
-        "nodes_on_two_walls": shared,
-        "unused_nodes": len(mesh.nodes) - len(np.unique(mesh.tets)),
-        "zero_gradient_tets": flat,
-        "epi_to_endo_rv_edges": through,
-    }
+    return MeshTopology(
+        open_edges=defects.open_edges,
+        nonmanifold_edges=defects.nonmanifold_edges,
+        nonmanifold_vertices=defects.nonmanifold_vertices,
+        self_intersections=len(self_intersections(mesh.nodes, mesh.triangles)),
+        components=topology.component_count(mesh.triangles),
+        euler=topology.euler(mesh.triangles),
+        patch_euler={name: topology.euler(mesh.patch(name)) for name in names},
+        patch_components={name: topology.component_count(mesh.patch(name)) for name in names},
+        patch_triangles={name: len(mesh.patch(name)) for name in names},
+        region_tets={name: int((mesh.regions == n).sum()) for name, n in REGIONS.items()},
+        nodes_on_two_walls=sum(int((on[a] & on[b]).sum()) for n, a in enumerate(walls) for b in walls[n + 1 :]),
+        unused_nodes=len(mesh.nodes) - len(np.unique(mesh.tets)),
+        zero_gradient_tets=sum(int(on[name][mesh.tets].all(1).sum()) for name in names),
+        epi_to_endo_rv_edges=_edges_through_the_rv_wall(mesh, on) if "ENDO_RV" in on else 0,
+    )
 
 
-def measure_shape(mesh: BiVMesh) -> dict[str, object]:
-    """The entries of the report about the elements' shape and size."""
+def _edges_through_the_rv_wall(mesh: BiVMesh, on: dict[str, np.ndarray]) -> int:
+    """Edges from EPI to ENDO_RV, those of the base left out; ``on``: bool (N,) nodes of each patch."""
+    one, two = on["EPI"] & ~on["BASE"], on["ENDO_RV"] & ~on["BASE"]
+    near = mesh.tets[one[mesh.tets].any(1) & two[mesh.tets].any(1)].astype(np.int64)
+    ends = np.sort(near[:, EDGES].reshape(-1, 2), axis=1)
+    joins = ends[(one[ends[:, 0]] & two[ends[:, 1]]) | (two[ends[:, 0]] & one[ends[:, 1]])]
+    return len(np.unique(joins[:, 0] * len(mesh.nodes) + joins[:, 1]))
+
+
+def measure_shape(mesh: BiVMesh) -> MeshShape:
+    """The elements' shape and size."""
     jacobian = scaled_jacobian(mesh.nodes, mesh.tets)
     angles = dihedral_angles(mesh.nodes, mesh.tets)
     lengths = np.stack([np.sqrt(_dot(e, e)) for e in _edge_vectors(mesh.nodes, mesh.tets)])
     p1, p5 = np.percentile(jacobian, [1, 5])
-    return {
-        "inverted_tets": int((signed_volumes(mesh.nodes, mesh.tets) <= 0).sum()),
-        "min_dihedral_deg": float(angles.min()),
-        "max_dihedral_deg": float(angles.max()),
-        "tets_below_10_deg": int((angles.min(1) < 10).sum()),
-        "scaled_jacobian_min": float(jacobian.min()),
-        "scaled_jacobian_p1": float(p1),
-        "scaled_jacobian_p5": float(p5),
-        "scaled_jacobian_mean": float(jacobian.mean()),
-        "edge_mm_mean": float(lengths.mean()),
-        "edge_mm_min": float(lengths.min()),
-        "edge_mm_max": float(lengths.max()),
-    }
+    return MeshShape(
+        inverted_tets=int((signed_volumes(mesh.nodes, mesh.tets) <= 0).sum()),
+        min_dihedral_deg=float(angles.min()),
+        max_dihedral_deg=float(angles.max()),
+        tets_below_10_deg=int((angles.min(1) < 10).sum()),
+        scaled_jacobian_min=float(jacobian.min()),
+        scaled_jacobian_p1=float(p1),
+        scaled_jacobian_p5=float(p5),
+        scaled_jacobian_mean=float(jacobian.mean()),
+        edge_mm_mean=float(lengths.mean()),
+        edge_mm_min=float(lengths.min()),
+        edge_mm_max=float(lengths.max()),
+    )
 
 
-def measure_volumes(mesh: BiVMesh) -> dict[str, object]:
-    """The entries of the report about volumes, and the flatness of the base."""
+def measure_volumes(mesh: BiVMesh) -> MeshVolumes:
+    """Volumes, those of the pools up to the base, and the flatness of the base."""
     volumes = signed_volumes(mesh.nodes, mesh.tets)
     rv_wall = mesh.regions == REGIONS["RV_WALL"]
     base = mesh.nodes[mesh.patch("BASE")]
     normal = np.cross(base[:, 1] - base[:, 0], base[:, 2] - base[:, 0]).sum(0)
     normal /= np.linalg.norm(normal)
     origin = base.reshape(-1, 3).mean(0)
-    report: dict[str, object] = {
-        "base_flatness_mm": float(np.abs((base.reshape(-1, 3) - origin) @ normal).max()),
-        "myocardium_ml": float(volumes.sum() / 1000),
-        "lv_myocardium_ml": float(volumes[~rv_wall].sum() / 1000),
-        "rv_wall_ml": float(volumes[rv_wall].sum() / 1000),
-    }
-    for name, key in (("ENDO_LV", "lv_pool_ml"), ("ENDO_RV", "rv_pool_ml")):
-        if (mesh.patches == PATCHES[name]).any():
-            a, b, c = (mesh.nodes[mesh.patch(name)[:, i]] - origin for i in range(3))
-            report[key] = float(abs(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6) / 1000)
-    return report
+    return MeshVolumes(
+        base_flatness_mm=float(np.abs((base.reshape(-1, 3) - origin) @ normal).max()),
+        myocardium_ml=float(volumes.sum() / 1000),
+        lv_myocardium_ml=float(volumes[~rv_wall].sum() / 1000),
+        rv_wall_ml=float(volumes[rv_wall].sum() / 1000),
+        lv_pool_ml=_pool_ml(mesh, "ENDO_LV", origin),
+        rv_pool_ml=_pool_ml(mesh, "ENDO_RV", origin),
+    )
 
 
-def failures(report: dict[str, object], options: MeshOptions) -> list[str]:
-    """What keeps a mesh from passing the gate, in words; empty if it passes."""
-    has_rv = "ENDO_RV" in report["patch_euler"]
-    patches = {"EPI": 1, "ENDO_LV": 1, "ENDO_RV": 1, "BASE": -1} if has_rv else {"EPI": 1, "ENDO_LV": 1, "BASE": 0}
-    exact = {
-        "open_edges": 0,
-        "nonmanifold_edges": 0,
-        "nonmanifold_vertices": 0,
-        "self_intersections": 0,
-        "components": 1,
-        "euler": 2,
-        "patch_euler": patches,
-        "patch_components": dict.fromkeys(patches, 1),
-        "nodes_on_two_walls": 0,
-        "unused_nodes": 0,
-        "inverted_tets": 0,
-        "zero_gradient_tets": 0,
-    }
-    found = [f"{key} is {report[key]} instead of {value}" for key, value in exact.items() if report[key] != value]
-    for key, limit in (
-        ("min_dihedral_deg", options.min_dihedral_deg),
-        ("scaled_jacobian_min", options.min_scaled_jacobian),
-    ):
-        if report[key] < limit:
-            found.append(f"{key} is {report[key]:.3g}, below {limit:g}")
-    return found
+def _pool_ml(mesh: BiVMesh, patch: str, origin: np.ndarray) -> float | None:
+    """Volume between a patch and the plane of its rim, in which ``origin`` lies; None for a patch that is not there."""
+    if not len(mesh.patch(patch)):
+        return None
+    a, b, c = (mesh.nodes[mesh.patch(patch)[:, i]] - origin for i in range(3))
+    return float(abs(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6) / 1000)
+
+
+def failures(quality: MeshQuality, options: MeshOptions) -> list[str]:
+    """What keeps a mesh from passing the gate, in words; empty if it passes.
+
+    The shape of elements that were not optimised is not asked for.
+    """
+    limits = {"min_dihedral_deg": options.min_dihedral_deg, "scaled_jacobian_min": options.min_scaled_jacobian}
+    measures = quality.measures()
+    asked = [c for c in criteria_for("ENDO_RV" in quality.topology.patch_euler) if c.gate]
+    if options.optimise:
+        asked = [replace(c, low=limits[c.name]) if c.name in limits else c for c in asked]
+    else:
+        asked = [c for c in asked if c.name not in limits]
+    return [text for c in asked if (text := c.miss(measures[c.name]))]
 
 
 BETTER = 0.02
@@ -220,10 +218,10 @@ class Failed:
 
 
 def gate(mesh: BiVMesh, options: MeshOptions) -> Failed | None:
-    """What keeps a measured mesh from passing the gate; None if it passes."""
-    problems = failures(mesh.quality, options)
+    """What keeps a mesh from passing the gate; None if it passes."""
+    problems = failures(mesh.quality or measure(mesh), options)
     if not problems:
         return None
     shape = shape_quality(mesh.nodes, mesh.tets)
     worst = int(shape.argmin())
-    return Failed(tuple(problems), float(shape[worst]), mesh.nodes[mesh.tets[worst]].mean(0))
+    return Failed(problems=tuple(problems), worst=float(shape[worst]), place=mesh.nodes[mesh.tets[worst]].mean(0))

@@ -57,10 +57,10 @@ def surface_defects(triangles: np.ndarray, n_vertices: int) -> Defects:
     bad |= fans > 1
     at_open = np.unique(edges[count == 1].ravel())
     return Defects(
-        int((count == 1).sum()),
-        int(bad_edge.sum()),
-        int(bad.sum()),
-        np.union1d(np.flatnonzero(bad), at_open),
+        open_edges=int((count == 1).sum()),
+        nonmanifold_edges=int(bad_edge.sum()),
+        nonmanifold_vertices=int(bad.sum()),
+        vertices=np.union1d(np.flatnonzero(bad), at_open),
     )
 
 

@@ -60,6 +60,16 @@ def choose_formats(text: str) -> tuple[str, ...]:
 
 
 def export(mesh: BiVMesh, folder: Path, formats: Sequence[str] = DEFAULT_FORMATS) -> None:
-    """Write the mesh in each of ``formats`` into ``folder``, which ``atomic_directory`` of the caller makes atomic."""
+    """Write the mesh in each of ``formats`` into ``folder``, which ``atomic_directory`` of the caller makes atomic.
+
+    Example:
+        >>> import numpy as np
+        >>> nodes, tets = np.vstack([np.zeros(3), np.eye(3)]), np.array([[0, 1, 2, 3]])
+        >>> faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+        >>> mesh = BiVMesh(nodes, tets, np.array([11], np.int32), faces, np.array([1, 1, 1, 4], np.int32))
+        >>> export(mesh, Path("."), ["msh", "xdmf"])
+        >>> sorted(path.name for path in Path(".").iterdir())
+        ['facets.xdmf', 'markers.json', 'mesh.msh', 'mesh.xdmf']
+    """
     for name in choose_formats(",".join(formats)):
         FORMATS[name](mesh, folder)

@@ -57,7 +57,16 @@ def closed_pools(mesh: BiVMesh) -> list[ClosedPool]:
             inward = endo[:, ::-1]  # the mesh's triangles point out of the muscle, into the blood
             cover = span(mesh.nodes, rim(inward)[::-1])
             faces = np.repeat(np.array([PATCHES[wall], LIDS[lid]], np.int32), [len(inward), len(cover)])
-            pools.append(ClosedPool(name, wall, lid, mesh.nodes, np.concatenate([inward, cover]), faces))
+            pools.append(
+                ClosedPool(
+                    name=name,
+                    wall=wall,
+                    lid=lid,
+                    nodes=mesh.nodes,
+                    triangles=np.concatenate([inward, cover]),
+                    faces=faces,
+                )
+            )
     return pools
 
 

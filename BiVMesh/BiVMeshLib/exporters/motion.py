@@ -23,7 +23,7 @@ def write_motion(moving: MovingMesh, folder: Path) -> None:
     """Write ``motion.pvd`` and ``motion/frame_000.vtu`` ... into ``folder``.
 
     Points are the nodes of the frame, LPS mm, in the order of ``mesh.vtu``; point array ``displacement`` is from the
-    frame of the mesh, cell array ``region`` as there. Times in the ``.pvd`` are ms.
+    frame of the mesh, cell array ``region`` as there. Times in the ``.pvd`` are ms, else the numbers of the frames.
     """
     (folder / FOLDER).mkdir(parents=True)
     mesh, count = moving.mesh, len(moving.mesh.tets)
@@ -32,7 +32,7 @@ def write_motion(moving: MovingMesh, folder: Path) -> None:
     cells += _array("types", np.full(count, VTK_TETRA, "u1"))
     regions = _array("region", mesh.regions.astype("<i4"))
     entries = []
-    for t, time in enumerate(moving.times_ms):
+    for t, time in enumerate(range(len(moving)) if moving.times_ms is None else moving.times_ms):
         name = f"{FOLDER}/frame_{t:03d}.vtu"
         points = _array("Points", moving.nodes(t).astype("<f4"))
         displacement = _array("displacement", moving.displacements[t].astype("<f4"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLib.files import write_json
-from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh, MovingMesh
 
 from .common import tet_of_triangle
 
@@ -89,10 +89,15 @@ def write_surface(
     _write(path, "PolyData", _field_data(names) + body)
 
 
-def write_quality(mesh: BiVMesh, path: str | Path) -> None:
-    """Write the quality report, notes and id tables as JSON."""
+def write_quality(mesh: BiVMesh, path: str | Path, moving: MovingMesh | None = None) -> None:
+    """Write the quality report, notes and id tables as JSON; of a mesh that moves the report of its motion too."""
+    report = {} if mesh.quality is None else mesh.quality.to_dict()
+    notes = [*mesh.notes]
+    if moving is not None:
+        notes += moving.notes
+        report |= {} if moving.quality is None else {"motion": moving.quality.to_dict()}
     tables = {"patch_ids": PATCHES, "region_ids": REGIONS}
-    write_json(path, {"units": "mm", "frame": "LPS", **mesh.quality, **tables, "notes": list(mesh.notes)})
+    write_json(path, {"units": "mm", "frame": "LPS", **report, **tables, "notes": notes})
 
 
 def _data(points: Arrays, cells: Arrays) -> str:

@@ -11,14 +11,14 @@ MOST_MISSING = 0.25
 class Cycle:
     """The frames of one cycle, and the series that may be fitted to values in them."""
 
-    def __init__(self, times_ms: np.ndarray, frame: int, usable: np.ndarray):
-        """``times_ms`` (T,); ``frame`` where all values are zero; ``usable`` bool (T,) frames that have values.
+    def __init__(self, times_ms: np.ndarray | None, frame: int, usable: np.ndarray):
+        """``times_ms`` (T,), or None; ``frame`` where all values are zero; ``usable`` bool (T,): frames with values.
 
         Raises:
             InputError: too few frames can be used.
         """
-        times = np.asarray(times_ms, float)
         self.frame, self.usable = frame, np.asarray(usable)
+        times = np.zeros(len(self.usable)) if times_ms is None else np.asarray(times_ms, float)
         count, missing = len(times), int((~self.usable).sum())
         if missing > MOST_MISSING * count:
             raise InputError(

@@ -68,7 +68,7 @@ def walls_of(mesh: BiVMesh) -> list[Wall]:
     for name, sign in OUTWARDS.items():
         if (mesh.patches == PATCHES[name]).any():
             nodes, local = np.unique(mesh.patch(name), return_inverse=True)
-            found.append(Wall(name, nodes, local.reshape(-1, 3), sign))
+            found.append(Wall(name=name, nodes=nodes, triangles=local.reshape(-1, 3), sign=sign))
     return found
 
 

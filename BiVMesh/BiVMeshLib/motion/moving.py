@@ -1,16 +1,12 @@
 """One frame's mesh carried over the cycle by the labels of all frames."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from BiVMeshLib.check.fidelity import label_volumes
 from BiVMeshLib.check.intersections import self_intersections
 from BiVMeshLib.check.quality import MeshError, measure_shape, measure_volumes, shape_quality
-from BiVMeshLib.options import MeshOptions
 from BiVMeshLib.pipeline import base_beyond
 from BiVMeshLib.prepare.align import align_slices
 from BiVMeshLib.prepare.frame import HeartFrame, heart_frame
@@ -20,11 +16,14 @@ from BiVMeshLib.shape.field import Field
 from BiVMeshLib.shape.heart_shape import make_shape
 from BiVMeshLib.tetra.hill_climb import climb
 from BiVMeshLib.tetra.stuffing import Stuffed
+from CardiacLib.clock import Clock
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.bivmesh import PATCHES, BiVMesh, MovingMesh
 from CardiacLib.types.labels import LV, RV, LabelMap
 from CardiacLib.types.landmarks import Landmarks
+from CardiacLib.types.mesh_options import MeshOptions
+from CardiacLib.types.mesh_quality import LABELS, VALVE_POINTS, FrameQuality, MotionQuality
 
 from .apart import kept_apart, parted
 from .base_plane import base_from_labels, base_from_valves
@@ -43,15 +42,6 @@ LEAST = 0.05
 walls cross."""
 OFF_WALL = 0.5
 """mm. A surface node that is farther from its surface could not follow it, and may be moved freely in the repair."""
-CURVES = (
-    "inverted_tets",
-    "self_intersections",
-    "scaled_jacobian_min",
-    "scaled_jacobian_p1",
-    "scaled_jacobian_mean",
-    "min_dihedral_deg",
-)
-VOLUMES = ("myocardium_ml", "lv_pool_ml", "lv_myocardium_ml", "rv_pool_ml")
 
 
 @dataclass(frozen=True)
@@ -65,6 +55,16 @@ class Moment:
 
     stack: LabelStack
     frame: HeartFrame
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a mesh is to follow: the moments of one ``cycle``, of which ``mesh`` was made in ``cycle.frame``."""
+
+    mesh: BiVMesh
+    moments: list[Moment]
+    cycle: Cycle
+    options: MeshOptions
 
 
 @dataclass(frozen=True)
@@ -92,24 +92,12 @@ class Followed:
         return replace(self, local=smooth)
 
 
-@dataclass
-class _Clock:
-    """Wall time by step, summed over the frames."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
 def move_mesh(
     mesh: BiVMesh,
     labels: LabelMap,
     frame: int,
     options: MeshOptions | None = None,
+    *,
     valves: Landmarks | None = None,
     progress: Progress = silent,
 ) -> MovingMesh:
@@ -130,43 +118,44 @@ def move_mesh(
         MeshError: elements stay inverted in a frame.
         Cancelled: from ``progress``.
     """
-    options, clock = options or MeshOptions(), _Clock()
+    options, clock = options or MeshOptions(), Clock()
     if len(labels.labels) < 2:
         raise InputError(f"{labels.source or 'the labels'}: a motion needs the labels of two frames or more.")
     with clock.step("labels"):
         stacks, notes = clean_stacks(labels, frame, options.align_slices)
         cycle = Cycle(labels.times_ms, frame, np.array([s is not None for s in stacks]))
-        at_valves = mesh.quality.get("base_from") == "valve points"
+        at_valves = mesh.quality is not None and mesh.quality.at_valves
         rest = _at_rest(mesh, stacks[frame], options, at_valves)
-        heights = None if valves is None else base_from_valves(valves, rest, cycle)
-        by_valves = heights is not None
-        if at_valves and not by_valves:
+        by_valves = None if valves is None else base_from_valves(valves, rest, cycle)
+        if at_valves and by_valves is None:
             raise InputError(
                 "The mesh ends at valve points: its motion needs mitral or tricuspid points of all frames."
             )
-        heights = heights if by_valves else base_from_labels(stacks, rest, cycle)
-        moments = _moments(stacks, rest, heights, at_valves)
-    found = _followed(mesh, moments, cycle, options, clock, part(progress, 0.0, 0.8))
+        heights = base_from_labels(stacks, rest, cycle) if by_valves is None else by_valves
+        course = Course(mesh, _moments(stacks, rest, heights, at_valves), cycle, options)
+    found = _followed(course, clock, part(progress, 0.0, 0.8))
     with clock.step("smooth"):
         found = found.smoothed(cycle)
-    displacements, curves = _checked(mesh, found, moments, frame, options, clock, part(progress, 0.8, 1.0))
-    report = {"frame": frame, "times_ms": [float(t) for t in labels.times_ms]}
-    report |= {"base_from": "valve points" if by_valves else "labels", "base_height_mm": [float(h) for h in heights]}
-    report |= {
-        "unused_frames": [t for t, s in enumerate(stacks) if s is None],
-        "surface_distance_mm": found.missed,
-    } | curves
-    report |= {f"label_{n}_whole_ml": labels.volume_ml(v).tolist() for n, v in (("lv_pool", LV), ("rv_pool", RV))}
-    report["seconds"] = {name: round(s, 2) for name, s in clock.seconds.items()}
-    if crossing := [t for t, count in enumerate(curves["self_intersections"]) if count]:
-        notes = (*notes, f"The surface of the moving mesh crosses itself in {len(crossing)} of {len(stacks)} frames.")
-    return MovingMesh(mesh, frame, displacements, np.asarray(labels.times_ms, float), report, notes)
+    displacements, frames = _checked(course, found, clock, part(progress, 0.8, 1.0))
+    if crossing := sum(f.self_intersections > 0 for f in frames):
+        notes += (f"The surface of the moving mesh crosses itself in {crossing} of {len(stacks)} frames.",)
+    quality = MotionQuality(
+        frame=frame,
+        times_ms=None if labels.times_ms is None else tuple(labels.times_ms.tolist()),
+        base_from=LABELS if by_valves is None else VALVE_POINTS,
+        base_height_mm=tuple(float(h) for h in heights),
+        unused_frames=tuple(t for t, s in enumerate(stacks) if s is None),
+        frames=frames,
+        label_whole_ml={n: tuple(labels.volume_ml(v).tolist()) for n, v in (("lv_pool", LV), ("rv_pool", RV))},
+        seconds={name: round(s, 2) for name, s in clock.seconds.items()},
+    )
+    return MovingMesh(mesh, frame, displacements=displacements, times_ms=labels.times_ms, quality=quality, notes=notes)
 
 
 def _at_rest(mesh: BiVMesh, stack: LabelStack, options: MeshOptions, at_valves: bool) -> HeartFrame:
     """The frame in which the mesh was made; the plane of a base at the valves is told from the mesh."""
     if not at_valves:
-        return heart_frame(stack, base_beyond(stack, options))
+        return heart_frame(stack, beyond_mm=base_beyond(stack, options))
     a, b, c = (mesh.nodes[mesh.patch("BASE")[:, n]] for n in range(3))
     normal = np.cross(b - a, c - a).sum(0)
     return heart_frame(stack, plane=(a.mean(0), normal / np.linalg.norm(normal)))
@@ -194,7 +183,7 @@ def clean_stacks(labels: LabelMap, frame: int, align: bool = False) -> tuple[lis
     stacks, notes = [], []
     for t, section in enumerate(labels.labels):
         try:
-            stack = first if t == frame else check_labels(section, labels.ijk_to_lps, apex_first)
+            stack = first if t == frame else check_labels(section, labels.ijk_to_lps, apex_first=apex_first)
             if stack.has_rv != first.has_rv:
                 raise InputError("They have an RV pool in some frames only.")
             stacks.append(replace(stack, shifts=first.shifts))
@@ -204,12 +193,13 @@ def clean_stacks(labels: LabelMap, frame: int, align: bool = False) -> tuple[lis
     return stacks, tuple(notes)
 
 
-def _followed(mesh, moments: list[Moment], cycle: Cycle, options, clock: _Clock, progress: Progress) -> Followed:
+def _followed(course: Course, clock: Clock, progress: Progress) -> Followed:
     """The mesh on the shape of every frame, each from its neighbour that lies nearer to the mesh's own frame."""
-    count, start = len(moments), cycle.frame
+    moments, options = course.moments, course.options
+    count, start = len(moments), course.cycle.frame
     with clock.step("shapes"):
         rest = make_shape(moments[start].stack, moments[start].frame, options)
-    follower = Follower(mesh, moments[start].frame, rest)
+    follower = Follower(course.mesh, moments[start].frame, rest)
     local = np.repeat(follower.points[None], count, axis=0)
     walls: list[Field | None] = [None] * count
     missed: list[float | None] = [None] * count
@@ -228,7 +218,7 @@ def _followed(mesh, moments: list[Moment], cycle: Cycle, options, clock: _Clock,
                 points = follower.follow(points, before, shape)
                 missed[t] = float(follower.distances(points, shape).mean())
             local[t], before = points, shape
-    return Followed(follower, local, walls, missed)
+    return Followed(follower=follower, local=local, walls=walls, missed=missed)
 
 
 def _ways(moments: list[Moment], start: int) -> list[list[int]]:
@@ -240,34 +230,38 @@ def _ways(moments: list[Moment], start: int) -> list[list[int]]:
     return [onwards, [(start - n) % count for n in range(1, count - least)]]
 
 
-def _checked(mesh, found: Followed, moments, frame, options, clock: _Clock, progress: Progress):
-    """Displacements (T, N, 3) in LPS after repair, and the curves of quality and volume, each a list of T numbers.
+def _checked(
+    course: Course, found: Followed, clock: Clock, progress: Progress
+) -> tuple[np.ndarray, tuple[FrameQuality, ...]]:
+    """Displacements (T, N, 3) in LPS after repair, and what was measured in each frame.
 
     Raises:
         MeshError: there is a frame with inverted elements.
     """
-    displacements, rows = np.zeros(found.local.shape, np.float32), []
+    mesh, moments, frames = course.mesh, course.moments, []
+    displacements = np.zeros(found.local.shape, np.float32)
     for t, moment in enumerate(moments):
         progress(t / len(moments), f"Checking the elements of frame {t + 1} of {len(moments)}")
         with clock.step("repair"):
-            if t != frame:
-                repaired = _repaired(found.local[t], mesh, found.follower, found.walls[t], options.seed)
+            if t != course.cycle.frame:
+                repaired = _repaired(found.local[t], mesh, found.follower, found.walls[t], course.options.seed)
                 displacements[t] = moment.frame.to_lps(repaired) - mesh.nodes
         with clock.step("measure"):
             now = replace(mesh, nodes=mesh.nodes + displacements[t])
-            measured = measure_shape(now) | measure_volumes(now)
-            measured["self_intersections"] = len(self_intersections(now.nodes, now.triangles))
-            rows.append({name: measured[name] for name in (*CURVES, *VOLUMES) if name in measured})
-            if moment.stack is not None:
-                under = label_volumes(moment.stack, moment.frame)
-                rows[-1] |= {f"label_{name}_ml": volume for name, volume in under.items()}
-        if rows[-1]["inverted_tets"]:
-            raise MeshError(
-                f"The mesh cannot follow the labels of frame {t}: {rows[-1]['inverted_tets']} elements would be "
-                "inverted; check these labels, or choose another edge length."
+            measured = FrameQuality(
+                shape=measure_shape(now),
+                volumes=measure_volumes(now),
+                self_intersections=len(self_intersections(now.nodes, now.triangles)),
+                label_ml={} if moment.stack is None else label_volumes(moment.stack, moment.frame),
+                surface_distance_mm=found.missed[t],
             )
-    names = dict.fromkeys(name for row in rows for name in row)
-    return displacements, {name: [row.get(name) for row in rows] for name in names}
+        if inverted := measured.shape.inverted_tets:
+            raise MeshError(
+                f"The mesh cannot follow the labels of frame {t}: {inverted} elements would be inverted; check these "
+                "labels, or choose another edge length."
+            )
+        frames.append(measured)
+    return displacements, tuple(frames)
 
 
 NOWHERE = Field(np.full((2, 2, 2), 1e3), np.zeros(3), 1.0)
@@ -289,12 +283,17 @@ def _repaired(points: np.ndarray, mesh: BiVMesh, follower: Follower, myocardium:
         myocardium = NOWHERE
     else:
         loose = (side > 0) & (np.abs(myocardium(points)) > OFF_WALL)
-    held = Stuffed(points, mesh.tets, side, follower.on_base, loose)
+    held = Stuffed(points=points, tets=mesh.tets, side=side, on_base=follower.on_base, loose=loose)
     for turn in range(MOST_TURNS):
-        climbed = climb(replace(held, points=points), myocardium, seed + turn, ROUNDS, done=GOAL, enough=ENOUGH)
+        climbed = climb(
+            replace(held, points=points), myocardium, seed=seed + turn, rounds=ROUNDS, done=GOAL, enough=ENOUGH
+        )
         points = kept_apart(follower, points, climbed.points)
         least = shape_quality(points, mesh.tets).min()
         if least >= (GOAL if turn + 1 < TURNS else LEAST):
             return points
-    free = climb(replace(held, points=points), myocardium, seed, TURNS * ROUNDS, done=GOAL, enough=ENOUGH).points
+    climbed = climb(
+        replace(held, points=points), myocardium, seed=seed, rounds=TURNS * ROUNDS, done=GOAL, enough=ENOUGH
+    )
+    free = climbed.points
     return free if shape_quality(free, mesh.tets).min() > least else points

@@ -1,29 +1,26 @@
 """The Export section of the mesh panel: formats to tick, a folder, and a button."""
 
-from collections.abc import Callable, Iterable
-
+from BiVMeshLib.exporters import FORMATS
 from CardiacLib.mrml.panel.controls import CheckList, set_enabled
-from CardiacLib.mrml.panel.module_panel import errors_shown
+from CardiacLib.mrml.panel.module_panel import ModulePanel, errors_shown
+from CardiacLib.mrml.translation import _
 
 
 class MeshExportSection:
     """Drives ``formatsList`` and ``exportButton`` of the mesh panel.
 
     Args:
-        widget: the module's widget: ``ui``, ``panel``, ``logic`` with ``exportMesh``; parameters have ``mesh``,
-            ``exportFormats`` (names separated by commas) and ``exportFolder``.
-        formats: names of all formats.
-        translate: the module's translation function.
+        panel: that the widgets belong to: its ``logic`` has ``exportMesh``, its parameters ``mesh``, ``exportFormats``
+            (names separated by commas) and ``exportFolder``.
     """
 
-    def __init__(self, widget, formats: Iterable[str], translate: Callable[[str], str]):
-        self._widget, self._ui, self._translate = widget, widget.ui, translate
-        self._formats = CheckList(self._ui.formatsList, formats, self._on_formats_changed)
+    def __init__(self, panel: ModulePanel):
+        self._panel, self._ui = panel, panel.ui
+        self._formats = CheckList(self._ui.formatsList, FORMATS, self._on_formats_changed)
         self._ui.exportButton.connect("clicked(bool)", lambda checked=False: self._export())
 
     def update(self, parameters) -> None:
         """Tick the chosen formats, and enable the button or say why not; ``parameters`` may be None."""
-        _ = self._translate
         if parameters is None:
             return
         self._formats.check(parameters.exportFormats.split(","))
@@ -33,13 +30,12 @@ class MeshExportSection:
         set_enabled(self._ui.exportButton, _("Write the mesh in the chosen formats."), reason)
 
     def _on_formats_changed(self, names: list[str]) -> None:
-        panel = self._widget.panel  # None while it is made
-        if panel is not None and panel.parameters:
-            panel.parameters.exportFormats = ",".join(names)
+        if self._panel.parameters:
+            self._panel.parameters.exportFormats = ",".join(names)
 
     def _export(self) -> None:
-        chosen = self._widget.panel.parameters
+        chosen = self._panel.parameters
         with errors_shown():
-            self._widget.logic.exportMesh(chosen.mesh, chosen.exportFolder, chosen.exportFormats)
-            text = self._translate("Written to {folder}")
+            self._panel.logic.exportMesh(chosen.mesh, chosen.exportFolder, chosen.exportFormats)
+            text = _("Written to {folder}")
             self._ui.statusLabel.text = text.format(folder=chosen.exportFolder)

@@ -7,8 +7,10 @@ import numpy as np
 from CardiacLib.errors import InputError
 from CardiacLib.mrml.nodes.colours import show_scalar
 from CardiacLib.mrml.nodes.frames import cell_array, named_array, points_ras, swap_points
+from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.host import plain_host
-from CardiacLib.types.bivmesh import PATCH_RGB, PATCHES, BiVMesh
+from CardiacLib.types.bivmesh import MESH_VIEWS, PATCH_RGB, PATCHES, BiVMesh
+from CardiacLib.types.mesh_quality import MeshQuality
 
 from .fibres import add_fibres
 
@@ -19,11 +21,9 @@ TRIANGLES, PATCH_IDS = "triangles", "patches"
 """Field arrays of the tetrahedra's model: the boundary, so that a mesh can be had back from one node."""
 SURFACES, FIBRES = "CineHeart.surface", "CineHeart.fibres"
 """Node references of the tetrahedra's model to the other models of the mesh."""
-VIEWS = ("surfaces", "fibres", "region", "aha", "transmural", "apicobasal", "rotational")
-"""What :func:`show_mesh` can show: the patches, the fibres, or an array of the tetrahedra."""
 
 
-def mesh_to_scene(mesh: BiVMesh, name: str) -> dict[str, object]:
+def mesh_to_scene(mesh: BiVMesh, name: str) -> Nodes:
     """Put a mesh into the scene (RAS; Slicer writes model files in LPS again).
 
     Returns:
@@ -53,7 +53,7 @@ def mesh_to_scene(mesh: BiVMesh, name: str) -> dict[str, object]:
     return models
 
 
-def link_models(models: dict[str, object]) -> None:
+def link_models(models: Nodes) -> None:
     """Let the model of the tetrahedra know the other models of its mesh, given as :func:`mesh_to_scene` names them."""
     volume, fibres = models["VOLUME"], models.get("FIBRES")
     volume.RemoveNodeReferenceIDs(SURFACES)
@@ -64,12 +64,14 @@ def link_models(models: dict[str, object]) -> None:
 
 
 def mesh_views(volume) -> list[str]:
-    """Those of VIEWS that a mesh can be shown by, given its model of the tetrahedra."""
+    """Those of MESH_VIEWS that a mesh can be shown by, given its model of the tetrahedra."""
     grid = volume.GetUnstructuredGrid()
     shown = {"surfaces"} | ({"fibres"} if volume.GetNodeReference(FIBRES) else set())
     if grid is not None:
-        shown |= {view for view in VIEWS if grid.GetCellData().HasArray(view) or grid.GetPointData().HasArray(view)}
-    return [view for view in VIEWS if view in shown]
+        shown |= {
+            view for view in MESH_VIEWS if grid.GetCellData().HasArray(view) or grid.GetPointData().HasArray(view)
+        }
+    return [view for view in MESH_VIEWS if view in shown]
 
 
 def show_mesh(volume, view: str) -> None:
@@ -105,8 +107,8 @@ def mesh_from_node(model) -> BiVMesh:
     from vtk.util.numpy_support import vtk_to_numpy
 
     grid = model.GetUnstructuredGrid()
-    quality = model.GetAttribute(QUALITY_ATTRIBUTE)
-    if grid is None or quality is None or grid.GetFieldData().GetArray(TRIANGLES) is None:
+    stored = model.GetAttribute(QUALITY_ATTRIBUTE)
+    if grid is None or stored is None or grid.GetFieldData().GetArray(TRIANGLES) is None:
         raise InputError(
             f"Model '{model.GetName()}' is no mesh of the Biventricular Mesh module; choose its tetrahedra."
         )
@@ -115,6 +117,7 @@ def mesh_from_node(model) -> BiVMesh:
         named = (data.GetArray(n) for n in range(data.GetNumberOfArrays()))
         return {array.GetName(): vtk_to_numpy(array).copy() for array in named}
 
+    quality = json.loads(stored)
     cells, boundary = arrays(grid.GetCellData()), arrays(grid.GetFieldData())
     regions = cells.pop("region")
     return BiVMesh(
@@ -123,7 +126,7 @@ def mesh_from_node(model) -> BiVMesh:
         regions=regions,
         triangles=boundary[TRIANGLES].astype(np.int64),
         patches=boundary[PATCH_IDS],
-        quality=json.loads(quality),
+        quality=quality and MeshQuality.from_dict(quality),
         notes=tuple(json.loads(model.GetAttribute(NOTES_ATTRIBUTE))),
         cell_fields={n: swap_points(values) if n in VECTORS else values for n, values in cells.items()},
         point_fields=arrays(grid.GetPointData()),
@@ -135,7 +138,7 @@ def _volume_model(mesh: BiVMesh, name: str):
 
     model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", name)
     model.SetAndObserveMesh(_tetrahedra(mesh))
-    model.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(mesh.quality))
+    model.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(mesh.quality and mesh.quality.to_dict()))
     model.SetAttribute(NOTES_ATTRIBUTE, json.dumps(mesh.notes))
     model.AddDefaultStorageNode()
     model.GetStorageNode().SetDefaultWriteFileExtension("vtu")  # compressed, unlike the default legacy file

@@ -1,17 +1,19 @@
 """Meshes between worker and scene; the surfaces of a moving one are model sequences in the browser of the cine."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
+from BiVMeshLib.result import MeshChoice, MeshResult
 from CardiacLib.mrml.nodes.frames import points_ras
+from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.markups import landmarks_from_nodes
 from CardiacLib.mrml.nodes.sequences import add_sequence, sequence_of
 from CardiacLib.mrml.panel.module_panel import require_in_scene
 from CardiacLib.mrml.panel.processes import JobRequest
 from CardiacLib.mrml.panel.results import keep_result, result_of, take_place
-from CardiacLib.types.bivmesh import PATCHES, BiVMesh, MovingMesh
+from CardiacLib.mrml.translation import _
+from CardiacLib.types.bivmesh import PATCHES, MovingMesh
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import Landmarks
 
@@ -20,44 +22,25 @@ from .summaries import mesh_text
 from .tables import mesh_quality_to_scene
 
 
-def mesh_options(edge_mm: float | None, rv_wall_mm: float, helix_deg, align_slices: bool) -> dict[str, object]:
-    """Fields of ``BiVMeshLib.MeshOptions``, ``fibre_angles`` as a dict; without fibres where ``helix_deg`` is None."""
-    options = {"edge_length_mm": edge_mm, "rv_wall_mm": rv_wall_mm, "align_slices": align_slices}
-    options["fibres"] = helix_deg is not None
-    if helix_deg is not None:
-        options["fibre_angles"] = {"alpha_endo": helix_deg[0], "alpha_epi": helix_deg[1]}
-    return options
-
-
 def mesh_request(
-    labels: LabelMap,
-    frame: int,
-    options: dict[str, object],
-    motion: bool = False,
-    valves: Landmarks | None = None,
-    phase: float | None = None,
+    labels: LabelMap, choice: MeshChoice, valves: Landmarks | None = None, *, phase: float | None = None
 ) -> JobRequest:
-    """The mesh worker's job for one frame, counted from 0, or for the motion of its mesh over all frames.
+    """The worker's job for one frame, or for the motion of its mesh over all frames.
 
     Args:
         labels: of all frames.
-        frame: to be meshed.
-        options: as of :func:`mesh_options`.
-        motion: carry the mesh over all frames.
-        valves: valve points of all frames, or of one where ``motion`` is not asked for: they give the base.
+        choice: its frame is a number, counted from 0.
+        valves: valve points of all frames, or of one where no motion is asked for: they give the base.
         phase: of labels of one frame, as share of the beat, where it is known.
     """
-    count = len(labels.labels)
+    count = labels.n_frames
     phases = np.arange(count) / count if phase is None or count > 1 else np.array([phase])
     points = None if valves is None else at_phases(valves, phases)
-    if motion:
-        inputs = {"labels": labels} | ({} if points is None else {"valves": points})
-        return JobRequest("BiVMeshLib", "motion", inputs, {"frame": frame, "mesh_options": options})
-    only = slice(frame, frame + 1)
-    inputs = {"labels": replace(labels, labels=labels.labels[only], times_ms=labels.times_ms[only])}
-    if points is not None:
-        inputs["valves"] = Landmarks(points.points[only], points.times_ms[only])
-    return JobRequest("BiVMeshLib", "mesh", inputs, {"mesh_options": options})
+    if not choice.motion:  # the other frames need not travel
+        labels = labels.only([choice.frame])
+        points = None if points is None else points.only([choice.frame])
+        choice = replace(choice, frame=0)
+    return JobRequest("mesh", {"labels": labels, "choice": choice, "valves": points})
 
 
 def valve_points_of(node) -> Landmarks:
@@ -80,17 +63,14 @@ def at_phases(valves: Landmarks, phases: np.ndarray) -> Landmarks:
     return Landmarks(points, np.arange(len(phases), dtype=float))
 
 
-def mesh_result_to_scene(
-    found: BiVMesh | MovingMesh, segmentation, name: str, output, translate: Callable[[str], str]
-) -> dict[str, object]:
+def mesh_result_to_scene(found: MeshResult, segmentation, *, name: str = "", output=None) -> Nodes:
     """Put what the mesh worker gave into the scene.
 
     Args:
-        found: a mesh, or one that moves: its surfaces play in the segmentation's sequence browser.
+        found: a mesh; of one that moves, the surfaces play in the segmentation's sequence browser.
         segmentation: that was meshed.
         name: start of the names of new nodes; made from the segmentation's name if empty.
         output: tetrahedra of an earlier result to update in place, with all its models; None makes new nodes.
-        translate: of the module.
 
     Returns:
         the models by name, as of :func:`~BiVMeshLib.mrml.models.mesh_to_scene`, and under ``QUALITY`` a table.
@@ -98,24 +78,23 @@ def mesh_result_to_scene(
     Raises:
         InputError: segmentation or output were removed meanwhile.
     """
-    require_in_scene(segmentation, translate("The segmentation"))
+    require_in_scene(segmentation, _("The segmentation"))
     if output is not None:
-        require_in_scene(output, translate("The mesh to update"))
+        require_in_scene(output, _("The mesh to update"))
     earlier = result_of(output)
-    name = earlier.facts.get("name") or name or translate("{name} mesh").format(name=segmentation.GetName())
-    mesh = found.mesh if isinstance(found, MovingMesh) else found
-    models = mesh_to_scene(mesh, name)
-    if isinstance(found, MovingMesh):
-        motion_to_scene(found, models, sequence_of(segmentation)[0])
-    models["QUALITY"] = mesh_quality_to_scene(mesh.quality, name)
+    name = earlier.facts.get("name") or name or _("{name} mesh").format(name=segmentation.GetName())
+    models = mesh_to_scene(found.mesh, name)
+    if found.moving is not None:
+        motion_to_scene(found.moving, models, sequence_of(segmentation)[0])
+    models["QUALITY"] = mesh_quality_to_scene(found.mesh.quality, name)
     if output is not None:
         models = take_place(earlier.nodes or {"VOLUME": output}, models)
         link_models(models)
-    keep_result(models["VOLUME"], models, {"name": name, "summary": mesh_text(found, translate)}, segmentation)
+    keep_result(models["VOLUME"], models, {"name": name, "summary": mesh_text(found)}, segmentation)
     return models
 
 
-def motion_to_scene(moving: MovingMesh, models: dict[str, object], browser) -> dict[str, object]:
+def motion_to_scene(moving: MovingMesh, models: Nodes, browser) -> Nodes:
     """Make the surfaces of a mesh the proxies of model sequences.
 
     The tetrahedra stay those of the mesh's own frame.
@@ -130,8 +109,7 @@ def motion_to_scene(moving: MovingMesh, models: dict[str, object], browser) -> d
     """
     patches = [patch for patch in PATCHES if patch in models]
     return {
-        patch: add_sequence(models[patch], moving.times_ms, _moments(moving, patch, models[patch]), browser)
-        for patch in patches
+        patch: add_sequence(models[patch], moving, _moments(moving, patch, models[patch]), browser) for patch in patches
     }
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from BiVMeshLib.propagation import Propagation
+from BiVMeshLib.result import PropagateChoice
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import apply
 from CardiacLib.mrml.nodes.cines import cine_from_node
@@ -14,25 +16,24 @@ from CardiacLib.mrml.nodes.segmentations import images_of, labels_from_node, lab
 from CardiacLib.mrml.nodes.sequences import sequence_of
 from CardiacLib.mrml.panel.controls import set_enabled
 from CardiacLib.mrml.panel.dependencies import ensure_dependencies
-from CardiacLib.mrml.panel.module_panel import errors_shown, require_in_scene
+from CardiacLib.mrml.panel.module_panel import ModulePanel, errors_shown, require_in_scene
 from CardiacLib.mrml.panel.networks import licence_text
 from CardiacLib.mrml.panel.processes import JobRequest
 from CardiacLib.mrml.panel.results import take_place
 from CardiacLib.mrml.panel.summaries import notes_text
+from CardiacLib.mrml.translation import _
+from CardiacLib.types.choices import PROPAGATION_BUNDLE
 from CardiacLib.types.labels import LabelMap
 
+from .choices import propagate_choice
 from .motion import at_phases, valve_points_of
 
-AUTOMATIC = -1
-"""Value of the slice controls that leaves the choice to the labels."""
 NOTES_ATTRIBUTE = "CineHeart.propagated"
 """JSON of the notes of a propagation, on the segmentation that it made."""
 SOURCE = "CineHeart.propagatedFrom"
 """Node reference of that segmentation to the one that was propagated."""
 PHASE = "CineHeart.phase"
 """Share of the beat, 0 to 1, at which its frame lies: valve points of that phase belong to it."""
-NETWORK = "biv_propagation"
-"""The network that is told of; the other one, ``biv_initialization``, has the same licence."""
 SHORT_AXIS_VIEW = "vtkMRMLSliceNodeRed"
 
 
@@ -40,8 +41,7 @@ def propagation_request(
     segmentation,
     volume,
     frame_of: Callable[[LabelMap], int],
-    start: int = AUTOMATIC,
-    base: int = AUTOMATIC,
+    choice: PropagateChoice | None = None,
     valves=None,
 ) -> JobRequest:
     """The worker's job: propagate one slice of a segmentation through its images.
@@ -51,8 +51,8 @@ def propagation_request(
         volume: its images, or their proxy; None for the volume that the segmentation was made on.
         frame_of: gives the frame to work on, counted from 0, of labels of all frames; labels of one frame belong to
             the frame of the images that is shown.
-        start, base: slices (k) to start from and at the base, or AUTOMATIC.
-        valves: point list of Cardiac Landmarks, whose points of the beat tell the base where ``base`` is AUTOMATIC.
+        choice: slices, and what runs the networks.
+        valves: point list of Cardiac Landmarks, whose points of the beat tell the base where no slice is chosen.
 
     Raises:
         InputError: the segmentation does not know its images, or nodes cannot be read.
@@ -60,21 +60,19 @@ def propagation_request(
     volume = volume or images_of(segmentation)
     if volume is None:
         raise InputError(f"'{segmentation.GetName()}': choose the images that it was made on.")
-    chosen = {"start_slice": start, "base_slice": base}
-    options = {name: None if value == AUTOMATIC else value for name, value in chosen.items()}
-    labels, (browser, _) = labels_from_node(segmentation, volume), sequence_of(volume)
+    labels, browser = labels_from_node(segmentation, volume), sequence_of(volume)[0]
     one = len(labels.labels) == 1
     frame = (browser.GetSelectedItemNumber() if browser is not None else 0) if one else frame_of(labels)
     cine = cine_from_node(volume)
-    inputs = {"cine": cine, "labels": labels}
-    if valves is not None:
-        inputs["valves"] = at_phases(valve_points_of(valves), np.array([frame / cine.n_frames]))
-    return JobRequest("BiVMeshLib", "propagate", inputs, {"frame": frame, "propagation_options": options})
+    phase = np.array([frame / cine.n_frames])
+    points = None if valves is None else at_phases(valve_points_of(valves), phase).points[0]
+    arguments = {"cine": cine, "frame": frame, "choice": choice or PropagateChoice(), "labels": labels}
+    return JobRequest("propagate", arguments | {"valves": points})
 
 
 def phase_of(request: JobRequest) -> float:
     """Share of the beat at which the frame of a :func:`propagation_request` lies."""
-    return request.options["frame"] / request.inputs["cine"].n_frames
+    return request.arguments["frame"] / request.arguments["cine"].n_frames
 
 
 def known_phase(segmentation) -> float | None:
@@ -110,15 +108,14 @@ def _ijk_to_ras(volume) -> np.ndarray:
     return world_transform(volume) @ to_array(matrix)
 
 
-def propagation_to_scene(found, segmentation, output, translate: Callable[[str], str], phase: float):
+def propagation_to_scene(found: Propagation, segmentation, *, phase: float, output=None):
     """Add the worker's labels at 1.25 mm as a segmentation of its own, which remembers what was propagated.
 
     Args:
-        found: CardiacLib.types.segmentation.Segmentation of one frame.
+        found: of one frame.
         segmentation: that was propagated.
-        output: an earlier result to update in place; None makes a new node.
-        translate: of the module.
         phase: share of the beat at which the frame lies.
+        output: an earlier result to update in place; None makes a new node.
 
     Returns:
         the segmentation node.
@@ -126,10 +123,10 @@ def propagation_to_scene(found, segmentation, output, translate: Callable[[str],
     Raises:
         InputError: segmentation or output were removed meanwhile.
     """
-    require_in_scene(segmentation, translate("The segmentation"))
-    name = translate("{name} propagated").format(name=segmentation.GetName())
+    require_in_scene(segmentation, _("The segmentation"))
+    name = _("{name} propagated").format(name=segmentation.GetName())
     if output is not None:
-        require_in_scene(output, translate("The result to update"))
+        require_in_scene(output, _("The result to update"))
         name = output.GetName()
     node = labels_to_scene(found.labels, name)
     if output is not None:
@@ -161,31 +158,26 @@ class PropagationSection:
     propagate the result itself, the user chooses to create a new one.
 
     Args:
-        widget: the module's widget: ``ui``, ``panel``, ``logic`` with ``makePropagationRequest``; parameters have
+        panel: that the widgets belong to: its ``logic`` has ``makePropagationRequest``, its parameters
             ``inputSegmentation``, ``valvePoints``, ``propagationVolume``, ``frame``, ``startSlice``, ``baseSlice`` and
             ``propagated``.
-        translate: the module's translation function.
     """
 
-    def __init__(self, widget, translate: Callable[[str], str]):
-        self._widget, self._ui, self._translate = widget, widget.ui, translate
+    def __init__(self, panel: ModulePanel):
+        self._panel, self._ui = panel, panel.ui
         self._input_before = None
-        self._ui.licenceLabel.text = licence_text(NETWORK, translate)
+        self._ui.licenceLabel.text = licence_text(PROPAGATION_BUNDLE)  # the other network has the same licence
         self._ui.propagatedSelector.addAttribute("vtkMRMLSegmentationNode", NOTES_ATTRIBUTE, None)
         self._ui.propagateButton.connect("clicked(bool)", lambda checked=False: self._propagate())
         self._ui.shownSliceButton.connect("clicked(bool)", lambda checked=False: self._take_shown_slice())
 
     def update(self, parameters) -> None:
         """Follow the input, show the notes, enable the buttons or say why not; ``parameters`` may be None."""
-        _ = self._translate
         self._follow_input(parameters)
         result = parameters.propagated if parameters else None
         stated = result.GetAttribute(NOTES_ATTRIBUTE) if result else None
-        self._ui.propagationLabel.text = notes_text(tuple(json.loads(stated or "[]")), _)
-        panel = self._widget.panel  # None while it is made
-        reason = _("Running; press Cancel to stop.") if panel is not None and panel.running else ""
-        if not reason:
-            reason = self._reason(parameters)
+        self._ui.propagationLabel.text = notes_text(tuple(json.loads(stated or "[]")))
+        reason = self._panel.running_or(self._reason(parameters))
         tip = _("Carry the start slice's labels to base and apex; the result becomes the segmentation to mesh.")
         set_enabled(self._ui.propagateButton, tip, reason)
         set_enabled(self._ui.shownSliceButton, _("Start from the slice that the red view shows."), reason)
@@ -199,9 +191,9 @@ class PropagationSection:
 
     def _reason(self, parameters) -> str:
         if parameters is None or not parameters.inputSegmentation:
-            return self._translate("Choose a segmentation first.")
+            return _("Choose a segmentation first.")
         if not self._volume(parameters):
-            return self._translate("Choose the images that the segmentation was made on.")
+            return _("Choose the images that the segmentation was made on.")
         return ""
 
     @staticmethod
@@ -216,24 +208,25 @@ class PropagationSection:
 
     def _take_shown_slice(self) -> None:
         with errors_shown():
-            parameters = self._widget.panel.parameters
+            parameters = self._panel.parameters
             parameters.startSlice = shown_slice(self._volume(parameters))
 
     def _propagate(self) -> None:
-        chosen = self._widget.logic.getParameterNode()  # stays valid when the module is left during the run
+        chosen = self._panel.logic.getParameterNode()  # stays valid when the module is left during the run
         segmentation, output = self._source(chosen), chosen.propagated
-        run = (self._volume(chosen), chosen.frame, chosen.startSlice, chosen.baseSlice, chosen.valvePoints)
+        volume, frame, valves = self._volume(chosen), chosen.frame, chosen.valvePoints
+        choice = propagate_choice(chosen.startSlice, chosen.baseSlice)
         phases = []
 
         def make_request() -> JobRequest:
-            ensure_dependencies(self._widget.moduleName)
-            request = self._widget.logic.makePropagationRequest(segmentation, *run)
+            ensure_dependencies(self._panel.widget.moduleName)
+            request = self._panel.logic.makePropagationRequest(segmentation, volume, frame, choice, valves)
             phases.append(phase_of(request))
             return request
 
-        def add_result(found) -> str:
-            chosen.propagated = propagation_to_scene(found, segmentation, output, self._translate, phases[-1])
+        def add_result(found: Propagation) -> str:
+            chosen.propagated = propagation_to_scene(found, segmentation, phase=phases[-1], output=output)
             chosen.inputSegmentation = chosen.propagated
-            return self._translate("'{name}' is ready to be meshed.").format(name=chosen.propagated.GetName())
+            return _("'{name}' is ready to be meshed.").format(name=chosen.propagated.GetName())
 
-        self._widget.panel.start(make_request, add_result)
+        self._panel.start(make_request, add_result)

@@ -39,7 +39,7 @@ class HeartFrame:
 
 
 def heart_frame(
-    stack: LabelStack, beyond_mm: float = 0.0, plane: tuple[np.ndarray, np.ndarray] | None = None
+    stack: LabelStack, *, beyond_mm: float = 0.0, plane: tuple[np.ndarray, np.ndarray] | None = None
 ) -> HeartFrame:
     """Frame of a stack: x turned by TURN_DEG from LV to RV, base plane ``beyond_mm`` above the base slice.
 

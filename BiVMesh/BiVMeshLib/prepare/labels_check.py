@@ -82,7 +82,17 @@ def check_labels(
         base = _base_slice(lv, lv_epi & ~lv, rv, notes)
     else:
         base = base_slice if apex_first else len(lv) - 1 - base_slice
-    return LabelStack(lv, lv_epi, rv, wall, given, matrix, base, tuple(notes), np.zeros((len(lv), 3)))
+    return LabelStack(
+        lv=lv,
+        lv_epi=lv_epi,
+        rv=rv,
+        wall=wall,
+        given=given,
+        ijk_to_lps=matrix,
+        base=base,
+        notes=tuple(notes),
+        shifts=np.zeros((len(lv), 3)),
+    )
 
 
 def _validated(labels_kji, ijk_to_lps) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from CardiacLib import geometry
 from CardiacLib.errors import InputError
 from CardiacLib.types.labels import LV, MYO, RV, RV_WALL
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, valve_points
+from CardiacLib.types.mesh_quality import VALVE_POINTS, MeshBase
 
 from .frame import HeartFrame
 from .labels_check import MIN_RV_SHARE, MIN_SLICES, LabelStack
@@ -47,14 +48,14 @@ class ValveBase:
     rms_mm: float
     tilt_deg: float
 
-    def entries(self) -> dict[str, object]:
+    def report(self) -> MeshBase:
         """For the quality report."""
-        return {
-            "base_from": "valve points",
-            "base_points": len(self.used),
-            "base_points_rms_mm": self.rms_mm,
-            "base_tilt_deg": self.tilt_deg,
-        }
+        return MeshBase(
+            base_from=VALVE_POINTS,
+            base_points=len(self.used),
+            base_points_rms_mm=self.rms_mm,
+            base_tilt_deg=self.tilt_deg,
+        )
 
 
 def find_valve_base(points: np.ndarray, stack: LabelStack) -> ValveBase:
@@ -85,11 +86,11 @@ def find_valve_base(points: np.ndarray, stack: LabelStack) -> ValveBase:
     missed = (local[:, 2] - design @ [height, *slope]) * normal[2]
     _require_at_base(stack, float(height), float(normal[2]), (points[mitral].mean(0) - middle) @ axes)
     return ValveBase(
-        middle + height * axes[:, 2],
-        axes @ normal,
-        tuple(LANDMARK_NAMES[n] for n in used),
-        float(np.sqrt(np.mean(missed**2))),
-        float(np.degrees(np.arccos(normal[2]))),
+        point=middle + height * axes[:, 2],
+        normal=axes @ normal,
+        used=tuple(LANDMARK_NAMES[n] for n in used),
+        rms_mm=float(np.sqrt(np.mean(missed**2))),
+        tilt_deg=float(np.degrees(np.arccos(normal[2]))),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from CardiacLib.errors import InputError
 from CardiacLib.readers import read_image
 from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.times import times_at
 from CardiacLib.writers.images import write_labels
 
 from .propagate import Initializer
@@ -34,7 +35,7 @@ def label_files(initializer: Initializer, images: Sequence[str], output_dir: str
     for image in _existing(images):
         cine = read_image(image)
         labels = label_slices(initializer, shown_frames(cine)[0], 0, cine)
-        result = LabelMap(labels[None], cine.ijk_to_lps, cine.times_ms[:1], cine.source)
+        result = LabelMap(labels[None], cine.ijk_to_lps, times_at(cine.times_ms, [0]), cine.source)
         write_labels(_target(output_dir, image, "slices"), result)
 
 

@@ -90,14 +90,14 @@ class Comparison:
         return (self.places[-1] - self.places) / max(self.places[-1] - self.places[0], 1)
 
 
-def reference(cine: Cine, true: LabelMap, frame: int, rv_wall_mm: float = RV_WALL_MM) -> Reference:
+def reference(cine: Cine, true: LabelMap, frame: int) -> Reference:
     """The expert's labels of a frame on a grid round the heart."""
     stack = check_labels(true.labels[frame], true.ijk_to_lps)
     frames, matrix, turned = apex_first(cine.frames[frame], cine.ijk_to_lps, stack)
     grid = IsotropicGrid.round_heart(matrix, frames.shape, heart_centre(stack), REFERENCE_SIDE)
     held = np.flatnonzero(stack.lv[: stack.base + 1].any((1, 2)))
     own = [len(frames) - 1 - int(k) if turned else int(k) for k in (stack.base, held[len(held) // 2])]
-    return Reference(grid, grid.labels(stack, rv_wall_mm), grid.slice_at(stack.base), *own, turned)
+    return Reference(grid, grid.labels(stack, RV_WALL_MM), grid.slice_at(stack.base), *own, turned)
 
 
 def compare_all(
@@ -106,7 +106,7 @@ def compare_all(
     true: LabelMap,
     frame: int,
     segmented: LabelMap | None,
-    rv_wall_mm: float = RV_WALL_MM,
+    *,
     methods: tuple[str, ...] = METHODS,
 ) -> dict[str, Comparison]:
     """Every method on one frame; base slice and middle slice, to start from, are the expert's.
@@ -117,27 +117,26 @@ def compare_all(
         true: the expert's labels.
         frame: of all three.
         segmented: of a short-axis network; None where ``methods`` need none of it.
-        rv_wall_mm: thickness of the wall grown round every RV pool that has none.
         methods: of METHODS.
     """
-    expert = reference(cine, true, frame, rv_wall_mm)
+    expert = reference(cine, true, frame)
     sources = {"expert": true, "segmentation": segmented, "network": None}
     found = {}
     for method in methods:
         try:
             if method in PROPAGATED:
                 source, evidence, align = PROPAGATED[method]
-                options = PropagationOptions(expert.start_slice, expert.base_slice, evidence, rv_wall_mm, align)
+                options = PropagationOptions(expert.start_slice, expert.base_slice, evidence, RV_WALL_MM, align)
                 labels, grid = _propagated(networks, cine, frame, sources[source], options, expert)
             elif method == "segmentation, interpolated":
-                labels, grid = _interpolated(segmented, frame, expert, rv_wall_mm), expert.grid
+                labels, grid = _interpolated(segmented, frame, expert), expert.grid
             else:
                 shown = expert.grid.images(_apex_first_frame(cine, frame, expert))
                 labels, grid = one_piece(with_apex(networks.initializer(shown).labels, expert.grid)), expert.grid
         except InputError as error:
             found[method] = _failed(expert, str(error))
             continue
-        truth = expert.labels if grid is expert.grid else _on(grid, true, frame, expert, rv_wall_mm)
+        truth = expert.labels if grid is expert.grid else _on(grid, true, frame, expert)
         found[method] = compare(
             labels, truth, grid.slice_at(expert.stack_place(expert.base_slice, cine.n_slices)), grid
         )
@@ -188,13 +187,13 @@ def _propagated(networks, cine, frame, source, options, expert) -> tuple[np.ndar
     return found.labels, found.grid
 
 
-def _interpolated(segmented: LabelMap, frame: int, expert: Reference, rv_wall_mm: float) -> np.ndarray:
+def _interpolated(segmented: LabelMap, frame: int, expert: Reference) -> np.ndarray:
     stack = check_labels(segmented.labels[frame], segmented.ijk_to_lps, apex_first=not expert.turned)
-    return expert.grid.labels(stack, rv_wall_mm)
+    return expert.grid.labels(stack, RV_WALL_MM)
 
 
-def _on(grid: IsotropicGrid, true: LabelMap, frame: int, expert: Reference, rv_wall_mm: float) -> np.ndarray:
-    return grid.labels(check_labels(true.labels[frame], true.ijk_to_lps, apex_first=not expert.turned), rv_wall_mm)
+def _on(grid: IsotropicGrid, true: LabelMap, frame: int, expert: Reference) -> np.ndarray:
+    return grid.labels(check_labels(true.labels[frame], true.ijk_to_lps, apex_first=not expert.turned), RV_WALL_MM)
 
 
 def _apex_first_frame(cine: Cine, frame: int, expert: Reference) -> np.ndarray:

@@ -6,10 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from CardiacLib.errors import InputError
-from CardiacLib.networks.backends import make_predictor
-from CardiacLib.networks.bundles import bundle_path, load_network, read_config
-from CardiacLib.networks.device import choose_device
+from CardiacLib.networks.opened import open_network
 from CardiacLib.progress import Progress, silent
+from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE, NetworkChoice
 
 from .isotropic import SPACING, STEP
 
@@ -50,20 +49,14 @@ class Evidence:
 class SliceLabeller:
     """A network that labels slices of 1.25 mm, loaded once.
 
-    Args:
-        bundle: name or folder of its MONAI bundle.
-        device: ``auto`` or a torch device name.
-        backend: one of ``CardiacLib.networks.backends.BACKENDS``.
-
     Raises:
-        InputError: bundle, weights, device or backend cannot be used.
+        InputError: bundle, weights, device or backend of the choice cannot be used.
     """
 
-    def __init__(self, bundle: str, device: str = "auto", backend: str = "auto"):
-        folder, self.device = bundle_path(bundle), choose_device(device)
-        network = load_network(folder, read_config(folder, "inference"), self.device)
-        self.structures, self.multiple = network.structures, network.multiple
-        self.predictor = make_predictor(network, self.device, backend)
+    def __init__(self, choice: NetworkChoice):
+        opened = open_network(choice)
+        self.device, self.predictor = opened.device, opened.predictor
+        self.structures, self.multiple = opened.network.structures, opened.network.multiple
 
     def probabilities(self, inputs: np.ndarray) -> np.ndarray:
         """Float32 (B, S, 5, H, W) of labels 0 to 4, of inputs (B, C, H, W), H and W multiples of ``multiple``.
@@ -86,8 +79,8 @@ class SliceLabeller:
 class Initializer(SliceLabeller):
     """The initialization network: every slice by itself."""
 
-    def __init__(self, bundle: str = "biv_initialization", device: str = "auto", backend: str = "auto"):
-        super().__init__(bundle, device, backend)
+    def __init__(self, choice: NetworkChoice = NetworkChoice(INITIALIZATION_BUNDLE)):
+        super().__init__(choice)
 
     def __call__(self, images: np.ndarray) -> LabelledSlices:
         """Labels of slices (Z, H, W) in 0..1; any height and width."""
@@ -106,8 +99,8 @@ class Initializer(SliceLabeller):
 class Propagator(SliceLabeller):
     """The propagation network: the next slices from a labelled one."""
 
-    def __init__(self, bundle: str = "biv_propagation", device: str = "auto", backend: str = "auto"):
-        super().__init__(bundle, device, backend)
+    def __init__(self, choice: NetworkChoice = NetworkChoice(PROPAGATION_BUNDLE)):
+        super().__init__(choice)
 
     def __call__(
         self,
@@ -115,6 +108,7 @@ class Propagator(SliceLabeller):
         mask: np.ndarray,
         start: int,
         base: int,
+        *,
         evidence: Evidence | None = None,
         progress: Progress = silent,
     ) -> LabelledSlices:

@@ -95,23 +95,24 @@ def imaged_positions(moved: torch.Tensor, heart: Anatomy, motion: Motion) -> tor
     angle = torch.atan2(offset[..., 0], offset[..., 1])
     height = ((z - heart.apex) / max(heart.base - heart.apex, 1.0)).clamp(-0.2, 1.2)
     shortening = motion.shortening * _contracts(angle, height, motion)
-    found = _imaged_radius(radius, angle, endo, epi, shortening, heart, motion)
+    facing = torch.cos(0.5 * (angle - heart.rv_angle)).clamp(min=0.0) ** 4
+    rv = motion.rv * shortening * facing
+    found = _imaged_radius(radius, endo, epi, shortening, motion.length, rv)
     turned = angle - motion.twist * (height - 0.5) * torch.exp(-(radius - epi).clamp(min=0.0) / DECAY)
     direction = torch.stack([turned.sin(), turned.cos()], -1)
     return torch.cat([z[..., None], centre + direction * found[..., None]], -1)
 
 
-def _imaged_radius(radius, angle, endo, epi, shortening, heart: Anatomy, motion: Motion) -> torch.Tensor:
-    """The inverse of the radial map: scaled cavity, wall of constant volume, decaying surroundings."""
+def _imaged_radius(radius, endo, epi, shortening, length: float, rv) -> torch.Tensor:
+    """The inverse of the radial map: scaled cavity, wall of constant volume, decaying surroundings, RV by ``rv``."""
     endo_moved = endo * (1 - shortening)
-    wall = (epi**2 - endo**2) / motion.length
+    wall = (epi**2 - endo**2) / length
     epi_moved = (wall + endo_moved**2).sqrt()
     in_cavity = radius * endo / endo_moved
-    in_wall = ((radius**2 - endo_moved**2).clamp(min=0.0) * motion.length + endo**2).sqrt()
+    in_wall = ((radius**2 - endo_moved**2).clamp(min=0.0) * length + endo**2).sqrt()
     over = (radius - epi_moved).clamp(min=0.0)
-    facing = torch.cos(0.5 * (angle - heart.rv_angle)).clamp(min=0.0) ** 4
-    rv = motion.rv * shortening * facing * over * torch.exp(-((over / RV_REACH) ** 2))
-    outside = radius + (epi - epi_moved) * torch.exp(-over / DECAY) + rv
+    widened = rv * over * torch.exp(-((over / RV_REACH) ** 2))
+    outside = radius + (epi - epi_moved) * torch.exp(-over / DECAY) + widened
     return torch.where(radius < endo_moved, in_cavity, torch.where(radius < epi_moved, in_wall, outside))
 
 

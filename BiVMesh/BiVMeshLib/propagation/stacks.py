@@ -12,8 +12,19 @@ from CardiacLib.errors import InputError
 from CardiacLib.networks.intensity import normalise
 from CardiacLib.networks.spoilt_slices import bridged, spoilt_note, spoilt_slices
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.choices import (
+    AUTO,
+    INITIALIZATION_BUNDLE,
+    PROPAGATION_BUNDLE,
+    NetworkChoice,
+    RunsOn,
+    require_choice,
+)
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap, largest_piece
+from CardiacLib.types.mesh_options import MeshOptions
+from CardiacLib.types.times import times_at
+from CardiacLib.types.values import job_value
 
 from .base_slice import apex_first_by, base_at_valves, chosen_slices
 from .isotropic import ON_END, SIDE, SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
@@ -26,11 +37,12 @@ LABELS_SHARE, NETWORK_SHARE = 0.7, 0.5
 """Part of labels and of the initialization network in the joint probability (:class:`~.propagate.Evidence`)."""
 LABELS_BLUR, LABELS_SURE = 1.0, 0.96
 """Labels as probabilities: outlines blurred by this standard deviation in voxels, and not wholly trusted."""
-EVIDENCE = ("auto", "labels", "network", "none")
+EVIDENCE = (AUTO, "labels", "network", "none")
 POOR = 0.74
 """Slices whose confidence is below this are named in the notes."""
 
 
+@job_value
 @dataclass(frozen=True)
 class PropagationOptions:
     """What a user may choose.
@@ -47,15 +59,15 @@ class PropagationOptions:
 
     start_slice: int | None = None
     base_slice: int | None = None
-    evidence: str = "auto"
-    rv_wall_mm: float = 3.0
+    evidence: str = EVIDENCE[0]
+    rv_wall_mm: float = MeshOptions.rv_wall_mm
     align_slices: bool = False
 
     def __post_init__(self):
-        if self.evidence not in EVIDENCE:
-            raise InputError(f"No evidence '{self.evidence}'; choose one of {', '.join(EVIDENCE)}.")
+        require_choice(self.evidence, EVIDENCE, "evidence")
 
 
+@job_value
 @dataclass(frozen=True)
 class Propagation:
     """3-D consistent labels of one frame.
@@ -94,24 +106,32 @@ class GridPropagation:
 
 
 class SlicePropagation:
-    """Both networks, loaded once; call it with a cine's frame. Arguments as of ``SliceLabeller``."""
+    """Both networks, loaded once; call it with a cine's frame.
+
+    Args:
+        runs_on: device and backend of both.
+        propagation, initialization: names or folders of their MONAI bundles.
+
+    Raises:
+        InputError: bundle, weights, device or backend cannot be used.
+    """
 
     def __init__(
         self,
-        propagation: str = "biv_propagation",
-        initialization: str = "biv_initialization",
-        device: str = "auto",
-        backend: str = "auto",
+        runs_on: RunsOn = RunsOn(),
+        *,
+        propagation: str = PROPAGATION_BUNDLE,
+        initialization: str = INITIALIZATION_BUNDLE,
     ):
-        self.propagator = Propagator(propagation, device, backend)
-        self._initialization = (initialization, device, backend)
+        self.propagator = Propagator(NetworkChoice(propagation, runs_on))
+        self._initialization = NetworkChoice(initialization, runs_on)
         self._initializer = None
 
     @property
     def initializer(self) -> Initializer:
         """The initialization network, loaded when it is first needed."""
         if self._initializer is None:
-            self._initializer = Initializer(*self._initialization)
+            self._initializer = Initializer(self._initialization)
         return self._initializer
 
     def __call__(
@@ -120,6 +140,7 @@ class SlicePropagation:
         frame: int = 0,
         labels: LabelMap | None = None,
         options: PropagationOptions | None = None,
+        *,
         progress: Progress = silent,
         valves: np.ndarray | None = None,
     ) -> Propagation:
@@ -138,14 +159,23 @@ class SlicePropagation:
         Raises:
             InputError: the stack, labels, slices or points cannot be used; one sentence says why.
         """
-        found = self.on_grid(cine, frame, labels, options, progress, valves)
+        found = self.on_grid(cine, frame, labels, options, progress=progress, valves=valves)
         made, matrix = found.labels, found.grid.ijk_to_lps
-        confidence, places = found.confidence, (found.start, found.base)
+        confidence, start, base = found.confidence, found.start, found.base
         if found.reversed:
             made, matrix = reversed_slices(made, matrix)
-            confidence, places = confidence[::-1], tuple(found.grid.depth - 1 - z for z in places)
-        result = LabelMap(np.ascontiguousarray(made)[None], matrix, cine.times_ms[frame : frame + 1], cine.source)
-        return Propagation(result, confidence, found.start_slice, found.base_slice, *places, found.notes)
+            confidence = confidence[::-1]
+            start, base = (found.grid.depth - 1 - z for z in (start, base))
+        result = LabelMap(np.ascontiguousarray(made)[None], matrix, times_at(cine.times_ms, [frame]), cine.source)
+        return Propagation(
+            labels=result,
+            confidence=confidence,
+            start_slice=found.start_slice,
+            base_slice=found.base_slice,
+            start=start,
+            base=base,
+            notes=found.notes,
+        )
 
     def on_grid(
         self,
@@ -153,6 +183,7 @@ class SlicePropagation:
         frame: int = 0,
         labels: LabelMap | None = None,
         options: PropagationOptions | None = None,
+        *,
         progress: Progress = silent,
         valves: np.ndarray | None = None,
     ) -> "GridPropagation":
@@ -185,21 +216,31 @@ class SlicePropagation:
             last, notes = max(grid.slice_under(plane.place), first), (*notes, plane.note)
         images, made = grid.images(frames, stack.shifts), grid.labels(stack, options.rv_wall_mm)
         evidence = self._evidence(options, images, made, labels is not None)
-        found = self.propagator(images, made[first], first, last, evidence, part(progress, 0.5, 0.95))
+        found = self.propagator(images, made[first], first, last, evidence=evidence, progress=part(progress, 0.5, 0.95))
         notes += spoilt_note(spoilt)
         closed = one_piece(with_apex(found.labels, grid))
         confidence = _where_shown(found.confidence, closed, grid)
         poor = _poor_slices(confidence, grid, len(frames), turned)
         if poor:
             notes += (f"The network is unsure near slice {', '.join(map(str, poor))}: look at it.",)
-        shown_as = [len(frames) - 1 - k if turned else k for k in (start, base)]
-        return GridPropagation(closed, confidence, grid, first, last, *shown_as, turned, (*stack.notes, *notes))
+        start_slice, base_slice = (len(frames) - 1 - k if turned else k for k in (start, base))
+        return GridPropagation(
+            labels=closed,
+            confidence=confidence,
+            grid=grid,
+            start=first,
+            base=last,
+            start_slice=start_slice,
+            base_slice=base_slice,
+            reversed=turned,
+            notes=(*stack.notes, *notes),
+        )
 
     def _evidence(
         self, options: PropagationOptions, images: np.ndarray, made: np.ndarray, given: bool
     ) -> Evidence | None:
         kind = options.evidence
-        if kind == "auto":
+        if kind == AUTO:
             kind = "labels" if given and options.start_slice is None else "network"
         if kind == "labels":
             return Evidence(_as_probabilities(made), LABELS_SHARE)

@@ -1,38 +1,25 @@
 """Train the slice networks: what ``cineheart train`` and ``python -m monai.bundle run training`` both call."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 
 from CardiacLib.networks.device import supports_bfloat16
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer, train
+from CardiacLib.training.options import TrainingOptions
 
-from .training_data import Heart, InitializationBatches, PropagationBatches, WindowBatches, read_hearts
+from .training_data import Heart, InitializationBatches, PropagationBatches, SliceData, WindowBatches, read_hearts
 
 __all__ = ["slice_trainer", "train"]
 BATCHES = {"initialization": InitializationBatches, "propagation": PropagationBatches}
+STILL = Augmentation(scale=0, shear=0, elastic=0, gamma=0, bias=0, noise=0, blur=0, contrast=0)
 CHECKED = 4
 """Windows per held-out heart and direction in the quick curve of training."""
 
 
 def slice_trainer(
-    task: str,
-    network: torch.nn.Module,
-    loss: torch.nn.Module,
-    augmentation: Augmentation,
-    dataset_dir: str,
-    output_dir: str,
-    device: torch.device,
-    seed: int,
-    epochs: int,
-    batches: int,
-    batch_size: int,
-    window: int,
-    rv_wall_mm: float,
-    learning_rate: float,
-    weight_decay: float,
-    fold: int = 0,
+    task: str, network: torch.nn.Module, loss: torch.nn.Module, data: SliceData, options: TrainingOptions
 ) -> Trainer:
     """Trainer of one of the two slice networks on the ACDC training split; held-out Dice is logged, never chosen by.
 
@@ -40,43 +27,37 @@ def slice_trainer(
         task: ``initialization`` or ``propagation``.
         network: InitializationNet or PropagationNet.
         loss: PropagationLoss of as many structures.
-        augmentation: strength of the random changes.
-        dataset_dir: folder with the ACDC patient folders.
-        output_dir: checkpoints and log.
-        device: to train on.
-        seed: of order and everything random in the windows.
-        epochs, batches, batch_size, learning_rate, weight_decay: of the optimisation; ``batches`` per epoch.
-        window: side of the training windows in voxels of 1.25 mm.
-        rv_wall_mm: thickness of the RV wall that is grown round the experts' RV pool.
-        fold: patients held out, as of ``CardiacLib.datasets.acdc.patient_folders``.
+        data: what of the hearts is shown.
+        options: ``dataset_dir`` is the folder with the ACDC patient folders.
     """
-    hearts = read_hearts(dataset_dir, False, rv_wall_mm, fold)
-    held_out = read_hearts(dataset_dir, True, rv_wall_mm, fold)
-    made = BATCHES[task](hearts, batch_size, batches, window, network.structures, augmentation, seed, device)
-    checks = check_windows(BATCHES[task], held_out, window, network.structures, device)
+    kind, structures = BATCHES[task], network.structures
+    hearts, held_out = (
+        read_hearts(options.dataset_dir, validation, data.rv_wall_mm, options.fold) for validation in (False, True)
+    )
+    made = kind(hearts, structures, data, options)
+    checks = check_windows(kind, held_out, structures, data, options)
     return Trainer(
-        network=network.to(device, memory_format=torch.channels_last),
+        network=network.to(options.device, memory_format=torch.channels_last),
         batches=made,
         loss=loss,
-        output=Path(output_dir),
-        epochs=epochs,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
+        options=options,
         validate=lambda net: window_dice(net, checks),
         validate_every=5,
     )
 
 
-def check_windows(kind: type[WindowBatches], hearts: list[Heart], window: int, structures: int, device) -> list:
+def check_windows(
+    kind: type[WindowBatches], hearts: list[Heart], structures: int, data: SliceData, options: TrainingOptions
+) -> list:
     """Windows at even places of held-out hearts, turned but else as they are: batches of (input, labels)."""
-    still = Augmentation(scale=0, shear=0, elastic=0, gamma=0, bias=0, noise=0, blur=0, contrast=0)
-    cutter = kind(hearts, 1, 1, window, structures, still, 0, device, moving=0.0, spoilt=0.0)
+    still = replace(options, augmentation=STILL, seed=0, batch_size=1, batches=1)
+    cutter = kind(hearts, structures, replace(data, moving=0.0, spoilt=0.0), still)
     found = []
     for heart in hearts:
         pairs = [cutter.place(heart, n / (CHECKED - 1), up) for n in range(CHECKED) for up in cutter.directions]
         inputs, labels = zip(*pairs, strict=True)
-        inputs = torch.stack(inputs).to(device, memory_format=torch.channels_last)
-        found.append((inputs, torch.stack(labels).to(device)))
+        inputs = torch.stack(inputs).to(options.device, memory_format=torch.channels_last)
+        found.append((inputs, torch.stack(labels).to(options.device)))
     return found
 
 

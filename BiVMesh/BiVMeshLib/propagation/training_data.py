@@ -10,8 +10,8 @@ from torch.nn import functional
 from BiVMeshLib.prepare.labels_check import check_labels
 from CardiacLib.datasets.acdc import patient_folders, read_acdc_patient
 from CardiacLib.networks.intensity import normalise
-from CardiacLib.progress import Progress, silent
-from CardiacLib.training.augment import Augmentation, random_intensity, random_maps
+from CardiacLib.training.augment import random_intensity, random_maps
+from CardiacLib.training.options import TrainingOptions
 
 from .isotropic import STEP, IsotropicGrid, apex_first, heart_centre
 from .simulated_motion import Anatomy, Motion, anatomy_of, imaged_positions, random_motion
@@ -22,6 +22,23 @@ MASK_SHIFT = 1.5
 """Standard deviation in voxels of the whole displacement of the mask that the network is given."""
 MASK_WARP = 1.5
 """Standard deviation in voxels of its smooth deformation."""
+
+
+@dataclass(frozen=True)
+class SliceData:
+    """What a slice network is shown in training.
+
+    Attributes:
+        window: side of the windows in voxels of 1.25 mm.
+        rv_wall_mm: thickness of the RV wall that is grown round the experts' RV pool.
+        moving: part of the windows that have simulated motion.
+        spoilt: part of the windows with a spoilt slice.
+    """
+
+    window: int
+    rv_wall_mm: float
+    moving: float = 0.6
+    spoilt: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -43,12 +60,10 @@ class Heart:
     systolic: bool
 
 
-def read_hearts(root, validation: bool, rv_wall_mm: float, fold: int = 0, progress: Progress = silent) -> list[Heart]:
+def read_hearts(root, validation: bool, rv_wall_mm: float, fold: int = 0) -> list[Heart]:
     """ED and ES of every ACDC patient of a split as isotropic hearts with an RV wall."""
-    folders = patient_folders(root, validation, fold)
     hearts = []
-    for done, folder in enumerate(folders):
-        progress(done / len(folders), f"read {folder.name}")
+    for folder in patient_folders(root, validation, fold):
         patient = read_acdc_patient(folder)
         shown = normalise(np.concatenate([patient.ed[0].frames, patient.es[0].frames]))
         for phase, frame in enumerate(shown):
@@ -77,15 +92,9 @@ class WindowBatches:
 
     Args:
         hearts: to draw from.
-        batch: windows per batch.
-        batches: per epoch.
-        window: side of a window in voxels.
         structures: 1, or 4 for LV pool, myocardium, RV pool and RV wall.
-        augmentation: strength of the random changes of ``CardiacLib.training.augment``.
-        seed: of everything random here.
-        device: where batches are wanted.
-        moving: part of the windows that have simulated motion.
-        spoilt: part of the windows with a spoilt slice.
+        data: windows, and how many of them move or have a spoilt slice.
+        options: size and number of batches, augmentation, seed, and the device where batches are wanted.
     """
 
     mask_channels: int
@@ -97,23 +106,11 @@ class WindowBatches:
     directions: tuple[bool, ...]
     """Ways in which slices are taken: True towards the base."""
 
-    def __init__(
-        self,
-        hearts: Iterable[Heart],
-        batch: int,
-        batches: int,
-        window: int,
-        structures: int,
-        augmentation: Augmentation,
-        seed: int,
-        device,
-        moving: float = 0.6,
-        spoilt: float = 0.25,
-    ):
-        self.hearts, self.batch, self.batches, self.window = list(hearts), batch, batches, window
-        self.structures, self.augmentation, self.device = structures, augmentation, device
-        self.moving, self.spoilt = moving, spoilt
-        self.generator = torch.Generator().manual_seed(seed)
+    def __init__(self, hearts: Iterable[Heart], structures: int, data: SliceData, options: TrainingOptions):
+        self.hearts, self.structures, self.data = list(hearts), structures, data
+        self.batch, self.batches = options.batch_size, options.batches
+        self.augmentation, self.device = options.augmentation, options.device
+        self.generator = torch.Generator().manual_seed(options.seed)
 
     def __len__(self) -> int:
         return self.batches
@@ -141,7 +138,7 @@ class WindowBatches:
 
     def draw_motion(self, heart: Heart) -> tuple[Motion | None, float]:
         """A motion, or none, and the slice at which the base then lies."""
-        if self._rand() >= self.moving:
+        if self._rand() >= self.data.moving:
             return None, float(heart.base)
         motion = random_motion(heart.systolic, self.generator)
         return motion, heart.anatomy.apex + (heart.base - heart.anatomy.apex) * motion.length
@@ -152,7 +149,7 @@ class WindowBatches:
         """Images (S, w, w) 0..1, labels of the last STEP slices int64, and the map (S, w, w, 3) they were cut by."""
         where = self._map(heart, slices, motion)
         images = sampled_images(heart, where)
-        if self._rand() < self.spoilt:
+        if self._rand() < self.data.spoilt:
             images = self._spoil(images, slices)
         return images, self._classes(hardened(sampled_labels(heart, where[-STEP:]))), where
 
@@ -166,7 +163,7 @@ class WindowBatches:
         centre = 0.5 * (side - 1) + torch.randn(2, generator=self.generator) * self.centre_voxels
         if self._rand() < 0.3:
             centre = 0.5 * (centre + middle)
-        plane = random_maps(centre[None], self.window, self.augmentation, self.generator)[0]
+        plane = random_maps(centre[None], self.data.window, self.augmentation, self.generator)[0]
         z = slices.float()[:, None, None, None].expand(-1, *plane.shape[:2], 1)
         moved = torch.cat([z, plane.expand(len(slices), *plane.shape)], -1)
         return moved if motion is None else imaged_positions(moved, heart.anatomy, motion)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from BiVMeshLib.options import MeshOptions
 from BiVMeshLib.prepare.frame import HeartFrame
 from BiVMeshLib.prepare.interpolate import UPRIGHT, Grid, interpolate_structure, make_grid, slab_volume
 from BiVMeshLib.prepare.labels_check import LabelStack
 from CardiacLib.types.labels import largest_piece
+from CardiacLib.types.mesh_options import MeshOptions
 
 from .field import Field
 
@@ -57,45 +57,64 @@ class Shape:
 def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Shape:
     """Distance fields of a cleaned label stack on an isotropic grid of ``options.grid_mm``."""
     grid = make_grid(stack, frame, options.grid_mm, MARGIN + options.rv_wall_mm, ABOVE)
+    parts = _Parts(stack, frame, grid)
     h, sigma = grid.spacing, options.smoothing_mm
-    solid = _solid(interpolate_structure(stack.lv, stack, frame, grid))
-    closed = _closed(distance(solid, h), h, SHEET_RADIUS)
+    closed = _closed(distance(_solid(parts.values(stack.lv)), h), h, SHEET_RADIUS)
     lv = _upright(_smoothed(distance(_solid(closed), h), h, sigma), grid)
-    lv = _with_volume(lv, grid, slab_volume(stack.lv, stack, frame), lambda pool: pool)
+    lv = _with_volume(lv, grid, parts.volume(stack.lv), lambda pool: pool)
     lv = _half_ball(lv, grid, options.min_lv_wall_mm)
-    solid = _solid(interpolate_structure(stack.lv_epi, stack, frame, grid))
-    lv_body = _upright(_smoothed(distance(solid, h), h, sigma), grid)
-    volume = slab_volume(stack.lv_epi, stack, frame)
+    lv_body = _upright(_smoothed(distance(_solid(parts.values(stack.lv_epi)), h), h, sigma), grid)
+    volume = parts.volume(stack.lv_epi)
     lv_body = _with_volume(lv_body, grid, volume, lambda body: np.minimum(body, lv - options.min_lv_wall_mm))
-    rv = _rv_pool(stack, frame, grid, lv, lv_body, options) if stack.has_rv else None
-    outer = _outer_body(stack, frame, grid, lv, lv_body, rv, options)
-    fields = (None if f is None else Field(f, grid.origin, h) for f in (lv, rv, outer, lv_body))
-    return Shape(*fields)
+    rv = _rv_pool(parts, lv, lv_body, options) if stack.has_rv else None
+    outer = _outer_body(parts, lv, lv_body, rv, options)
+    return Shape(
+        lv=Field(lv, grid.origin, h),
+        rv=None if rv is None else Field(rv, grid.origin, h),
+        outer=Field(outer, grid.origin, h),
+        lv_body=Field(lv_body, grid.origin, h),
+    )
 
 
-def _rv_pool(stack, frame, grid, lv, lv_body, options) -> np.ndarray:
+@dataclass(frozen=True)
+class _Parts:
+    """The structures of a label stack, to be had on a grid in the heart's frame."""
+
+    stack: LabelStack
+    frame: HeartFrame
+    grid: Grid
+
+    def values(self, sections: np.ndarray) -> np.ndarray:
+        """Field on the grid, negative inside the structure of bool sections (K, J, I)."""
+        return interpolate_structure(sections, self.stack, self.frame, self.grid)
+
+    def volume(self, sections: np.ndarray) -> float:
+        """mm^3 under the base plane."""
+        return slab_volume(sections, self.stack, self.frame)
+
+
+def _rv_pool(parts: _Parts, lv, lv_body, options) -> np.ndarray:
     """RV pool beside the LV: cut free of its body and of the septum, rounded, in one piece."""
-    h = grid.spacing
-    values = interpolate_structure(stack.rv, stack, frame, grid)
+    grid, h = parts.grid, parts.grid.spacing
+    values = parts.values(parts.stack.rv)
     values = np.maximum(_closed(distance(values, h), h, SHEET_RADIUS), -lv_body)
     values = np.maximum(values, options.min_septum_mm - lv)
     values = distance(_solid(_opened(values, h)), h)
     values = np.maximum(_smoothed(values, h, options.smoothing_mm), options.min_septum_mm - lv)
-    values, volume = _upright(_solid(values), grid), slab_volume(stack.rv, stack, frame)
+    values, volume = _upright(_solid(values), grid), parts.volume(parts.stack.rv)
     values = _with_volume(values, grid, volume, lambda pool: np.maximum(pool, options.min_septum_mm - lv))
     return _half_ball(values, grid, options.min_septum_mm)
 
 
-def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
+def _outer_body(parts: _Parts, lv, lv_body, rv, options) -> np.ndarray:
     """Union of the LV and of the RV pool with its wall, labelled or grown, with its creases rounded.
 
     With a labelled wall it encloses what the labels do: what rounding the creases adds is taken off all over.
     """
-    h = grid.spacing
+    labelled, grid, h = parts.stack.wall, parts.grid, parts.grid.spacing
     outer = lv_body
-    if stack.wall is not None:
-        solid = _solid(interpolate_structure(stack.wall, stack, frame, grid))
-        outer = np.minimum(outer, distance(solid, h))
+    if labelled is not None:
+        outer = np.minimum(outer, distance(_solid(parts.values(labelled)), h))
         wall = min(options.rv_wall_mm, 2.0)
     else:
         wall = options.rv_wall_mm
@@ -108,9 +127,9 @@ def _outer_body(stack, frame, grid, lv, lv_body, rv, options) -> np.ndarray:
         body = np.minimum(body, lv - options.min_lv_wall_mm)
         return _upright(body if rv is None else np.minimum(body, rv_distance - wall), grid)
 
-    if stack.wall is None:
+    if labelled is None:
         return guarded(outer)
-    return _with_volume(outer, grid, slab_volume(stack.wall, stack, frame), guarded)
+    return _with_volume(outer, grid, parts.volume(labelled), guarded)
 
 
 def distance(values: np.ndarray, spacing: float) -> np.ndarray:

@@ -5,10 +5,10 @@ One size for the whole mesh. Most tetrahedra of a thin wall touch its surface, a
 
 import numpy as np
 
+from CardiacLib.types.mesh_options import EDGE_MM
+
 from .heart_shape import Shape
 
-EDGE_MM = 1.8
-"""Mean edge of the tetrahedra of a wall that is not thin."""
 LEAST_MM = 1.2
 """Least edge that is chosen: a third of the volume of EDGE_MM."""
 ACROSS = 2.5

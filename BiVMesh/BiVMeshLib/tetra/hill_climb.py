@@ -25,6 +25,8 @@ PATIENCE, RISE = 15, 1e-4
 """Rounds in which the worst quality rises by less than RISE before the nodes around the worst tets move too."""
 GIVE_UP = 80
 """Rounds without such a rise after which the climb ends."""
+STEPS = 12
+"""Moves of each independent set of nodes in a round."""
 STRIDE = 0.35
 """Length scale of a random move, in mean edge lengths."""
 OFF_SURFACE = 0.05
@@ -34,9 +36,9 @@ OFF_SURFACE = 0.05
 def climb(
     mesh: Stuffed,
     myocardium: Field,
+    *,
     seed: int = 0,
     rounds: int = 300,
-    steps: int = 12,
     done: float = DONE,
     enough: float = ENOUGH,
 ) -> Stuffed:
@@ -61,7 +63,7 @@ def climb(
         near = np.flatnonzero(active[mesh.tets].any(1))
         nodes, local = np.unique(mesh.tets[near], return_inverse=True)
         patch = _Patch(points[nodes], local.reshape(-1, 4), active[nodes], mesh, nodes, enough)
-        for _ in range(steps):
+        for _ in range(STEPS):
             patch.step(rng, myocardium)
         points[nodes] = patch.points
         quality[near] = shape_quality(points, mesh.tets[near])

@@ -120,4 +120,4 @@ def make_lattice(low: np.ndarray, high: np.ndarray, edge: float) -> Lattice:
         other[:, 1] = -np.abs(other[:, 1])
         neighbours[:, n] = number[tuple((other - first + 2).T)]
     points = (index * step)[:, [0, 2, 1]]
-    return Lattice(edge, index, points, neighbours)
+    return Lattice(edge=edge, index=index, points=points, neighbours=neighbours)

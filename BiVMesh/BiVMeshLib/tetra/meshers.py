@@ -132,4 +132,4 @@ def with_sides(points: np.ndarray, tets: np.ndarray, shape: Shape, edge_mm: floa
     nearest = np.argmin([np.abs(walls[name](centres)) for name in names], axis=0)
     of_triangle = np.array([PATCHES[name] for name in names], np.int8)[nearest]
     np.maximum.at(side, faces[~base], of_triangle[~base, None])
-    return Stuffed(points, tets, side, on_base, np.zeros(len(points), bool))
+    return Stuffed(points=points, tets=tets, side=side, on_base=on_base, loose=np.zeros(len(points), bool))

@@ -21,7 +21,7 @@ CLEARANCE = 0.4
 """Inner nodes keep this distance (in mean edge lengths) from the surface: in a thin wall they go to its middle."""
 
 
-def smooth(mesh: Stuffed, myocardium: Field, rounds: int = 3, step: float = 0.5) -> Stuffed:
+def smooth(mesh: Stuffed, myocardium: Field, *, rounds: int = 3, step: float = 0.5) -> Stuffed:
     """Smooth a mesh; the surface stays on the field's zero level, the base in its plane."""
     faces = boundary_faces(mesh.tets)
     surface = np.zeros(len(mesh.points), bool)

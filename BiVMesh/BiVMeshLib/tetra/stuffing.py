@@ -181,7 +181,15 @@ def find_cuts(lattice: Lattice, level: np.ndarray, materials: Materials, myocard
     loose = (myocardium(ends[0]) >= 0) | (myocardium(ends[1]) < 0)
     share = _roots(start, step, level[inner], level[outer], loose, myocardium)
     points = start + share[:, None] * step
-    return Cuts(inner, outer, points, np.linalg.norm(step, axis=1), share, long, loose)
+    return Cuts(
+        inner=inner,
+        outer=outer,
+        points=points,
+        length=np.linalg.norm(step, axis=1),
+        share=share,
+        long=long,
+        loose=loose,
+    )
 
 
 def _roots(start, step, low, high, loose, myocardium) -> np.ndarray:
@@ -223,7 +231,9 @@ def choose_snaps(lattice: Lattice, muscle: np.ndarray, cuts: Cuts, myocardium: F
     moved = np.linalg.norm(places - lattice.points[points], axis=1)
     good = ~flat | ((moved < 0.45 * lattice.edge) & (np.abs(myocardium(places)) < 0.05 * lattice.edge))
     keeps = _keep_topology(lattice, muscle, points[good], moved[good])
-    return Snaps(points[good][keeps], places[good][keeps], cut[good][keeps], points[good][~keeps])
+    return Snaps(
+        points=points[good][keeps], places=places[good][keeps], cuts=cut[good][keeps], refused=points[good][~keeps]
+    )
 
 
 def _keep_topology(lattice, muscle, points, distance) -> np.ndarray:
@@ -268,7 +278,7 @@ def _assemble(lattice, materials, level, tets, cuts, snaps: Snaps) -> tuple[Stuf
     used, tets = np.unique(tets, return_inverse=True)
     points = points[used]
     points[on_base[used], 2] = 0.0
-    mesh = Stuffed(points, tets.reshape(-1, 4), side[used], on_base[used], loose[used])
+    mesh = Stuffed(points=points, tets=tets.reshape(-1, 4), side=side[used], on_base=on_base[used], loose=loose[used])
     return mesh, np.where(used < count, used, -1)
 
 

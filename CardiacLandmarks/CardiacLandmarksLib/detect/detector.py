@@ -8,11 +8,13 @@ import numpy as np
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.landmarks import LANDMARK_NAMES
+from CardiacLib.types.values import job_value
 
 DETECTED_VIEWS = ("2ch", "3ch", "4ch")
 """Views that a network tells apart, in the order of their probabilities."""
 
 
+@job_value
 @dataclass(frozen=True)
 class Detection:
     """What a network found in the frames of one cine, frame by frame.
@@ -54,6 +56,7 @@ class Detector(Protocol):
         self,
         frames: np.ndarray,
         spacing_mm: tuple[float, float],
+        *,
         view: str | None = None,
         progress: Progress = silent,
     ) -> Detection:

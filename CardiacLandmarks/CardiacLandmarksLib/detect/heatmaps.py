@@ -8,11 +8,10 @@ import numpy as np
 
 from CardiacLandmarksLib.train.examples import VIEWS
 from CardiacLib.errors import InputError
-from CardiacLib.networks.backends import make_predictor
-from CardiacLib.networks.bundles import bundle_path, load_network, read_config
-from CardiacLib.networks.device import choose_device
 from CardiacLib.networks.intensity import normalise
+from CardiacLib.networks.opened import open_network
 from CardiacLib.progress import Progress, silent
+from CardiacLib.types.choices import LANDMARK_BUNDLE, NetworkChoice
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 
 from .detector import DETECTED_VIEWS, Detection
@@ -35,27 +34,20 @@ class HeatmapDetector:
     is the probability under this condition: a network that doubts the view doubts its points just for that. But a view
     that it holds for impossible stays without points.
 
-    Args:
-        bundle: name or folder of the bundle.
-        device: ``auto`` or a torch device name.
-        backend: what runs the network, ``auto`` or one of ``CardiacLib.networks.backends.BACKENDS``.
-
     Raises:
-        InputError: bundle, weights, device or backend cannot be used.
+        InputError: bundle, weights, device or backend of the choice cannot be used.
     """
 
-    def __init__(self, bundle: str = "cineheart_lax_landmarks", device: str = "auto", backend: str = "auto"):
-        folder = bundle_path(bundle)
-        self.bundle = folder.name
-        config = read_config(folder, "inference")
-        self.pixel_mm, self.window = float(config["pixel_mm"]), int(config["window"])
-        device = choose_device(device)
-        self.predictor = make_predictor(load_network(folder, config, device), device, backend)
+    def __init__(self, choice: NetworkChoice = NetworkChoice(LANDMARK_BUNDLE)):
+        opened = open_network(choice)
+        self.bundle, self.predictor = opened.name, opened.predictor
+        self.pixel_mm, self.window = float(opened.config["pixel_mm"]), int(opened.config["window"])
 
     def detect(
         self,
         frames: np.ndarray,
         spacing_mm: tuple[float, float],
+        *,
         view: str | None = None,
         progress: Progress = silent,
     ) -> Detection:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from CardiacLib.networks.backends import make_predictor
-from CardiacLib.networks.bundles import bundle_path, load_network, read_config
-from CardiacLib.networks.device import choose_device
+from CardiacLib.networks.opened import open_network
 from CardiacLib.progress import Progress, silent
+from CardiacLib.types.choices import NetworkChoice
 from CardiacLib.types.landmarks import LANDMARK_VIEWS
 
 from .detector import DETECTED_VIEWS, Detection
@@ -28,22 +27,14 @@ PRESENT_PIXELS = 32.0
 class PointDetector:
     """The published network, loaded once; a :class:`~CardiacLandmarksLib.detect.detector.Detector`.
 
-    Args:
-        bundle: name or folder of the bundle.
-        device: ``auto`` or a torch device name.
-        backend: what runs the network, ``auto`` or one of ``CardiacLib.networks.backends.BACKENDS``.
-
     Raises:
-        InputError: bundle, weights, device or backend cannot be used.
+        InputError: bundle, weights, device or backend of the choice cannot be used.
     """
 
-    def __init__(self, bundle: str = "valve_landmarks", device: str = "auto", backend: str = "auto"):
-        folder = bundle_path(bundle)
-        self.bundle = folder.name
-        config = read_config(folder, "inference")
-        network = load_network(folder, config, choose_device(device))
-        self.size = network.in_shape[1:]
-        self.predictor = make_predictor(network, choose_device(device), backend, bfloat16=False)
+    def __init__(self, choice: NetworkChoice):
+        opened = open_network(choice, bfloat16=False)
+        self.bundle, self.predictor = opened.name, opened.predictor
+        self.size = opened.network.in_shape[1:]
 
     def predict(self, images: np.ndarray, progress: Progress = silent) -> np.ndarray:
         """The network's own answer, batch by batch.
@@ -70,6 +61,7 @@ class PointDetector:
         self,
         frames: np.ndarray,
         spacing_mm: tuple[float, float],
+        *,
         view: str | None = None,
         progress: Progress = silent,
     ) -> Detection:

@@ -9,15 +9,18 @@ from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
+from CardiacLib.types.times import Timed, beat_ms, frame_phases
+from CardiacLib.types.values import job_value
 
 from .detector import DETECTED_VIEWS, Detection, Detector
-from .trajectories import Trajectories, beat_ms, fit_trajectories, frame_phases
+from .trajectories import Trajectories, fit_trajectories
 from .world import lps_to_pixels, pixels_to_lps, shown_slice
 
 OTHER_VIEW = 0.8
 """Probability of another view from which on a cine is said to look like it."""
 
 
+@job_value
 @dataclass(frozen=True)
 class ViewLandmarks:
     """The points of one view.
@@ -37,18 +40,18 @@ class ViewLandmarks:
     @classmethod
     def of(cls, cine: Cine, detection: Detection, robust: bool = True) -> "ViewLandmarks":
         """Fit the paths of a detection; with ``robust`` false, no frame is judged wrong."""
-        paths = fit_trajectories(detection.points, detection.confidence, frame_phases(cine.times_ms), robust)
+        paths = fit_trajectories(detection.points, detection.confidence, frame_phases(cine), robust)
         return cls(cine, detection, paths, np.zeros(3))
 
     @property
     def beat_ms(self) -> float:
-        """Duration of the beat that the frames cover."""
-        return beat_ms(self.cine.times_ms)
+        """Duration of the beat that the frames cover; 0 where they have no times."""
+        return beat_ms(self.cine)
 
     @property
     def pixels(self) -> np.ndarray:
         """(T, 10, 2) rows and columns of the smooth paths at the cine's own frames."""
-        return self.paths.at(frame_phases(self.cine.times_ms))
+        return self.paths.at(frame_phases(self.cine))
 
     def world(self, phases: np.ndarray) -> np.ndarray:
         """(N, 10, 3) LPS mm of the smooth paths at phases (N,)."""
@@ -56,11 +59,12 @@ class ViewLandmarks:
 
     def confidence(self, phases: np.ndarray) -> np.ndarray:
         """(N, 10) confidence of the frames nearest to phases (N,); 0 for points that have no path."""
-        gaps = np.abs(np.asarray(phases)[:, None] - frame_phases(self.cine.times_ms))
+        gaps = np.abs(np.asarray(phases)[:, None] - frame_phases(self.cine))
         nearest = np.minimum(gaps, 1.0 - gaps).argmin(1)
         return np.where(np.isfinite(self.paths.coefficients).all((1, 2)), self.detection.confidence[nearest], 0.0)
 
 
+@job_value
 @dataclass(frozen=True)
 class StudyLandmarks:
     """The valve points of a study.
@@ -76,14 +80,15 @@ class StudyLandmarks:
     notes: tuple[str, ...] = ()
 
     @property
-    def times_ms(self) -> np.ndarray:
-        """Frame times of the view with the most frames: when no others are asked for, points are given at these."""
-        return max(self.views.values(), key=lambda found: found.cine.n_frames).cine.times_ms
+    def frames(self) -> Cine:
+        """The view with the most frames: when no others are asked for, points are given at its frames."""
+        return max(self.views.values(), key=lambda found: found.cine.n_frames).cine
 
     @property
     def beat_ms(self) -> float:
-        """Mean duration of the beat over the views."""
-        return float(np.mean([found.beat_ms for found in self.views.values()]))
+        """Mean duration of the beat over the views that have frame times; 0 where none has."""
+        known = [found.beat_ms for found in self.views.values() if found.cine.times_ms is not None]
+        return float(np.mean(known)) if known else 0.0
 
     def at(self, phases: np.ndarray) -> np.ndarray:
         """(N, 10, 3) LPS mm at phases (N,) of every view's own beat, each point from its view."""
@@ -93,29 +98,29 @@ class StudyLandmarks:
             points[:, own] = found.world(phases)[:, own]
         return points
 
-    def landmarks(self, times_ms: np.ndarray | None = None) -> Landmarks:
+    def landmarks(self, frames: Timed | None = None) -> Landmarks:
         """The points at the frames of a cine, by default of the view with the most frames.
 
         Views whose beat has another length, or other frames, are matched by phase: a frame at a quarter of its beat
         gets the points at a quarter of theirs.
 
         Args:
-            times_ms: (T,) of frames that cover one beat.
+            frames: cine or labels that cover one beat.
         """
-        times = self.times_ms if times_ms is None else np.asarray(times_ms, float)
-        phases = frame_phases(times)
-        confidence = np.zeros((len(times), len(LANDMARK_NAMES)))
+        frames = self.frames if frames is None else frames
+        phases = frame_phases(frames)
+        confidence = np.zeros((frames.n_frames, len(LANDMARK_NAMES)))
         for view, found in self.views.items():
             own = [v == view for v in LANDMARK_VIEWS]
             confidence[:, own] = found.confidence(phases)[:, own]
-        return Landmarks(self.at(phases), times, confidence, self.notes)
+        return Landmarks(self.at(phases), frames.times_ms, confidence, self.notes)
 
-    def pixels_at(self, times_ms: np.ndarray) -> np.ndarray:
+    def pixels_at(self, frames: Timed) -> np.ndarray:
         """(T, 10, 2) rows and columns, each point in the images of its view, at the frames of a cine."""
-        pixels = np.full((len(times_ms), len(LANDMARK_NAMES), 2), np.nan)
+        pixels = np.full((frames.n_frames, len(LANDMARK_NAMES), 2), np.nan)
         for view, found in self.views.items():
             own = [v == view for v in LANDMARK_VIEWS]
-            pixels[:, own] = found.paths.at(frame_phases(times_ms))[:, own]
+            pixels[:, own] = found.paths.at(frame_phases(frames))[:, own]
         return pixels
 
     def with_note(self, note: str) -> "StudyLandmarks":
@@ -148,7 +153,7 @@ def detect_landmarks(cines: Mapping[str, Cine], detector: Detector, progress: Pr
     for number, (view, cine) in enumerate(given.items()):
         step = part(progress, number / len(given), (number + 1) / len(given))
         rows_columns = (float(cine.spacing[1]), float(cine.spacing[0]))
-        detection = detector.detect(cine.frames[:, shown_slice(cine)], rows_columns, view, step)
+        detection = detector.detect(cine.frames[:, shown_slice(cine)], rows_columns, view=view, progress=step)
         views[view] = ViewLandmarks.of(cine.with_changes(view=view), detection)
         notes += _notes(view, views[view])
     progress(1.0, "found valve points")
@@ -168,7 +173,7 @@ def from_landmarks(landmarks: Landmarks, cines: Mapping[str, Cine], bundle: str 
     for view in DETECTED_VIEWS:
         if view not in cines:
             continue
-        cine = _at_times(cines[view], landmarks.times_ms)
+        cine = _at_frames(cines[view], landmarks)
         own = np.array([v == view for v in LANDMARK_VIEWS])
         points = lps_to_pixels(cine, landmarks.points)
         points[:, ~own] = np.nan
@@ -180,13 +185,13 @@ def from_landmarks(landmarks: Landmarks, cines: Mapping[str, Cine], bundle: str 
     return StudyLandmarks(views, bundle)
 
 
-def _at_times(cine: Cine, times_ms: np.ndarray) -> Cine:
-    """A cine with the frames nearest in phase to those at the times of another."""
-    if len(times_ms) == cine.n_frames:
+def _at_frames(cine: Cine, frames: Timed) -> Cine:
+    """A cine with its frames nearest in phase to those of another."""
+    if frames.n_frames == cine.n_frames:
         return cine
-    gaps = np.abs(frame_phases(times_ms)[:, None] - frame_phases(cine.times_ms))
+    gaps = np.abs(frame_phases(frames)[:, None] - frame_phases(cine))
     nearest = np.minimum(gaps, 1.0 - gaps).argmin(1)
-    return cine.with_changes(frames=cine.frames[nearest], times_ms=times_ms)
+    return cine.with_changes(frames=cine.frames[nearest], times_ms=frames.times_ms)
 
 
 def _notes(view: str, found: ViewLandmarks) -> list[str]:

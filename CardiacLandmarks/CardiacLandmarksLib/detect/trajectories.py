@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLib.types.values import job_value
+
 HARMONICS = 8
 HALF_HARMONIC = 5.0
 """Harmonic that the penalty halves: of a beat of 900 ms, a motion of 180 ms. Of the third a twentieth is lost."""
@@ -26,6 +28,7 @@ LEAST_SHARE = 0.5
 """Share of the frames in which a point must have been found; else it stays missing."""
 
 
+@job_value
 @dataclass(frozen=True)
 class Trajectories:
     """Periodic paths of P points.
@@ -49,22 +52,6 @@ class Trajectories:
     @property
     def _harmonics(self) -> int:
         return (self.coefficients.shape[1] - 1) // 2
-
-
-def frame_phases(times_ms: np.ndarray) -> np.ndarray:
-    """(T,) phase of each frame, 0 for the first, taking the frames to cover one whole beat evenly spaced on average.
-
-    Of frames without times (all equal), the number counts.
-    """
-    times = np.asarray(times_ms, float)
-    beat = beat_ms(times)
-    return (times - times[0]) / beat if beat > 0 else np.arange(len(times)) / len(times)
-
-
-def beat_ms(times_ms: np.ndarray) -> float:
-    """Duration of the beat that T frames cover: T mean frame steps; 0 for one frame or frames without times."""
-    times = np.asarray(times_ms, float)
-    return float(times[-1] - times[0]) * len(times) / max(len(times) - 1, 1)
 
 
 def fit_trajectories(

@@ -12,10 +12,10 @@ from itertools import combinations
 import numpy as np
 
 from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
-from CardiacLandmarksLib.detect.trajectories import frame_phases
 from CardiacLandmarksLib.detect.world import shown_slice
 from CardiacLib.geometry import index_of, slice_normal
 from CardiacLib.types.cine import Cine
+from CardiacLib.types.times import frame_phases
 
 STEP_MM = 1.0
 REACH_MM = 70.0
@@ -124,7 +124,7 @@ def _profile(cine: Cine, start: np.ndarray, along: np.ndarray) -> np.ndarray:
 
 
 def _step(cine: Cine) -> float:
-    phases = frame_phases(cine.times_ms)
+    phases = frame_phases(cine)
     return float(phases[-1]) / max(len(phases) - 1, 1)
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
-from CardiacLandmarksLib.detect.trajectories import frame_phases
 from CardiacLib.geometry import HUMAN_APEX, slice_normal
 from CardiacLib.types.landmarks import valve_points
+from CardiacLib.types.times import Timed, frame_phases
+from CardiacLib.types.values import job_value
 
 from .planes import ValvePlane, fit_planes
 
@@ -47,6 +48,7 @@ EXCURSIONS = {
 """Points whose mean motion along the LV axis is measured."""
 
 
+@job_value
 @dataclass(frozen=True)
 class Excursion:
     """Motion of one or several points along the LV axis, towards the apex positive.
@@ -67,12 +69,13 @@ class Excursion:
     a_cm_s: float
 
 
+@job_value
 @dataclass(frozen=True)
 class Annulus:
     """The annulus measures of a study at T frames.
 
     Attributes:
-        times_ms: (T,).
+        times_ms: (T,); None where the files give no time.
         ed, es: frames at which the mitral annulus (else the tricuspid free wall) is farthest from and nearest to the
             apex.
         axis: (3,) unit LPS, LV axis from base to apex.
@@ -84,7 +87,8 @@ class Annulus:
         notes: one sentence each.
     """
 
-    times_ms: np.ndarray
+    times_ms: np.ndarray | None
+    n_frames: int
     ed: int
     es: int
     axis: np.ndarray
@@ -130,7 +134,7 @@ class Annulus:
             "axis_lps": _plain(self.axis),
             "axis_from": self.axis_source,
             "values": self.values(),
-            "curves": {name: _plain(curve) for name, curve in self._curves().items()},
+            "curves": {name: None if curve is None else _plain(curve) for name, curve in self._curves().items()},
             "planes": planes,
             "notes": list(self.notes),
         }
@@ -139,12 +143,12 @@ class Annulus:
         """One row per frame for CSV."""
         curves = self._curves()
         return [
-            {"frame": t} | {name: _number(curve[t]) for name, curve in curves.items()}
-            for t in range(len(self.times_ms))
+            {"frame": t} | {name: None if curve is None else _number(curve[t]) for name, curve in curves.items()}
+            for t in range(self.n_frames)
         ]
 
-    def _curves(self) -> dict[str, np.ndarray]:
-        curves = {"time_ms": self.times_ms}
+    def _curves(self) -> dict[str, np.ndarray | None]:
+        curves: dict[str, np.ndarray | None] = {"time_ms": self.times_ms}
         for name, excursion in self.excursions.items():
             curves |= {f"{name}_mm": excursion.curve_mm, f"{name}_cm_s": excursion.velocity_cm_s}
         curves |= self.diameters
@@ -154,20 +158,28 @@ class Annulus:
 
 
 def measure_annulus(
-    study: StudyLandmarks, times_ms: np.ndarray | None = None, apex_lps: np.ndarray | None = None
+    study: StudyLandmarks, frames: Timed | None = None, *, apex_lps: np.ndarray | None = None
 ) -> Annulus | None:
     """Measure the motion of the annuli.
 
     Args:
         study: the valve points.
-        times_ms: (T,) of the frames to give curves at, covering one beat; by default of the view with most frames.
+        frames: cine or labels at whose frames curves are given, covering one beat; by default the view with most.
         apex_lps: (3,) apex of the LV, from a segmentation; the axis then goes through it.
 
     Returns:
         The measures; None where no mitral and no tricuspid point was found.
+
+    Example:
+        >>> from CardiacLandmarksLib.detect.study_landmarks import from_landmarks
+        >>> from CardiacLib.phantom import PhantomOptions, make_phantom
+        >>> phantom = make_phantom(PhantomOptions.small())
+        >>> annulus = measure_annulus(from_landmarks(phantom.landmarks, phantom.cines))
+        >>> round(annulus.values()["mapse_mm"]), round(annulus.values()["tapse_mm"])
+        (12, 20)
     """
-    landmarks = study.landmarks(times_ms)
-    phases = frame_phases(landmarks.times_ms)
+    landmarks = study.landmarks(frames)
+    phases = frame_phases(landmarks)
     axis, source = long_axis(study, apex_lps)
     if axis is None:
         return None
@@ -189,6 +201,7 @@ def measure_annulus(
     diameters = _diameters(landmarks.points)
     return Annulus(
         times_ms=landmarks.times_ms,
+        n_frames=landmarks.n_frames,
         ed=ed,
         es=es,
         axis=axis,

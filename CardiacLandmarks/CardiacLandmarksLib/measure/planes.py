@@ -7,8 +7,10 @@ import numpy as np
 
 from CardiacLib.geometry import fit_plane
 from CardiacLib.types.landmarks import LANDMARK_VIEWS, VALVE_COLOURS, Landmarks, valve_points
+from CardiacLib.types.values import job_value
 
 
+@job_value
 @dataclass(frozen=True)
 class ValvePlane:
     """The plane of one valve through the cycle, LPS mm.

@@ -1,7 +1,8 @@
 """Motion of the valve annuli as table, plot series and chart nodes."""
 
+from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.host import plain_host
-from CardiacLib.mrml.nodes.tables import add_chart, add_table
+from CardiacLib.mrml.nodes.tables import add_chart, add_table, time_column
 
 CURVES = (
     ("MAPSE septal (mm)", "mapse_septal_mm", (209, 59, 59)),
@@ -11,7 +12,7 @@ CURVES = (
 """Column, key of the curves and colour in the plot."""
 
 
-def annulus_to_scene(annulus: dict, name: str) -> dict[str, object]:
+def annulus_to_scene(annulus: dict, name: str) -> Nodes:
     """Put the annulus measures into the scene.
 
     Args:
@@ -28,8 +29,8 @@ def annulus_to_scene(annulus: dict, name: str) -> dict[str, object]:
     nodes = {"annulus measures": add_table(f"{name} annulus measures", columns)}
     curves = annulus["curves"]
     shown = [(title, key, colour) for title, key, colour in CURVES if key in curves]
-    if len(curves["time_ms"]) > 1 and shown:
-        columns = [("Time (ms)", curves["time_ms"], True), *((title, curves[key], True) for title, key, _ in shown)]
+    if shown and (count := len(curves[shown[0][1]])) > 1:
+        columns = [time_column(curves["time_ms"], count), *((title, curves[key], True) for title, key, _ in shown)]
         table = add_table(f"{name} annulus curves", columns)
         lines = [(title.removesuffix(" (mm)"), title, colour) for title, _, colour in shown]
         nodes["annulus curves"] = table

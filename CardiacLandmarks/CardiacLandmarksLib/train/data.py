@@ -1,11 +1,15 @@
 """Random windows of long-axis images for training, with their points in window pixels."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch.nn import functional
 
 from CardiacLandmarksLib.detect.decode import Target
-from CardiacLib.training.augment import Augmentation, random_intensity, random_maps, sampling_grid
+from CardiacLib.training.augment import random_intensity, random_maps, sampling_grid
+from CardiacLib.training.options import TrainingOptions
 
 from .examples import ABSENT, PRESENT, Examples
 
@@ -16,42 +20,50 @@ CENTRE_MM = 14.0
 """Standard deviation of a fine window's centre from the middle of the points."""
 
 
+@dataclass(frozen=True)
+class LongAxisData:
+    """What the landmark network is shown in training.
+
+    Attributes:
+        pixel_mm: side of a window's pixel, before the random zoom.
+        window: side of the windows in pixels.
+        hearts: number of synthetic hearts.
+        mixed: number of mixed images.
+        shares: part of the windows by source: synthetic images by view (``examples.VIEWS``), real frames ``checked``
+            by eye, real frames ``unchecked``, ``mixed`` images of both kinds (:mod:`.mixing`). A source that is not
+            named is not used.
+        synthetic_dir: where the synthetic images are kept; those that are missing are made first.
+    """
+
+    pixel_mm: float
+    window: int
+    hearts: int
+    mixed: int
+    shares: Mapping[str, float]
+    synthetic_dir: str
+
+
 class LandmarkBatches:
     """Random augmented windows drawn from several sources in given shares.
 
     Args:
         sources: examples by source.
-        shares: of each source, in proportion to which examples are drawn.
-        batch: windows per batch.
-        batches: per epoch.
-        window: side of a window in pixels.
-        pixel_mm: side of a window's pixel, before the random zoom.
-        augmentation: strength of the random changes.
-        seed: of everything random here.
-        device: to work on.
+        data: windows, and the shares of the sources.
+        options: size and number of batches, augmentation, seed, and device to work on.
     """
 
-    def __init__(
-        self,
-        sources: list[Examples],
-        shares: list[float],
-        batch: int,
-        batches: int,
-        window: int,
-        pixel_mm: float,
-        augmentation: Augmentation,
-        seed: int,
-        device,
-    ):
-        joined = Examples.join(sources)
+    def __init__(self, sources: Mapping[str, Examples], data: LongAxisData, options: TrainingOptions):
+        device = options.device
+        joined = Examples.join(list(sources.values()))
         self.examples = {k: torch.from_numpy(np.asarray(v)).to(device) for k, v in joined.to_dict().items()}
         self.centres = torch.from_numpy(joined.centres()).to(device)
-        counts = [len(s) for s in sources]
-        chance = np.concatenate([np.full(n, share / n) for n, share in zip(counts, shares, strict=True)])
+        counts = {name: len(source) for name, source in sources.items()}
+        chance = np.concatenate([np.full(n, data.shares[name] / n) for name, n in counts.items()])
         self.chance = torch.from_numpy(chance).to(device)
-        self.batch, self.batches, self.window, self.pixel_mm = batch, batches, window, pixel_mm
-        self.augmentation, self.device = augmentation, device
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.batch, self.batches = options.batch_size, options.batches
+        self.window, self.pixel_mm = data.window, data.pixel_mm
+        self.augmentation, self.device = options.augmentation, device
+        self.generator = torch.Generator(device).manual_seed(options.seed)
 
     def __len__(self) -> int:
         return self.batches

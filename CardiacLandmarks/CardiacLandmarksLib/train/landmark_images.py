@@ -78,28 +78,14 @@ class RandPointDeformd(RandomizableTransform, MapTransform):
 
     Args:
         keys: of the image and of the landmark image, (1, H, W) both, in this order.
-        spatial_size: H and W.
-        rand_size: of the coarse random field.
+        deform: MONAI transform that deforms an image of that size every time, with corners aligned.
         prob: of doing it.
-        def_range: largest displacement as a fraction of half the image.
-        pad: border of the coarse field that does not move.
-        field_mode: interpolation of the field.
     """
 
-    def __init__(self, keys, spatial_size, rand_size, prob=0.5, def_range=0.05, pad=2, field_mode="bicubic"):
+    def __init__(self, keys, deform: RandSmoothDeform, prob: float = 0.5):
         RandomizableTransform.__init__(self, prob)
         MapTransform.__init__(self, keys)
-        self.deform = RandSmoothDeform(
-            spatial_size=spatial_size,
-            rand_size=rand_size,
-            pad=pad,
-            field_mode=field_mode,
-            align_corners=True,
-            prob=1.0,
-            def_range=def_range,
-            grid_mode="bilinear",
-            grid_align_corners=True,
-        )
+        self.deform = deform
 
     def set_random_state(self, seed=None, state=None) -> "RandPointDeformd":
         super().set_random_state(seed, state)

@@ -10,6 +10,7 @@ from CardiacLib.readers.nifti import read_nifti
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.label_order import labels_from_acdc
 from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.patient import Patient
 
 FOLDS = 5
 """A patient's fold is its number's remainder; fold 0 (005, 010, ..., 100) is for validation, never trained on."""
@@ -44,7 +45,7 @@ def read_acdc_patient(folder: str | Path) -> AcdcPatient:
         facts = (info["Group"], float(info["Height"]) / 100.0, float(info["Weight"]))
     except (KeyError, ValueError) as error:
         raise InputError(f"{folder / 'Info.cfg'}: ED, ES, Group, Height or Weight is missing or no number.") from error
-    patient = {"name": folder.name, "height_m": facts[1], "weight_kg": facts[2]}
+    patient = Patient(name=folder.name, height_m=facts[1], weight_kg=facts[2])
     pairs = {phase: _pair(folder, number, patient) for phase, number in frames.items()}
     return AcdcPatient(pairs["ed"], pairs["es"], *facts, folder.name)
 
@@ -56,7 +57,7 @@ def _info(path: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines if ":" in line)}
 
 
-def _pair(folder: Path, number: int, patient: dict[str, object]) -> tuple[Cine, LabelMap]:
+def _pair(folder: Path, number: int, patient: Patient) -> tuple[Cine, LabelMap]:
     stem = f"{folder.name}_frame{number:02d}"
     paths = [folder / f"{stem}.nii.gz", folder / f"{stem}_gt.nii.gz"]
     for path in paths:
@@ -66,7 +67,7 @@ def _pair(folder: Path, number: int, patient: dict[str, object]) -> tuple[Cine, 
     if image.array.shape != truth.array.shape or not np.allclose(image.ijk_to_lps, truth.ijk_to_lps, atol=1e-3):
         raise InputError(f"{paths[1]}: the labels are not on the grid of their image.")
     labels = labels_from_acdc(truth.array, paths[1])
-    cine = Cine(image.array, image.ijk_to_lps, image.times_ms, "sax", str(paths[0]), image.notes, dict(patient))
+    cine = Cine(image.array, image.ijk_to_lps, image.times_ms, "sax", str(paths[0]), image.notes, patient)
     return cine, LabelMap(labels, truth.ijk_to_lps, truth.times_ms, str(paths[1]))
 
 

@@ -13,11 +13,11 @@ import warnings
 from contextlib import contextmanager
 
 from CardiacLib.errors import InputError
+from CardiacLib.types.choices import AUTO, BACKENDS, require_choice
 
 from .compiled_networks import compiled_file, keep_compiled, read_compiled
 from .device import supports_bfloat16
 
-BACKENDS = ("auto", "torch", "openvino")
 CPU_BATCH = 4
 """On the processor torch loses by larger batches, to page faults of the memory allocator."""
 OPENVINO_BATCH = 12
@@ -28,7 +28,7 @@ GPU_BATCH = 16
 TELEMETRY = "openvino_telemetry"
 
 
-def make_predictor(network, device, backend: str = "auto", bfloat16: bool = True):
+def make_predictor(network, device, backend: str = AUTO, *, bfloat16: bool = True):
     """The predictor of a network.
 
     Args:
@@ -40,13 +40,12 @@ def make_predictor(network, device, backend: str = "auto", bfloat16: bool = True
     Raises:
         InputError: the backend is unknown, not installed, or not for this device.
     """
-    if backend not in BACKENDS:
-        raise InputError(f"No backend '{backend}'; choose one of {', '.join(BACKENDS)}.")
+    require_choice(backend, BACKENDS, "backend")
     from .plain_convolutions import with_plain_convolutions  # imports torch
 
     network = with_plain_convolutions(network)
     installed = importlib.util.find_spec("openvino") is not None
-    if backend == "torch" or (backend == "auto" and not (installed and device.type == "cpu")):
+    if backend == "torch" or (backend == AUTO and not (installed and device.type == "cpu")):
         return TorchPredictor(network, device, bfloat16)
     if not installed:
         raise InputError("OpenVINO is not installed; get it with 'pip install openvino' or choose the backend torch.")
@@ -169,7 +168,7 @@ def compile_network(network, example, bfloat16: bool = True, threads: int = 1):
     return compiled
 
 
-def _imported(core, exported: bytes | None, settings: dict[str, object]):
+def _imported(core, exported: bytes | None, settings: dict[str, str | int | bool]):
     """A network that was compiled before; None if it was not, or by an OpenVINO that this one does not understand."""
     try:
         return None if exported is None else core.import_model(exported, "CPU", settings)

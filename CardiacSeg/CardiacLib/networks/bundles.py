@@ -1,8 +1,8 @@
 """MONAI bundles: where they and their weights are, what their configuration says, and their network."""
 
+import json
 import os
 import pickle
-import sys
 import zipfile
 from pathlib import Path
 
@@ -33,18 +33,21 @@ def bundle_path(name: str) -> Path:
     raise InputError(f"No bundle '{name}': give the folder of a MONAI bundle or one of {', '.join(bundle_names())}.")
 
 
+def bundle_metadata(folder: Path) -> dict:
+    """The JSON document ``configs/metadata.json`` of a bundle."""
+    return json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+
+
 def cache_folder(folder: str | Path | None = None) -> Path:
     """Where fetched and imported weights lie: the argument, else CINEHEART_BUNDLES, else the user's cache folder."""
     chosen = folder or os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "cineheart" / "bundles"
+    try:
+        from platformdirs import user_cache_dir
+    except ImportError:  # a panel opens in Slicer before packages are installed; pip, which installs them, has a copy
+        from pip._vendor.platformdirs import user_cache_dir
+    return Path(user_cache_dir("cineheart", appauthor=False, opinion=False)) / "bundles"
 
 
 def weights_path(bundle: Path, cache: str | Path | None = None) -> Path:
@@ -53,6 +56,12 @@ def weights_path(bundle: Path, cache: str | Path | None = None) -> Path:
     if own.is_file() or bundle.parent != resource_path("Bundles"):
         return own
     return cache_folder(cache) / bundle.name / "models" / "model.pt"
+
+
+def has_weights(bundle: str) -> bool:
+    """Whether a bundle, by its name or folder, is there with its weights."""
+    known = bundle in bundle_names() or Path(bundle).is_dir()
+    return known and weights_path(bundle_path(bundle)).is_file()
 
 
 def read_config(bundle: Path, name: str, **overrides):

@@ -1,9 +1,10 @@
 """Choose the compute device."""
 
 from CardiacLib.errors import InputError
+from CardiacLib.types.choices import AUTO
 
 
-def choose_device(name: str = "auto"):
+def choose_device(name: str = AUTO):
     """torch.device for ``auto`` (CUDA, then MPS, then CPU) or for an explicit name such as ``cpu`` or ``cuda:1``.
 
     Raises:
@@ -11,7 +12,7 @@ def choose_device(name: str = "auto"):
     """
     import torch
 
-    if name == "auto":
+    if name == AUTO:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

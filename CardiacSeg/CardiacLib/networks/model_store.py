@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from CardiacLib.errors import InputError
@@ -25,16 +26,34 @@ LARGEST_BYTES = 2 << 30
 """A weights file in a zip that claims to be larger is refused."""
 
 
-def weights_source(name: str, cache: str | Path | None = None) -> dict[str, object]:
-    """Where a bundle's weights came from: ``state`` is ``shipped``, ``fetched``, ``imported`` or ``missing``.
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where a bundle's weights came from.
 
-    Of fetched and imported weights also ``from`` (URL or file name), ``sha256`` of that file, and ``published``:
-    whether it is the very file that the manifest describes.
+    Attributes:
+        state: ``shipped``, ``fetched``, ``imported`` or ``missing``.
+        origin: URL or file name of fetched and imported weights.
+        sha256: of that file.
+        published: whether it is the very file that the manifest describes; None for other weights.
     """
+
+    state: str
+    origin: str | None = None
+    sha256: str | None = None
+    published: bool | None = None
+
+
+def weights_source(name: str, cache: str | Path | None = None) -> WeightsSource:
+    """Where a bundle's weights came from."""
     if _is_shipped(name):
-        return {"state": "shipped"}
+        return WeightsSource("shipped")
     source = cache_folder(cache) / name / "source.json"
-    return json.loads(source.read_text(encoding="utf-8")) if source.is_file() else {"state": "missing"}
+    if not source.is_file():
+        return WeightsSource("missing")
+    stated = json.loads(source.read_text(encoding="utf-8"))
+    return WeightsSource(
+        state=stated["state"], origin=stated["from"], sha256=stated["sha256"], published=stated["published"]
+    )
 
 
 def fetch(name: str, cache: str | Path | None = None, progress: Progress = silent) -> Path:
@@ -60,7 +79,7 @@ def fetch(name: str, cache: str | Path | None = None, progress: Progress = silen
             problems.append(str(error))
             continue
         progress(0.9, "checking the weights")
-        weights = _install(name, partial, {"state": "fetched", "from": url}, folder)
+        weights = _install(name, partial, "fetched", url, folder)
         partial.unlink()
         return weights
     raise InputError(
@@ -84,7 +103,7 @@ def import_file(name: str, path: str | Path, cache: str | Path | None = None) ->
         raise InputError(f"{path}: there is no such file.")
     with tempfile.TemporaryDirectory() as work:
         source = _unpacked(path, Path(work))
-        return _install(name, source, {"state": "imported", "from": path.name}, cache_folder(cache))
+        return _install(name, source, "imported", path.name, cache_folder(cache))
 
 
 def clear(name: str, cache: str | Path | None = None) -> int:
@@ -190,7 +209,7 @@ def _weights_member(path: Path, members: list[zipfile.ZipInfo]) -> zipfile.ZipIn
     return member
 
 
-def _install(name: str, source: Path, origin: dict[str, str], cache: Path) -> Path:
+def _install(name: str, source: Path, state: str, origin: str, cache: Path) -> Path:
     """Put weights into the cache once they load strictly into the bundle's network."""
     import torch
 
@@ -199,6 +218,11 @@ def _install(name: str, source: Path, origin: dict[str, str], cache: Path) -> Pa
     with atomic_directory(cache / name) as folder:
         (folder / "models").mkdir()
         torch.save(network.state_dict(), folder / "models" / "model.pt")
-        facts = {"sha256": checksum(source, "sha256"), "published": _problem(source, manifest().get(name)) is None}
-        write_json(folder / "source.json", origin | facts)
+        facts = {
+            "state": state,
+            "from": origin,
+            "sha256": checksum(source, "sha256"),
+            "published": _problem(source, manifest().get(name)) is None,
+        }
+        write_json(folder / "source.json", facts)
     return cache / name / "models" / "model.pt"

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .shapes import above_plane, capsule, ellipsoid, smooth_union
+from .shapes import Place, above_plane, capsule, ellipsoid, smooth_union
 
 # Directions of the long-axis views around the LV axis; 0 is the middle of the septum, 90 the anterior side.
 # The three planes are 60 degrees apart, as in the 17-segment model (inferoseptal, anteroseptal, anterior).
@@ -94,30 +94,30 @@ class HeartShape:
         """Height of the LV valve plane over (x, y)."""
         return self.base[0] + self.base[1] * x + self.base[2] * y
 
-    def lv_endo(self, x, y, z):
+    def lv_endo(self, at: Place):
         """Whole endocardial ellipsoid (not cut at the base)."""
-        return ellipsoid(x, y, z, (0.0, 0.0, self.center_z), self.endo_semi)
+        return ellipsoid(at, (0.0, 0.0, self.center_z), self.endo_semi)
 
-    def lv_epi(self, x, y, z):
+    def lv_epi(self, at: Place):
         """Whole epicardial ellipsoid (not cut at the base)."""
-        return ellipsoid(x, y, z, (0.0, 0.0, self.epi_center_z), self.epi_semi)
+        return ellipsoid(at, (0.0, 0.0, self.epi_center_z), self.epi_semi)
 
-    def rv_body(self, x, y, z):
+    def rv_body(self, at: Place):
         """RV body and outflow tract, neither cut by the LV nor at the base."""
-        cx, cy, cz = self.rv_center
-        body = ellipsoid(x - self.rv_shear * (z - cz), y, z, (cx, cy, cz), self.rv_semi)
+        (x, y, z), (cx, cy, cz) = at, self.rv_center
+        body = ellipsoid((x - self.rv_shear * (z - cz), y, z), (cx, cy, cz), self.rv_semi)
         start, stop, radius = self.outflow
-        return smooth_union(body, capsule(x, y, z, start, stop, radius), RV_BLEND_MM)
+        return smooth_union(body, capsule(at, start, stop, radius), RV_BLEND_MM)
 
 
-def ventricle_fields(shape: HeartShape, x, y, z) -> dict[str, np.ndarray]:
+def ventricle_fields(shape: HeartShape, at: Place) -> dict[str, np.ndarray]:
     """Approximate signed distances (mm, negative inside), each cut at its valve plane.
 
     ``lv`` cavity, ``lv_epi`` cavity and wall, ``rv`` cavity, ``rv_epi`` cavity and free wall; and, for the images,
     ``lv_open`` and ``rv_open``, the cavities not cut, and ``over_lv`` and ``over_rv``, heights over the valve planes.
     """
-    over_lv, over_rv = above_plane(x, y, z, shape.base), above_plane(x, y, z, shape.rv_base)
-    endo, epi, body = shape.lv_endo(x, y, z), shape.lv_epi(x, y, z), shape.rv_body(x, y, z)
+    over_lv, over_rv = above_plane(at, shape.base), above_plane(at, shape.rv_base)
+    endo, epi, body = shape.lv_endo(at), shape.lv_epi(at), shape.rv_body(at)
     rv_open = np.maximum(body, -epi)
     return {
         "lv": np.maximum(endo, over_lv),

@@ -9,9 +9,9 @@ from CardiacLib.progress import Progress, silent
 
 from . import vessels as v
 from .anatomy import HeartShape, ventricle_fields, view_direction
-from .body import AORTA_TOP, SIGNAL, Texture, body_signal, paint
+from .body import AORTA_TOP, SIGNAL, Canvas, Texture, body_signal
 from .options import PhantomOptions
-from .shapes import above_plane, smooth_union
+from .shapes import Place, above_plane, smooth_union
 from .views import Grid
 
 SUBPLANE_MM = 2.0  # the slice profile is sampled at least this finely
@@ -38,12 +38,12 @@ class Scene:
         local = (points - self.to_lps[:3, 3]) @ self.to_lps[:3, :3]
         return [np.ascontiguousarray(local[..., c], np.float32) for c in range(3)]
 
-    def still_vessels(self, x, y, z) -> np.ndarray:
+    def still_vessels(self, at: Place) -> np.ndarray:
         """Field of the great vessels away from the heart, at heart-frame points."""
         axes = self.to_lps[:3, :3]
         arch = (np.asarray(AORTA_TOP) - self.to_lps[:3, 3]) @ axes
         up, arch = (tuple(float(c) for c in vector) for vector in (axes[2], arch))
-        return v.veins_and_aorta(self.shapes[0], self.around[0], x, y, z, up, arch)
+        return v.veins_and_aorta(self.shapes[0], self.around[0], at, up, arch)
 
 
 def render(scene: Scene, grid: Grid, shifts: np.ndarray, rng, progress: Progress = silent) -> np.ndarray:
@@ -67,21 +67,22 @@ def render(scene: Scene, grid: Grid, shifts: np.ndarray, rng, progress: Progress
 def _render_slice(scene: Scene, points: np.ndarray, shift: np.ndarray, pixel: float) -> np.ndarray:
     edge = EDGE_PIXELS * pixel
     heart = scene.to_heart(points - shift)
-    still = scene.still_vessels(*heart)
+    still = scene.still_vessels(heart)
     body, signal = body_signal(points, scene.texture, edge, scene.signal), scene.signal
-    paint(body, still - 1.2, signal["wall"], edge)
-    paint(body, still, signal["vessel"], edge)
+    canvas = Canvas(body, signal, edge)
+    canvas.paint(still - 1.2, signal["wall"])
+    canvas.paint(still, signal["vessel"])
     box = _box_of(heart, scene.shapes[0])
     images = np.repeat(body.mean(axis=0)[None], len(scene.shapes), axis=0)
     if box is None:
         return images
     rows, columns = box
-    x, y, z = (np.ascontiguousarray(c[:, rows, columns]) for c in heart)
+    at = tuple(np.ascontiguousarray(c[:, rows, columns]) for c in heart)
     body, still = body[:, rows, columns], still[:, rows, columns]
-    grain = scene.texture(x[:1], y[:1], z[:1], 4.0)
+    grain = scene.texture([c[:1] for c in at], 4.0)
     for t, (shape, around) in enumerate(zip(scene.shapes, scene.around, strict=True)):
         image = body.copy()
-        _paint_heart(image, scene.signal, shape, around, still, grain, x, y, z, edge)
+        _paint_heart(Canvas(image, signal, edge), shape, around, still, grain, at)
         images[t, rows, columns] = image.mean(axis=0)
     return images
 
@@ -98,39 +99,41 @@ def _box_of(heart, ed: HeartShape) -> tuple[slice, slice] | None:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _paint_heart(image, signal, shape, around, still, grain, x, y, z, edge) -> None:
+def _paint_heart(canvas: Canvas, shape: HeartShape, around: v.Surroundings, still, grain, at: Place) -> None:
     """From the outside in: fat, vessels, atria, right ventricle, left ventricle, what lies in the cavities."""
-    fields = ventricle_fields(shape, x, y, z)
+    x, _, z = at
+    fields = ventricle_fields(shape, at)
     base_in_reach = float(z.max()) > shape.base[0] - 20.0
     hull = smooth_union(fields["lv_epi"], fields["rv_epi"], 12.0)
     chambers = {}
     if base_in_reach:
-        chambers = _base_chambers(shape, around, fields, x, y, z)
+        chambers = _base_chambers(shape, around, fields, at)
         hull = smooth_union(smooth_union(hull, chambers["la"][0], 10.0), chambers["ra"][0], 10.0)
     groove = np.clip(0.08 * (z - shape.base[0]) + 2.5, 0.0, 3.0)
     fat_mm = 0.5 + np.clip(0.06 * x + 0.5, 0.0, 3.5) + groove + 1.2 * grain
-    paint(image, np.maximum(hull - fat_mm - 1.6, -hull), signal["wall"], edge)
-    paint(image, hull - fat_mm, signal["epicardial fat"] * (1.0 + 0.08 * grain), edge)
-    paint(image, still - 1.2, signal["wall"], edge)
-    paint(image, still, signal["vessel"], edge)
+    canvas.paint(np.maximum(hull - fat_mm - 1.6, -hull), canvas.signal["wall"])
+    canvas.paint(hull - fat_mm, canvas.signal["epicardial fat"] * (1.0 + 0.08 * grain))
+    canvas.paint(still - 1.2, canvas.signal["wall"])
+    canvas.paint(still, canvas.signal["vessel"])
     if base_in_reach:
-        _paint_base(image, signal, chambers, grain, edge)
-    _paint_right(image, signal, shape, fields, grain, x, y, z, edge)
-    _paint_left(image, signal, shape, fields, grain, x, y, z, edge)
+        _paint_base(canvas, chambers, grain)
+    _paint_right(canvas, shape, fields, grain, at)
+    _paint_left(canvas, shape, fields, grain, at)
     if base_in_reach:
-        _open_base(image, signal, fields, chambers, edge)
-        _paint_valves(image, signal, shape, around, x, y, z, edge)
+        _open_base(canvas, fields, chambers)
+        _paint_valves(canvas, shape, around, at)
 
 
-def _base_chambers(shape, around, fields, x, y, z) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _base_chambers(shape, around, fields, at: Place) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """What lies above the valve planes: name to (field cut at the plane, field not cut)."""
     whole = {
-        "trunk": (v.pulmonary_root(shape, x, y, z), fields["over_rv"]),
-        "ra": (v.right_atrium(around, x, y, z), fields["over_rv"]),
-        "la": (v.left_atrium(around, x, y, z), fields["over_lv"]),
-        "root": (v.aortic_root(shape, x, y, z), fields["over_lv"]),
+        "trunk": (v.pulmonary_root(shape, at), fields["over_rv"]),
+        "ra": (v.right_atrium(around, at), fields["over_rv"]),
+        "la": (v.left_atrium(around, at), fields["over_lv"]),
+        "root": (v.aortic_root(shape, at), fields["over_lv"]),
     }
     found = {name: (np.maximum(field, -over), field) for name, (field, over) in whole.items()}
+    x, y, _ = at
     # The root's wall bulges into the atrium only around the 3CH plane; the other views pass beside it.
     cx, cy = view_direction("3ch")
     beside = np.maximum(whole["la"][0], 8.0 - np.abs(cx * y - cy * x))
@@ -138,25 +141,28 @@ def _base_chambers(shape, around, fields, x, y, z) -> dict[str, tuple[np.ndarray
     return found
 
 
-def _paint_base(image, signal, chambers, grain, edge) -> None:
-    blood = signal["atrial blood"] * (1.0 + 0.05 * grain)
+def _paint_base(canvas: Canvas, chambers, grain) -> None:
+    blood = canvas.signal["atrial blood"] * (1.0 + 0.05 * grain)
     for name, wall in (("trunk", 1.3), ("ra", 1.8), ("la", 1.8)):
-        paint(image, chambers[name][0] - wall, signal["wall"], edge)
-        paint(image, chambers[name][0], blood, edge)
-    paint(image, chambers["root wall"][0], signal["wall"], edge)
-    paint(image, chambers["root"][0], blood, edge)
+        canvas.paint(chambers[name][0] - wall, canvas.signal["wall"])
+        canvas.paint(chambers[name][0], blood)
+    canvas.paint(chambers["root wall"][0], canvas.signal["wall"])
+    canvas.paint(chambers["root"][0], blood)
 
 
-def _open_base(image, signal, fields, chambers, edge) -> None:
+def _open_base(canvas: Canvas, fields, chambers) -> None:
     """Blood is continuous through the valve rings: cover the seam where two tissue edges meet at a valve plane."""
     for side, above in (("rv", ("ra", "trunk")), ("lv", ("la", "root"))):
         ring = np.minimum(chambers[above[0]][1], chambers[above[1]][1])
-        seam = np.maximum(np.maximum(fields[f"{side}_open"], ring) + 0.5, np.abs(fields[f"over_{side}"]) - 0.8 * edge)
-        paint(image, seam, signal["atrial blood"], edge)
+        seam = np.maximum(
+            np.maximum(fields[f"{side}_open"], ring) + 0.5, np.abs(fields[f"over_{side}"]) - 0.8 * canvas.edge_mm
+        )
+        canvas.paint(seam, canvas.signal["atrial blood"])
 
 
-def _trabeculae(shape: HeartShape, x, y, z, turns: float) -> np.ndarray:
+def _trabeculae(shape: HeartShape, at: Place, turns: float) -> np.ndarray:
     """0..1 ridges running along the wall, strongest towards the apex (images only; labels count them as cavity)."""
+    x, y, z = at
     angle = np.arctan2(y, x)
     height = np.clip((z - shape.apex_z) * (1.0 / shape.length), 0.0, 1.0)
     ridges = np.sin(turns * angle + 5.0 * height) + 0.8 * np.sin((turns + 4.0) * angle - 9.0 * height + 1.0)
@@ -164,36 +170,37 @@ def _trabeculae(shape: HeartShape, x, y, z, turns: float) -> np.ndarray:
     return np.clip(ridges, 0.0, 1.6) * np.clip(1.15 - 1.2 * height, 0.0, 1.0)
 
 
-def _paint_right(image, signal, shape, fields, grain, x, y, z, edge) -> None:
+def _paint_right(canvas: Canvas, shape: HeartShape, fields, grain, at: Place) -> None:
     rv = fields["rv"]
-    paint(image, fields["rv_epi"], signal["myocardium"] + 6.0, edge)
-    paint(image, rv, signal["rv blood"] * (1.0 + 0.07 * grain), edge)
-    if float(z.min()) < shape.base[0] - 10.0:
-        ridge = 5.5 * _trabeculae(shape, x - shape.rv_center[0], y, z, 9.0) - edge
-        paint(image, np.maximum(rv, -rv - ridge), 1.3 * signal["papillary"], edge)
-        paint(image, np.maximum(rv, v.moderator_band(shape, x, y, z)), signal["papillary"], edge)
+    canvas.paint(fields["rv_epi"], canvas.signal["myocardium"] + 6.0)
+    canvas.paint(rv, canvas.signal["rv blood"] * (1.0 + 0.07 * grain))
+    if float(at[2].min()) < shape.base[0] - 10.0:
+        ridge = 5.5 * _trabeculae(shape, (at[0] - shape.rv_center[0], *at[1:]), 9.0) - canvas.edge_mm
+        canvas.paint(np.maximum(rv, -rv - ridge), 1.3 * canvas.signal["papillary"])
+        canvas.paint(np.maximum(rv, v.moderator_band(shape, at)), canvas.signal["papillary"])
 
 
-def _paint_left(image, signal, shape, fields, grain, x, y, z, edge) -> None:
+def _paint_left(canvas: Canvas, shape: HeartShape, fields, grain, at: Place) -> None:
     lv = fields["lv"]
-    paint(image, fields["lv_epi"], signal["myocardium"] * (1.0 + 0.06 * grain), edge)
-    paint(image, lv, signal["lv blood"] * (1.0 + 0.05 * grain), edge)
-    if float(z.min()) < shape.base[0] - 10.0:
-        ridge = 4.0 * _trabeculae(shape, x, y, z, 7.0) - edge  # no rim where there is no ridge
-        paint(image, np.maximum(lv, -lv - ridge), 1.2 * signal["papillary"], edge)
-        paint(image, np.maximum(lv, v.papillary_muscles(shape, x, y, z)), signal["papillary"], edge)
+    canvas.paint(fields["lv_epi"], canvas.signal["myocardium"] * (1.0 + 0.06 * grain))
+    canvas.paint(lv, canvas.signal["lv blood"] * (1.0 + 0.05 * grain))
+    if float(at[2].min()) < shape.base[0] - 10.0:
+        ridge = 4.0 * _trabeculae(shape, at, 7.0) - canvas.edge_mm  # no rim where there is no ridge
+        canvas.paint(np.maximum(lv, -lv - ridge), 1.2 * canvas.signal["papillary"])
+        canvas.paint(np.maximum(lv, v.papillary_muscles(shape, at)), canvas.signal["papillary"])
 
 
-def _paint_valves(image, signal, shape, around, x, y, z, edge) -> None:
+def _paint_valves(canvas: Canvas, shape: HeartShape, around: v.Surroundings, at: Place) -> None:
     """Leaflets stay thinner than a pixel, so that they darken the blood without hiding it."""
-    mitral = v.leaflets(*around.mitral, shape.base, around.opening, x, y, z)
-    tricuspid = v.leaflets(*around.tricuspid, shape.rv_base, around.opening, x, y, z)
+    mitral = v.leaflets(around.mitral, shape.base, around.opening, at)
+    tricuspid = v.leaflets(around.tricuspid, shape.rv_base, around.opening, at)
     for valve in (mitral, tricuspid):
-        paint(image, valve, signal["valve"], edge)
+        canvas.paint(valve, canvas.signal["valve"])
     if not around.ejecting:
+        x, y, _ = at
         out = np.hypot(x - shape.aortic_center[0], y - shape.aortic_center[1]) - shape.aortic_radius
-        cusps = np.abs(above_plane(x, y, z, shape.base) - 1.5) - 0.6
-        paint(image, np.maximum(cusps, out), signal["valve"], edge)
+        cusps = np.abs(above_plane(at, shape.base) - 1.5) - 0.6
+        canvas.paint(np.maximum(cusps, out), canvas.signal["valve"])
 
 
 def _shading(options: PhantomOptions, points: np.ndarray) -> np.ndarray:

@@ -95,7 +95,7 @@ def _rv_occupied_ml(shape: HeartShape, step_mm: float) -> float:
     x, y, z = (np.arange(a - 4.0, b + 4.0, step_mm, dtype=np.float32) for a, b in zip(low, high, strict=True))
     total = 0.0
     for zs in np.array_split(z, max(len(z) // 8, 1)):
-        rv = ventricle_fields(shape, x[None, None, :], y[None, :, None], zs[:, None, None])["rv"]
+        rv = ventricle_fields(shape, (x[None, None, :], y[None, :, None], zs[:, None, None]))["rv"]
         total += float(np.clip(0.5 - rv / step_mm, 0.0, 1.0).sum(dtype=np.float64))
     return total * step_mm**3 / 1000.0
 

@@ -1,6 +1,7 @@
 """What a phantom study looks like: one frozen set of numbers."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from CardiacLib.errors import InputError
 
@@ -59,7 +60,7 @@ class PhantomOptions:
     left_handed: bool = False
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -70,7 +71,7 @@ class PhantomOptions:
             )
 
     @classmethod
-    def small(cls, **changes) -> "PhantomOptions":
+    def small(cls, **changes: Any) -> "PhantomOptions":
         """A study for tests: 8 frames, coarse pixels, thick slices, made in about a second."""
         values = {"n_frames": 8, "sax_pixel_mm": 2.2, "sax_size": 96, "slice_spacing_mm": 10.0}
         values |= {"slice_thickness_mm": 8.0, "lax_pixel_mm": 2.5, "lax_size": 96}

@@ -1,11 +1,16 @@
 """Implicit building blocks: approximate signed distances in mm, negative inside, on broadcastable float arrays."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+Place = Sequence[np.ndarray]
+"""x, y and z in mm, arrays that broadcast together."""
 
-def ellipsoid(x, y, z, center, semi) -> np.ndarray:
+
+def ellipsoid(at: Place, center, semi) -> np.ndarray:
     """Distance to an ellipsoid with half axes ``semi``: exact at its surface to first order (f / |grad f|)."""
-    ax, ay, az = semi
+    (x, y, z), (ax, ay, az) = at, semi
     qx, qy, qz = (x - center[0]) / ax, (y - center[1]) / ay, (z - center[2]) / az
     k0 = np.sqrt(qx * qx + qy * qy + qz * qz)
     qx, qy, qz = qx / ax, qy / ay, qz / az
@@ -13,8 +18,9 @@ def ellipsoid(x, y, z, center, semi) -> np.ndarray:
     return k0 * (k0 - 1.0) / k1
 
 
-def capsule(x, y, z, start, stop, radius, radius_stop=None) -> np.ndarray:
+def capsule(at: Place, start, stop, radius, radius_stop=None) -> np.ndarray:
     """Distance to a round-ended tube from ``start`` to ``stop`` whose radius may change linearly."""
+    x, y, z = at
     d = [float(b - a) for a, b in zip(start, stop, strict=True)]
     px, py, pz = x - start[0], y - start[1], z - start[2]
     t = np.clip((px * d[0] + py * d[1] + pz * d[2]) * (1.0 / sum(c * c for c in d)), 0.0, 1.0)
@@ -23,9 +29,9 @@ def capsule(x, y, z, start, stop, radius, radius_stop=None) -> np.ndarray:
     return np.sqrt(px * px + py * py + pz * pz) - reach
 
 
-def above_plane(x, y, z, plane) -> np.ndarray:
+def above_plane(at: Place, plane) -> np.ndarray:
     """Signed height in mm over the plane z = plane[0] + plane[1] x + plane[2] y (positive above)."""
-    h0, hx, hy = plane
+    (x, y, z), (h0, hx, hy) = at, plane
     return (z - h0 - hx * x - hy * y) * (1.0 / (1.0 + hx * hx + hy * hy) ** 0.5)
 
 

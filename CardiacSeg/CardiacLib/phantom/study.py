@@ -8,6 +8,7 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
+from CardiacLib.types.patient import Patient
 
 from . import truth
 from .body import Texture
@@ -84,6 +85,14 @@ def make_phantom(options: PhantomOptions | None = None, progress: Progress = sil
     """Make a study: solve the motion, image the four views, take the truth from the same shapes.
 
     Same options, same voxels. Raises InputError when no heart of this form has the requested volumes.
+
+    Example:
+        >>> from CardiacLib.phantom import PhantomOptions
+        >>> phantom = make_phantom(PhantomOptions.small())
+        >>> phantom.cines["sax"].frames.shape  # frame, slice, row, column
+        (8, 13, 96, 96)
+        >>> sorted(phantom.cines), phantom.ed, phantom.es
+        (['2ch', '3ch', '4ch', 'sax'], 0, 3)
     """
     options = options or PhantomOptions()
     motion = solve_motion(options)
@@ -162,5 +171,5 @@ def _reordered(options: PhantomOptions, matrix, frames, labels, shifts):
 
 
 def _cine(options: PhantomOptions, motion: Motion, frames: np.ndarray, matrix: np.ndarray, view: str) -> Cine:
-    patient = {"name": "Phantom", "id": f"phantom-{options.seed}", "heart_rate_bpm": 60000.0 / options.rr_ms}
+    patient = Patient(name="Phantom", id=f"phantom-{options.seed}", heart_rate_bpm=60000.0 / options.rr_ms)
     return Cine(np.rint(frames), matrix, motion.times_ms, view, SOURCE, (), patient)  # scanners store whole numbers

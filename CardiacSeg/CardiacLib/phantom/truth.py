@@ -24,9 +24,9 @@ def label_stack(scene, grid: Grid, shifts: np.ndarray) -> np.ndarray:
     """
     labels = np.zeros((len(scene.shapes), *grid.shape), np.uint8)
     for k in range(grid.shape[0]):
-        x, y, z = scene.to_heart(grid.points(k) - shifts[k])
+        at = scene.to_heart(grid.points(k) - shifts[k])
         for t, shape in enumerate(scene.shapes):
-            fields = ventricle_fields(shape, x, y, z)
+            fields = ventricle_fields(shape, at)
             labels[t, k][fields["rv"] < 0] = names.RV
             labels[t, k][fields["lv_epi"] < 0] = names.MYO
             labels[t, k][fields["lv"] < 0] = names.LV
@@ -83,7 +83,7 @@ def surfaces(shape: HeartShape, to_lps: np.ndarray, step_mm: float = 1.0) -> dic
     size = np.array([160.0, 160.0, shape.base[0] + 42.0]) / step_mm
     axes = [low[c] + step_mm * np.arange(int(size[c]), dtype=np.float32) for c in range(3)]
     grid = np.meshgrid(*(a.astype(np.float32) for a in axes), indexing="ij")
-    fields = ventricle_fields(shape, *grid)
+    fields = ventricle_fields(shape, grid)
     closed = {"EPI": np.minimum(fields["lv_epi"], fields["rv_epi"]), "ENDO_LV": fields["lv"], "ENDO_RV": fields["rv"]}
     found = {}
     for name, field in closed.items():
@@ -102,14 +102,13 @@ def _outwards(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _on_lid(shape: HeartShape, name: str, points: np.ndarray, tolerance: float) -> np.ndarray:
-    x, y, z = points.T
-    near_lv = np.abs(above_plane(x, y, z, shape.base)) < tolerance
-    near_rv = np.abs(above_plane(x, y, z, shape.rv_base)) < tolerance
+    near_lv = np.abs(above_plane(points.T, shape.base)) < tolerance
+    near_rv = np.abs(above_plane(points.T, shape.rv_base)) < tolerance
     if name == "ENDO_LV":
         return near_lv
     if name == "ENDO_RV":
         return near_rv
-    in_lv = shape.lv_epi(x, y, z) < tolerance
+    in_lv = shape.lv_epi(points.T) < tolerance
     return (near_lv & in_lv) | (near_rv & ~in_lv)
 
 

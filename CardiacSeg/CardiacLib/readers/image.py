@@ -6,7 +6,7 @@ from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.cine import Cine
 
-from .dicom import read_dicom_planes
+from .dicom.dicom_planes import read_dicom_planes
 from .images import cine_of, list_files, read_raw
 from .planes import parallel_groups, without_repeats
 from .stacking import stack
@@ -19,6 +19,15 @@ def read_image(path: str | Path, view: str = "sax", progress: Progress = silent)
 
     Raises:
         InputError: unreadable, 2-D, another modality, or a folder with planes of several orientations.
+
+    Example:
+        >>> import numpy as np
+        >>> from CardiacLib.writers.images import write_cine
+        >>> frames = np.arange(120.0).reshape(2, 3, 4, 5)
+        >>> write_cine("sax.nii.gz", Cine(frames, np.diag([1.5, 1.5, 8.0, 1.0]), times_ms=np.array([0.0, 500.0])))
+        >>> cine = read_image("sax.nii.gz")
+        >>> cine.frames.shape, cine.view, cine.times_ms.tolist()
+        ((2, 3, 4, 5), 'sax', [0.0, 500.0])
     """
     path = Path(path)
     files = list_files(path)

@@ -11,6 +11,7 @@ from CardiacLib.errors import InputError
 from CardiacLib.geometry import matrix_of
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.cine import Cine
+from CardiacLib.types.patient import Patient
 
 from .nifti import read_nifti
 from .nrrd import read_nrrd
@@ -104,16 +105,16 @@ def _read_meta(path: Path) -> RawImage:
 
 def cine_of(raw: RawImage, view: str, path) -> Cine:
     """The Cine of one file on the file's own grid."""
-    return Cine(raw.array, raw.ijk_to_lps, raw.times_ms, view, str(path), raw.notes, _rate(raw))
+    return Cine(raw.array, raw.ijk_to_lps, raw.times_ms, view, str(path), raw.notes, _patient(raw))
 
 
-def _rate(raw: RawImage) -> dict[str, object]:
+def _patient(raw: RawImage) -> Patient:
     """The heart rate, if the file tells frame times: a retrospectively gated cine spans one beat."""
     n = len(raw.times_ms)
     if n < 2 or any("frame times" in note or "was taken in" in note for note in raw.notes):
-        return {}
+        return Patient()
     span = float(raw.times_ms[-1] - raw.times_ms[0])
-    return {"heart_rate_bpm": 60000.0 * (n - 1) / (span * n)} if span > 0 else {}
+    return Patient(heart_rate_bpm=60000.0 * (n - 1) / (span * n) if span > 0 else None)
 
 
 def read_image_items(paths: list[Path], progress: Progress = silent) -> tuple[list[Plane], list[Volume], list[str]]:
@@ -172,7 +173,7 @@ def _plane_of(cine: Cine, path: Path, keys: tuple[str, ...], hint: str) -> Plane
     thickness = float(np.linalg.norm(matrix[:3, 2]))
     normal = np.cross(matrix[:3, 0], matrix[:3, 1])
     matrix[:3, 2] = normal / np.linalg.norm(normal)
-    rate = cine.patient.get("heart_rate_bpm")
+    rate = cine.patient.heart_rate_bpm
     return Plane(
         matrix=matrix,
         shape=cine.frames.shape[2:],

@@ -45,6 +45,13 @@ def read_labels(path: str | Path, order: str = "auto") -> LabelMap:
 
     Raises:
         InputError: unreadable, values that are no labels of CineHeart, or unknown segments.
+
+    Example:
+        >>> from CardiacLib.phantom import PhantomOptions, make_phantom
+        >>> from CardiacLib.writers.images import write_labels
+        >>> write_labels("labels.nii.gz", make_phantom(PhantomOptions.small()).labels)
+        >>> read_labels("labels.nii.gz").volume_ml(1).round(1)[:2].tolist()  # LV blood pool of the first frames
+        [138.9, 114.6]
     """
     if order not in ORDERS:
         raise InputError(f"Label order '{order}' is not known; choose {', '.join(ORDERS)}.")

@@ -1,9 +1,11 @@
 """A plane: the cine of one slice position before it is stacked, and how planes are grouped by geometry."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+
+from CardiacLib.types.patient import Patient
 
 PARALLEL_DEGREES = 1.0
 """Planes whose normals differ by less belong to one stack (rescans after a pause differ by tenths of a degree)."""
@@ -44,7 +46,7 @@ class Plane:
     technique: str = ""
     acquired: tuple = ()
     notes: tuple[str, ...] = ()
-    patient: dict[str, object] = field(default_factory=dict)
+    patient: Patient = Patient()
     fault: str = ""
     files: tuple[tuple[str, int | None], ...] = ()
 

@@ -1,10 +1,13 @@
 """Stack parallel planes into one Cine: match frames by phase, fill missing slices, even out uneven gaps."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.ndimage import map_coordinates
 
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.cine import Cine
+from CardiacLib.types.patient import Patient
 
 from .planes import Plane, offset_along
 
@@ -179,12 +182,12 @@ def _interpolate_slices(frames: np.ndarray, offsets: np.ndarray, wanted: np.ndar
     return out
 
 
-def _patient(planes: list[Plane]) -> dict[str, object]:
+def _patient(planes: list[Plane]) -> Patient:
     """Facts of the planes merged; the heart rate of the stack is the mean over its planes."""
-    merged: dict[str, object] = {}
+    merged = Patient()
     for plane in planes:
-        merged = {**plane.patient, **merged}
-    rates = [p.patient["heart_rate_bpm"] for p in planes if "heart_rate_bpm" in p.patient]
-    if rates:
-        merged["heart_rate_bpm"] = float(60000.0 / np.mean([60000.0 / rate for rate in rates]))
-    return merged
+        merged = merged.completed_by(plane.patient)
+    rates = [p.patient.heart_rate_bpm for p in planes if p.patient.heart_rate_bpm is not None]
+    if not rates:
+        return merged
+    return replace(merged, heart_rate_bpm=float(60000.0 / np.mean([60000.0 / rate for rate in rates])))

@@ -12,7 +12,7 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.cine import VIEWS, Cine
 from CardiacLib.types.study import Study
 
-from .dicom import read_dicom_planes
+from .dicom.dicom_planes import read_dicom_planes
 from .heart import find_heart
 from .images import Volume, list_files, read_image_items
 from .planes import Plane, parallel_groups, without_repeats
@@ -48,6 +48,13 @@ def read_study(path: str | Path, views: dict[str, str] | None = None, progress: 
 
     Raises:
         InputError: nothing readable, no short-axis stack, another modality, a damaged file, a wrong override.
+
+    Example:
+        >>> from CardiacLib.phantom import PhantomOptions, make_phantom, write_phantom
+        >>> write_phantom(make_phantom(PhantomOptions.small()), "study")
+        >>> study = read_study("study")
+        >>> {view: cine.n_slices for view, cine in sorted(study.cines.items())}
+        {'2ch': 1, '3ch': 1, '4ch': 1, 'sax': 13}
     """
     path = Path(path)
     found = _find(path, part(progress, 0.0, 0.3))
@@ -62,9 +69,8 @@ def read_study(path: str | Path, views: dict[str, str] | None = None, progress: 
         cines[view] = _cine_of(item, view)
     found.notes += [f"{sax.source}: the short axis has only one {what}" for what, n in _sizes(sax) if n == 1]
     found.notes += [f"{view.upper()}: {note}" for view, cine in cines.items() for note in cine.notes]
-    patient = dict(sax.patient)
     progress(1.0, "Study read")
-    return Study(cines, tuple(found.left_out), tuple(dict.fromkeys(found.notes)), patient, str(path))
+    return Study(cines, tuple(found.left_out), tuple(dict.fromkeys(found.notes)), sax.patient, str(path))
 
 
 def require_cine_stack(cine: Cine) -> None:

@@ -87,22 +87,18 @@ def sampling_grid(where, shape):
     return (2 * where / extent - 1).flip(-1)
 
 
-def random_window(images, labels, centres, size: int, ranges: Augmentation, n_classes: int, generator=None):
-    """Cut a randomly turned, flipped, zoomed, sheared and deformed ``size`` x ``size`` window round each centre.
+def labelled_windows(images, labels, where, n_classes: int):
+    """Images and labels in windows.
 
     Args:
         images: (B, C, H, W).
         labels: (B, H, W) int64.
-        centres: (B, 2) row and column of the window centre in each image.
-        size: side of the window in pixels.
-        ranges: strength of the changes.
+        where: (B, h, w, 2) row and column in the image of every window pixel, as of :func:`random_maps`.
         n_classes: number of label values.
-        generator: torch random generator on the device of ``images``.
 
     Returns:
-        images (B, C, size, size) and labels (B, size, size); zeros and background beyond the image.
+        images (B, C, h, w) and labels (B, h, w); zeros and background beyond the image.
     """
-    where = random_maps(centres, size, ranges, generator)
     grid = sampling_grid(where, images.shape[-2:])
     cut = functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
     one_hot = functional.one_hot(labels, n_classes).permute(0, 3, 1, 2).to(images.dtype)[:, 1:]

@@ -14,6 +14,11 @@ import torch
 from CardiacLib.networks.device import supports_bfloat16
 from CardiacLib.progress import Progress, silent
 
+from .options import TrainingOptions
+
+EMA_EPOCHS = 1.5
+"""Time constant, in epochs, of the moving average of the weights."""
+
 
 @dataclass
 class Trainer:
@@ -25,49 +30,42 @@ class Trainer:
             where it draws from one, is kept in checkpoints.
         loss: ``loss(outputs, target)`` giving a scalar; outputs are float32, a tensor or, of a network that answers at
             several scales, a list of them.
-        output: folder for ``checkpoint.pt`` and ``log.csv``; an existing checkpoint is continued.
-        epochs: passes over the data.
-        learning_rate: peak of the one-cycle schedule.
-        weight_decay: of AdamW.
-        ema_epochs: time constant, in epochs, of the moving average of the weights.
+        options: of the optimisation; ``output_dir`` is for ``checkpoint.pt`` and ``log.csv``, and an existing
+            checkpoint is continued.
         validate: called with the averaged network at every ``validate_every``-th epoch; its numbers go to the log only.
     """
 
     network: torch.nn.Module
     batches: object
     loss: Callable
-    output: Path
-    epochs: int
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    ema_epochs: float = 1.5
+    options: TrainingOptions
     validate: Callable[[torch.nn.Module], dict[str, float]] | None = None
     validate_every: int = 10
 
     def run(self, progress: Progress = silent) -> torch.nn.Module:
         """Train to the last epoch and return the network with averaged weights."""
-        self.output = Path(self.output)
+        epochs = self.options.epochs
         self.output.mkdir(parents=True, exist_ok=True)
         optimiser, schedule, average = self._prepare()
         first = self._resume(optimiser, schedule, average)
-        for epoch in range(first, self.epochs):
+        for epoch in range(first, epochs):
             start = time.perf_counter()
             mean_loss = self._epoch(optimiser, schedule, average)
             row = {"epoch": epoch + 1, "loss": mean_loss, "seconds": time.perf_counter() - start}
-            if self.validate and ((epoch + 1) % self.validate_every == 0 or epoch + 1 == self.epochs):
+            if self.validate and ((epoch + 1) % self.validate_every == 0 or epoch + 1 == epochs):
                 row |= self.validate(average.module.eval())
             append_log(self.output / "log.csv", row)
             self._save(epoch + 1, optimiser, schedule, average)
-            progress((epoch + 1) / self.epochs, "  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+            progress((epoch + 1) / epochs, "  ".join(f"{k} {v:.4g}" for k, v in row.items()))
         return average.module.eval()
 
     def _prepare(self):
-        steps = self.epochs * len(self.batches)
+        steps, rate = self.options.epochs * len(self.batches), self.options.learning_rate
         optimiser = torch.optim.AdamW(
-            self.network.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
+            self.network.parameters(), rate, weight_decay=self.options.weight_decay, fused=True
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.learning_rate, total_steps=steps, pct_start=0.1)
-        decay = math.exp(-1.0 / (self.ema_epochs * len(self.batches)))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
+        decay = math.exp(-1.0 / (EMA_EPOCHS * len(self.batches)))
         average_of = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
         # Statistics of batch normalisation are averaged as well: they belong to the averaged weights.
         average = torch.optim.swa_utils.AveragedModel(self.network, multi_avg_fn=average_of, use_buffers=True)
@@ -90,6 +88,11 @@ class Trainer:
             average.update_parameters(self.network)
             total += loss.detach()
         return float(total / len(self.batches))
+
+    @property
+    def output(self) -> Path:
+        """Folder for checkpoint and log."""
+        return Path(self.options.output_dir)
 
     @property
     def _checkpoint(self) -> Path:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .mesh_quality import MeshQuality, MotionQuality
 from .values import job_value
 
 PATCHES = {"EPI": 1, "ENDO_LV": 2, "ENDO_RV": 3, "BASE": 4}
@@ -17,6 +18,8 @@ PATCH_RGB = {
 """Colour of each boundary patch, 0..1, in scenes and pictures: arterial blood red, venous blue."""
 REGIONS = {"LV_MYO": 11, "RV_WALL": 12, "SEPTUM": 13}
 """Cell region ids (dimension 3). No id occurs in both tables: some readers merge ids over dimensions."""
+MESH_VIEWS = ("surfaces", "fibres", "region", "aha", "transmural", "apicobasal", "rotational")
+"""What of a mesh a scene can show: the patches, the fibres, or an array of the tetrahedra."""
 
 
 @job_value
@@ -30,7 +33,7 @@ class BiVMesh:
         regions: int32 (M,) ids of REGIONS.
         triangles: int64 (F, 3) boundary triangles, oriented outwards.
         patches: int32 (F,) ids of PATCHES.
-        quality: the quality report as written to ``quality.json``.
+        quality: the quality report as written to ``quality.json``; None if it was not measured.
         notes: what was repaired or assumed, one sentence each.
         cell_fields: by name, float64 (M, 3) ``fibre``, ``sheet``, ``normal`` (LPS unit vectors), int32 (M,) ``aha``.
         point_fields: by name, float64 (N,) ``transmural``, ``apicobasal``, ``rotational``, ``transventricular``.
@@ -41,7 +44,7 @@ class BiVMesh:
     regions: np.ndarray
     triangles: np.ndarray
     patches: np.ndarray
-    quality: dict[str, object] = field(default_factory=dict)
+    quality: MeshQuality | None = None
     notes: tuple[str, ...] = ()
     cell_fields: dict[str, np.ndarray] = field(default_factory=dict)
     point_fields: dict[str, np.ndarray] = field(default_factory=dict)
@@ -60,20 +63,24 @@ class MovingMesh:
         mesh: of the frame ``frame``.
         frame: where the displacement is zero.
         displacements: float32 (T, N, 3) mm, LPS, from the nodes of ``mesh``.
-        times_ms: float64 (T,).
-        report: what ``quality.json`` says of the motion: curves (T,) of quality and volumes, and how it was made.
+        times_ms: float64 (T,), as of the labels; None where the files give no time.
+        quality: what ``quality.json`` says of the motion: quality and volumes by frame, and how it was made.
         notes: what was left out or assumed, one sentence each.
     """
 
     mesh: BiVMesh
     frame: int
     displacements: np.ndarray
-    times_ms: np.ndarray
-    report: dict[str, object] = field(default_factory=dict)
+    times_ms: np.ndarray | None
+    quality: MotionQuality | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.displacements)
+
+    @property
+    def n_frames(self) -> int:
+        return len(self)
 
     def nodes(self, frame: int) -> np.ndarray:
         """(N, 3) LPS mm in one frame."""

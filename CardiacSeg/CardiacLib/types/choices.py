@@ -1,13 +1,18 @@
 """What a user may choose about networks and measurements; the only place where names and defaults of choices stand."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from CardiacLib.errors import InputError
 
+from .patient import Patient
 from .values import job_value
 
 SHORT_AXIS_BUNDLE = "cineheart_sax"
 LANDMARK_BUNDLE = "cineheart_lax_landmarks"
+PROPAGATION_BUNDLE, INITIALIZATION_BUNDLE = "biv_propagation", "biv_initialization"
+SHORT_AXIS_BUNDLES = (SHORT_AXIS_BUNDLE, "ventricular_short_axis_3label")
+LANDMARK_BUNDLES = (LANDMARK_BUNDLE, "valve_landmarks")
+"""As a panel offers them: the shipped one and the published one."""
 AUTO = "auto"
 DEVICES = (AUTO, "cpu", "cuda", "mps")
 """As a panel offers them; torch knows more names, as ``cuda:1``."""
@@ -38,7 +43,7 @@ class RunsOn:
     device: str = AUTO
     backend: str = AUTO
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_choice(self.backend, BACKENDS, "backend")
 
 
@@ -60,7 +65,7 @@ class NetworkChoice:
     runs_on: RunsOn = RunsOn()
     quality: str = QUALITIES[0]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_choice(self.quality, QUALITIES, "quality")
 
 
@@ -79,9 +84,9 @@ class Body:
     weight_kg: float | None = None
 
     @classmethod
-    def of(cls, patient: dict[str, object]) -> "Body":
+    def of(cls, patient: Patient) -> "Body":
         """What ``Cine.patient`` or ``Study.patient`` says."""
-        return cls(*(patient.get(name) for name in ("heart_rate_bpm", "height_m", "weight_kg")))
+        return cls(**{field.name: getattr(patient, field.name) for field in fields(cls)})
 
 
 @job_value
@@ -102,7 +107,7 @@ class SegmentChoice:
     papillary: str = PAPILLARY[0]
     body: Body = Body()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_choice(self.papillary, PAPILLARY, "place for the papillary muscles")
 
 

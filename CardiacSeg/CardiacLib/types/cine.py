@@ -1,12 +1,16 @@
 """The Cine: images of one view over one heart beat, on one grid."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from CardiacLib.errors import InputError
-from CardiacLib.geometry import spacing_of
+from CardiacLib.geometry import spacing_of, voxel_ml
 
+from .patient import Patient
+from .times import checked_times, times_at
 from .values import job_value
 
 VIEWS = ("sax", "2ch", "3ch", "4ch", "other")
@@ -20,29 +24,35 @@ class Cine:
     Attributes:
         frames: float32 (T, K, J, I); a single volume has T = 1, a single slice K = 1.
         ijk_to_lps: float64 (4, 4), voxel index (i, j, k, 1) at the voxel centre to LPS mm.
-        times_ms: float64 (T,), time after the R wave (or after the first frame), not decreasing.
+        times_ms: float64 (T,), time after the R wave (or after the first frame), not decreasing; None where the files
+            give no time.
         view: one of VIEWS.
         source: path that it was read from, for messages and reports.
         notes: what the reader repaired, filled in or left out, one sentence each.
-        patient: facts the files gave, where present: ``name``, ``id``, ``sex``, ``height_m``, ``weight_kg``,
-            ``heart_rate_bpm``.
+        patient: facts that the files gave.
         files: of a cine read from DICOM, T tuples of K entries: (path, number of the frame in a multi-frame file or
             None), or None for a slice that was interpolated. Empty for any other cine.
+
+    Example:
+        >>> import numpy as np
+        >>> frames = np.zeros((2, 3, 4, 5), np.float32)  # frame, slice, row, column
+        >>> cine = Cine(frames, np.diag([1.5, 1.5, 8.0, 1.0]), times_ms=None, view="sax")
+        >>> cine.n_frames, cine.n_slices, cine.spacing.tolist(), round(cine.voxel_ml, 3)
+        (2, 3, [1.5, 1.5, 8.0], 0.018)
     """
 
     frames: np.ndarray
     ijk_to_lps: np.ndarray
-    times_ms: np.ndarray
+    times_ms: np.ndarray | None
     view: str = "other"
     source: str = ""
     notes: tuple[str, ...] = ()
-    patient: dict[str, object] = field(default_factory=dict)
+    patient: Patient = Patient()
     files: tuple[tuple[tuple[str, int | None] | None, ...], ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         frames = np.asarray(self.frames, np.float32)
         matrix = np.asarray(self.ijk_to_lps, np.float64)
-        times = np.asarray(self.times_ms, np.float64)
         where = self.source or "the cine"
         if frames.ndim != 4 or 0 in frames.shape:
             raise InputError(f"{where}: frames must be (T, K, J, I) without empty axes, got shape {frames.shape}.")
@@ -50,8 +60,7 @@ class Cine:
             raise InputError(f"{where}: contains NaN or infinite pixel values; export the images again without them.")
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
             raise InputError(f"{where}: the index-to-LPS matrix must be an invertible 4x4 matrix.")
-        if times.shape != frames.shape[:1]:
-            raise InputError(f"{where}: {len(frames)} frames but {times.size} frame times.")
+        times = checked_times(self.times_ms, len(frames), where)
         if self.view not in VIEWS:
             raise InputError(f"{where}: unknown view '{self.view}', use one of {', '.join(VIEWS)}.")
         if self.files and [len(row) for row in self.files] != [frames.shape[1]] * len(frames):
@@ -75,8 +84,14 @@ class Cine:
     @property
     def voxel_ml(self) -> float:
         """Volume that one voxel stands for, slice gap included, in ml."""
-        return float(abs(np.linalg.det(self.ijk_to_lps[:3, :3])) / 1000.0)
+        return voxel_ml(self.ijk_to_lps)
 
-    def with_changes(self, **changes) -> "Cine":
+    def only(self, frames: Sequence[int]) -> "Cine":
+        """The cine of some of its frames."""
+        chosen = list(frames)
+        files = tuple(self.files[t] for t in chosen) if self.files else ()
+        return replace(self, frames=self.frames[chosen], times_ms=times_at(self.times_ms, chosen), files=files)
+
+    def with_changes(self, **changes: Any) -> "Cine":
         """A copy with some fields replaced; new frames come from no file unless ``files`` are given with them."""
         return replace(self, **({"files": ()} if "frames" in changes else {}) | changes)

@@ -5,15 +5,22 @@ Other data sets' orders are mapped in the reader of that data set and nowhere el
 """
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.geometry import voxel_ml
 from CardiacLib.resources import resource_path
 
+from .times import checked_times, times_at
 from .values import job_value
+
+if TYPE_CHECKING:
+    import torch
 
 TERMINOLOGY_CONTEXT = "Segmentation category and type - CineHeart"
 """Name of the terminology in ``CineHeart.term.json``: Slicer's own lists have no myocardium."""
@@ -49,7 +56,7 @@ def structures() -> dict[int, Structure]:
         found[label] = Structure(
             label=label,
             name=row["Name"],
-            rgb=tuple(int(row[f"Color_{c}"]) for c in "RGB"),
+            rgb=(int(row["Color_R"]), int(row["Color_G"]), int(row["Color_B"])),
             category=_code(row, "Category"),
             type=_code(row, "Type"),
         )
@@ -68,16 +75,23 @@ class LabelMap:
     Attributes:
         labels: uint8 (T, K, J, I), values as above.
         ijk_to_lps: float64 (4, 4), voxel index (i, j, k, 1) at the voxel centre to LPS mm.
-        times_ms: float64 (T,).
+        times_ms: float64 (T,), as of the images; None where their files give no time.
         source: path or name of what was labelled, for messages and reports.
+
+    Example:
+        >>> import numpy as np
+        >>> labels = np.zeros((1, 2, 10, 10), np.uint8)  # frame, slice, row, column
+        >>> labels[0, 0, 2:4, 2:7] = 1  # ten voxels of the LV's blood pool
+        >>> LabelMap(labels, np.diag([1.0, 1.0, 10.0, 1.0]), times_ms=None).volume_ml(1).round(3).tolist()
+        [0.1]
     """
 
     labels: np.ndarray
     ijk_to_lps: np.ndarray
-    times_ms: np.ndarray
+    times_ms: np.ndarray | None
     source: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         labels = np.asarray(self.labels)
         where = self.source or "the label map"
         if labels.ndim != 4 or 0 in labels.shape:
@@ -87,17 +101,24 @@ class LabelMap:
         if labels.max() > RV_WALL:
             unknown = np.unique(labels[labels > RV_WALL]).tolist()
             raise InputError(f"{where}: unknown label values {unknown}; CineHeart knows 0 to 4 (see Docs/formats.md).")
-        times = np.asarray(self.times_ms, np.float64)
-        if times.shape != labels.shape[:1]:
-            raise InputError(f"{where}: {len(labels)} frames but {times.size} frame times.")
+        times = checked_times(self.times_ms, len(labels), where)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "ijk_to_lps", np.asarray(self.ijk_to_lps, np.float64))
         object.__setattr__(self, "times_ms", times)
 
     @property
+    def n_frames(self) -> int:
+        return len(self.labels)
+
+    @property
     def voxel_ml(self) -> float:
         """Volume that one voxel stands for, slice gap included, in ml."""
-        return float(abs(np.linalg.det(self.ijk_to_lps[:3, :3])) / 1000.0)
+        return voxel_ml(self.ijk_to_lps)
+
+    def only(self, frames: Sequence[int]) -> "LabelMap":
+        """The labels of some frames."""
+        chosen = list(frames)
+        return replace(self, labels=self.labels[chosen], times_ms=times_at(self.times_ms, chosen))
 
     def volume_ml(self, label: int) -> np.ndarray:
         """(T,) volume of one label in every frame, in ml."""
@@ -119,7 +140,7 @@ def largest_piece(mask: np.ndarray, structure: np.ndarray | None = None) -> np.n
     return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
 
 
-def likeliest(probabilities):
+def likeliest(probabilities: "torch.Tensor") -> "torch.Tensor":
     """Channel of the greatest value, the first of equals: torch (N, C, H, W) to uint8 (N, H, W).
 
     As ``argmax(1)``, which strides over the channels and on a CPU takes about eight times as long.

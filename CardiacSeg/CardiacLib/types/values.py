@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,8 +34,14 @@ def write_value(path: str | Path, value: object) -> None:
 
     Raises:
         TypeError: the value, or something in it, is neither of a registered type nor plain.
+
+    Example:
+        >>> from CardiacLib.types.choices import NetworkChoice, RunsOn
+        >>> write_value("choice.npz", NetworkChoice(runs_on=RunsOn("cpu")))
+        >>> read_value("choice.npz").runs_on
+        RunsOn(device='cpu', backend='auto')
     """
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     layout = json.dumps(_pack(value, arrays))
     unfinished = Path(path).with_suffix(".part.npz")
     np.savez(unfinished, layout=np.array(layout), **arrays)

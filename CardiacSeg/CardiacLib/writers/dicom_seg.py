@@ -18,7 +18,7 @@ from CardiacLib.errors import InputError
 from CardiacLib.geometry import apply, direction_of, spacing_of
 from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.progress import Progress, silent
-from CardiacLib.readers.dicom_headers import FrameHeader, frames_of
+from CardiacLib.readers.dicom.headers import FrameHeader, frames_of
 from CardiacLib.readers.planes import plane_matrix
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import RV, LabelMap, structures
@@ -91,7 +91,8 @@ def write_dicom_seg(
         dataset = _segmentation(labels, cine.ijk_to_lps, template, segments, series)
         dataset.InstanceNumber = number + 1
         which = f"{number + 1} of {cine.n_frames}" if cine.n_frames > 1 else "alone"
-        dataset.ContentDescription = f"Frame {which}, {cine.times_ms[number]:.0f} ms"
+        when = "" if cine.times_ms is None else f", {cine.times_ms[number]:.0f} ms"
+        dataset.ContentDescription = f"Frame {which}{when}"
         dataset.ContentCreatorName = ""  # must be there, may be empty
         _refer(dataset, cine, number, headers, places)
         dataset.save_as(path, enforce_file_format=True)

@@ -1,6 +1,6 @@
 """Labels that are no longer with their Cine (of a Slicer scene) as DICOM Segmentations: the study is read again."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import read_study
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import BACKGROUND, LabelMap
+from CardiacLib.types.values import job_value
 
 from .dicom_seg import require_dicom_seg, write_dicom_seg
 
@@ -18,14 +19,31 @@ SAME_GRID_MM = 0.1
 """Voxel centres this close are the same: other readers of DICOM round the headers differently."""
 
 
+@job_value
+@dataclass(frozen=True)
+class DicomSegChoice:
+    """How labels that are no longer with their Cine belong to a study.
+
+    Attributes:
+        frames: (T',) number of each labelled frame in the study; None means all, or the one at ``time_ms``.
+        time_ms: time of labels of a single frame; None where it is not known.
+        bundle: as of ``write_dicom_seg``.
+        same_grid: the labels' voxels must be those of the images (their axes may run the other way); else the label
+            at the centre of each voxel is taken.
+    """
+
+    frames: tuple[int, ...] | None = None
+    time_ms: float | None = None
+    bundle: str = ""
+    same_grid: bool = True
+
+
 def write_dicom_seg_of_study(
     folder: str | Path,
     labelmap: LabelMap,
     study: str | Path,
-    frames: Sequence[int] | None = None,
-    time_ms: float | None = None,
-    bundle: str = "",
-    same_grid: bool = True,
+    choice: DicomSegChoice = DicomSegChoice(),
+    *,
     progress: Progress = silent,
 ) -> list[Path]:
     """Bring labels onto the short axis of a DICOM study and write them by ``dicom_seg.write_dicom_seg``.
@@ -34,11 +52,7 @@ def write_dicom_seg_of_study(
         folder: an existing folder.
         labelmap: (T', K, J, I); ``source`` is the name to call it by in messages.
         study: folder of the DICOM files.
-        frames: (T',) number of each labelled frame in the study; None means all, or the one at ``time_ms``.
-        time_ms: time of labels of a single frame; None where it is not known.
-        bundle: as of ``write_dicom_seg``.
-        same_grid: the labels' voxels must be those of the images (their axes may run the other way); else the label
-            at the centre of each voxel is taken.
+        choice: frames, network and grid.
         progress: told the fraction done; may raise Cancelled.
 
     Raises:
@@ -46,11 +60,11 @@ def write_dicom_seg_of_study(
     """
     cine = read_study(study, progress=part(progress, 0.0, 0.4)).cines["sax"]
     require_dicom_seg(cine)
-    numbers = _numbers(labelmap, cine, frames, time_ms, study)
-    on_images = labels_on_grid(labelmap, cine, same_grid, study)
+    numbers = _numbers(labelmap, cine, choice, study)
+    on_images = labels_on_grid(labelmap, cine, choice.same_grid, study)
     if not (on_images.labels != BACKGROUND).any():
         raise InputError(f"{study}: no segment of '{labelmap.source}' lies within its short-axis images.")
-    return write_dicom_seg(folder, on_images, cine, numbers, bundle, part(progress, 0.4, 1.0))
+    return write_dicom_seg(folder, on_images, cine, numbers, choice.bundle, part(progress, 0.4, 1.0))
 
 
 def labels_on_grid(labelmap: LabelMap, cine: Cine, same_grid: bool, study: str | Path) -> LabelMap:
@@ -77,12 +91,11 @@ def labels_on_grid(labelmap: LabelMap, cine: Cine, same_grid: bool, study: str |
     return LabelMap(labels, cine.ijk_to_lps, labelmap.times_ms, labelmap.source)
 
 
-def _numbers(
-    labelmap: LabelMap, cine: Cine, frames: Sequence[int] | None, time_ms: float | None, study: str | Path
-) -> list[int]:
+def _numbers(labelmap: LabelMap, cine: Cine, choice: DicomSegChoice, study: str | Path) -> list[int]:
     """The number of each labelled frame in the cine."""
+    frames, time_ms = choice.frames, choice.time_ms
     if frames is None and len(labelmap.labels) == 1 < cine.n_frames:
-        if time_ms is None:
+        if time_ms is None or cine.times_ms is None:
             raise InputError(
                 f"'{labelmap.source}' is of one frame: say which of the {cine.n_frames} it shows, in the Python "
                 "console (exportDicomSeg with its number as frame)."

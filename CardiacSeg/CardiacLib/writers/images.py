@@ -34,7 +34,16 @@ def write_cine(path: str | Path, cine: Cine) -> None:
 
 
 def write_labels(path: str | Path, labelmap: LabelMap) -> None:
-    """Write labels as uint8 to the same kinds of file as :func:`write_cine`, on the label map's grid."""
+    """Write labels as uint8 to the same kinds of file as :func:`write_cine`, on the label map's grid.
+
+    Example:
+        >>> import numpy as np
+        >>> labels = np.zeros((1, 2, 10, 10), np.uint8)
+        >>> write_labels("labels.nii.gz", LabelMap(labels, np.diag([1.5, 1.5, 8.0, 1.0]), times_ms=None))
+        >>> from CardiacLib.readers import read_labels
+        >>> read_labels("labels.nii.gz").labels.shape
+        (1, 2, 10, 10)
+    """
     _write(Path(path), labelmap.labels, labelmap.ijk_to_lps, labelmap.times_ms)
 
 
@@ -71,16 +80,19 @@ def write_segmentation_nrrd(path: str | Path, labelmap: LabelMap) -> None:
     _write_nrrd(path, labels, labelmap.ijk_to_lps, pairs)
 
 
-def _write(path: Path, array: np.ndarray, matrix: np.ndarray, times_ms: np.ndarray) -> None:
+def _write(path: Path, array: np.ndarray, matrix: np.ndarray, times_ms: np.ndarray | None) -> None:
     name = path.name.lower()
     if name.endswith(NIFTI):
         _write_nifti(path, array, matrix, times_ms)
     elif name.endswith(".seq.nrrd"):
+        places = range(len(array)) if times_ms is None else times_ms
         pairs = {
             "DataNodeClassName": "vtkMRMLScalarVolumeNode",
             "axis 3 index type": "numeric",
-            "axis 3 index values": " ".join(repr(float(t)) for t in times_ms),
+            "axis 3 index values": " ".join(repr(float(place)) for place in places),
         }
+        if times_ms is None:
+            pairs |= {"labels": ["", "", "", "frame"], "units": ["", "", "", ""]}
         _write_nrrd(path, array, matrix, pairs)
     elif name.endswith(".nrrd") and len(array) == 1:
         _write_nrrd(path, array[0], matrix, {})
@@ -90,8 +102,8 @@ def _write(path: Path, array: np.ndarray, matrix: np.ndarray, times_ms: np.ndarr
         raise InputError(f"{path}: unknown kind of file; use .nii.gz, .nii, .nrrd or .seq.nrrd.")
 
 
-def _write_nifti(path: Path, array: np.ndarray, matrix: np.ndarray, times_ms: np.ndarray) -> None:
-    """3-D for one frame, else 4-D with the mean frame step in seconds."""
+def _write_nifti(path: Path, array: np.ndarray, matrix: np.ndarray, times_ms: np.ndarray | None) -> None:
+    """3-D for one frame, else 4-D with the mean frame step in seconds; without times a step of 1 in no unit."""
     import nibabel as nib
 
     if orthonormality_error(direction_of(matrix)) > SQUARE_TOLERANCE:
@@ -100,9 +112,9 @@ def _write_nifti(path: Path, array: np.ndarray, matrix: np.ndarray, times_ms: np
     image = nib.Nifti1Image(array.T if len(array) > 1 else array[0].T, affine)
     image.set_qform(affine, "scanner")
     image.set_sform(affine, "scanner")
-    image.header.set_xyzt_units("mm", "sec")
-    if len(array) > 1:
-        # ITK refuses a zero step; frames without times count as one second apart, as NIfTI's default says.
+    image.header.set_xyzt_units("mm", "unknown" if times_ms is None else "sec")
+    if len(array) > 1 and times_ms is not None:
+        # ITK refuses a zero step; frames at equal times count as one second apart, as NIfTI's default says.
         image.header["pixdim"][4] = float(times_ms[-1] - times_ms[0]) / (len(times_ms) - 1) / 1000.0 or 1.0
         image.header["toffset"] = times_ms[0] / 1000.0
     with _beside(path) as work:

@@ -79,7 +79,7 @@ def acdc_patients(folders) -> Iterator[Patient]:
     for folder in folders:
         patient = read_acdc_patient(folder)
         (ed, ed_labels), (es, es_labels) = patient.ed, patient.es
-        cine = ed.with_changes(frames=np.concatenate([ed.frames, es.frames]), times_ms=np.array([0.0, 1.0]))
+        cine = ed.with_changes(frames=np.concatenate([ed.frames, es.frames]), times_ms=None)
         labels = np.concatenate([ed_labels.labels, es_labels.labels])
         true = LabelMap(labels, ed_labels.ijk_to_lps, cine.times_ms, ed_labels.source)
         yield Patient(patient.name, patient.group, cine, true)

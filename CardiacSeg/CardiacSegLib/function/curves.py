@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLib.types.times import Timed, beat_ms
+from CardiacLib.types.values import job_value
+
 LEAST_FRAMES = 12
 """Frames from which the curve is smoothed by harmonics and rates are given."""
 MOST_HARMONICS = 6
@@ -12,6 +15,7 @@ SPIKE = 0.25
 PLAUSIBLE_BEAT_MS = (300.0, 2500.0)
 
 
+@job_value
 @dataclass(frozen=True)
 class Filling:
     """Rate of volume change of one ventricle, from the curve's harmonics.
@@ -31,11 +35,9 @@ class Filling:
     time_to_peak_filling_ms: float
 
 
-def beat_ms(times_ms: np.ndarray) -> float | None:
-    """Length of the beat that evenly taken frames (T,) cover; None where times cannot be those of a heart beat."""
-    if len(times_ms) < 2:
-        return None
-    beat = float(times_ms[-1] - times_ms[0]) * len(times_ms) / (len(times_ms) - 1)
+def plausible_beat_ms(frames: Timed) -> float | None:
+    """Length of the beat that evenly taken frames cover; None where times cannot be those of a heart beat."""
+    beat = beat_ms(frames)
     return beat if PLAUSIBLE_BEAT_MS[0] <= beat <= PLAUSIBLE_BEAT_MS[1] else None
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from CardiacLib.aha import APEX_SEGMENT, SEGMENT_NAMES
 from CardiacLib.geometry import spacing_of
 from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.values import job_value
 
 from .rings import DIRECTIONS, WIDEST_GAP, Ring, longest_run, measure_ring
 from .segments import (
@@ -29,6 +30,7 @@ True labels of 141 synthetic hearts at ED and ES: so are .65 of the 71 closed ri
 CAP_REASON = "The slices cut the apical cap along its wall: short axis gives no thickness there."
 
 
+@job_value
 @dataclass(frozen=True)
 class Segment:
     """One of the 17 segments; None where it could not be measured, and then ``reason``.
@@ -53,6 +55,7 @@ class Segment:
     reason: str = ""
 
 
+@job_value
 @dataclass(frozen=True)
 class Regional:
     """The LV wall by segment and its strain over the cycle.

@@ -1,20 +1,21 @@
 """Function and quality control in words, as the panel shows them."""
 
-from collections.abc import Callable
-
+from CardiacLib.mrml.panel.results import Facts
 from CardiacLib.mrml.panel.summaries import notes_text
+from CardiacLib.mrml.translation import _
+from CardiacSegLib.result import SegmentResult
 
 LIGHTS = {"green": "#2e8b57", "amber": "#d98e04", "red": "#c62828"}
 """Colour of the dot of a traffic light."""
 
 
-def function_text(function: dict, translate: Callable[[str], str]) -> str:
+def function_text(function: dict) -> str:
     """Volumes, ejection fraction and mass of ``Function.to_dict()`` in one line; a dash where there is no value."""
 
     def shown(name: str, unit: str) -> str:
         return "-" if function[name] is None else f"{function[name]:.0f} {unit}"
 
-    return translate("LV: EDV {edv}, ESV {esv}, EF {ef}, mass {mass}. RV: EDV {rv_edv}, EF {rv_ef}.").format(
+    return _("LV: EDV {edv}, ESV {esv}, EF {ef}, mass {mass}. RV: EDV {rv_edv}, EF {rv_ef}.").format(
         edv=shown("lv_edv_ml", "ml"),
         esv=shown("lv_esv_ml", "ml"),
         ef=shown("lv_ef_percent", "%"),
@@ -24,12 +25,12 @@ def function_text(function: dict, translate: Callable[[str], str]) -> str:
     )
 
 
-def light_text(light: str, reasons: tuple[str, ...], translate: Callable[[str], str]) -> str:
+def light_text(light: str, reasons: tuple[str, ...]) -> str:
     """Rich text of a traffic light with its reasons, one line each."""
     words = {
-        "green": translate("Green: nothing to check was found."),
-        "amber": translate("Amber: check"),
-        "red": translate("Red: do not use before it is corrected"),
+        "green": _("Green: nothing to check was found."),
+        "amber": _("Amber: check"),
+        "red": _("Red: do not use before it is corrected"),
     }
     lines = [f'<span style="color:{LIGHTS[light]}">&#9679;</span> {words[light]}', *map(_escaped, reasons)]
     return "<br/>".join(lines)
@@ -39,17 +40,15 @@ def _escaped(sentence: str) -> str:
     return sentence.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def segmentation_facts(function, quality, notes: tuple[str, ...], translate: Callable[[str], str]) -> dict[str, object]:
+def segmentation_facts(found: SegmentResult) -> Facts:
     """What a result of the segmentation panel says: ``summary``, ``light``, ``notes``, and the frames ``ed``, ``es``.
 
     Args:
-        function: CardiacSegLib Function, None where only a part of the cycle was labelled.
-        quality: CardiacSegLib QualityReport or None.
-        notes: one sentence each.
-        translate: the module's translation function.
+        found: without function where only a part of the cycle was labelled.
     """
-    whole_cycle = translate("Volumes over the cycle need all frames.")
-    facts = {"summary": function_text(function.to_dict(), translate) if function else whole_cycle}
-    facts["light"] = light_text(quality.light, quality.reasons, translate) if quality else ""
-    facts["notes"] = notes_text(notes, translate)
+    function, quality = found.function, found.quality
+    whole_cycle = _("Volumes over the cycle need all frames.")
+    facts = {"summary": function_text(function.to_dict()) if function else whole_cycle}
+    facts["light"] = light_text(quality.light, quality.reasons) if quality else ""
+    facts["notes"] = notes_text(found.notes)
     return facts | ({"ed": int(function.ed), "es": int(function.es)} if function else {})

@@ -1,7 +1,8 @@
 """Function and quality control as table, plot series and chart nodes."""
 
+from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.host import plain_host
-from CardiacLib.mrml.nodes.tables import TIME_COLUMN, add_chart, add_table
+from CardiacLib.mrml.nodes.tables import add_chart, add_table, time_column
 from CardiacLib.types.labels import LV, RV, structures
 
 MEASUREMENTS = (
@@ -66,7 +67,7 @@ _SEGMENT_COLUMNS = (
 )
 
 
-def function_to_scene(function: dict, name: str):
+def function_to_scene(function: dict, name: str) -> Nodes:
     """Put a study's function into the scene.
 
     Args:
@@ -80,11 +81,12 @@ def function_to_scene(function: dict, name: str):
         ``strain`` (table) and ``strain chart``, and ``segments`` (table of the 17 segments).
     """
     plain_host()
-    columns = ((TIME_COLUMN, "times_ms"), (_LV, "lv_ml"), (_RV, "rv_ml"), (_MYO, "myo_ml"))
+    time = time_column(function["times_ms"], len(function["lv_ml"]))
+    columns = ((_LV, "lv_ml"), (_RV, "rv_ml"), (_MYO, "myo_ml"))
     rates = [(t, k) for t, k in ((_LV_RATE, "lv_rate_ml_per_s"), (_RV_RATE, "rv_rate_ml_per_s")) if function[k]]
-    volumes = add_table(f"{name} volumes", [(title, function[key], True) for title, key in (*columns, *rates)])
+    volumes = add_table(f"{name} volumes", [time, *((title, function[key], True) for title, key in (*columns, *rates))])
     nodes = {"volumes": volumes, "measurements": _measurements(function, f"{name} measurements")}
-    if len(function["times_ms"]) > 1:
+    if len(function["lv_ml"]) > 1:
         colours = {side: structures()[label].rgb for side, label in (("LV", LV), ("RV", RV))}
         curves = [(title[:2], title, colours[title[:2]]) for title in (_LV, _RV)]
         nodes["chart"] = add_chart(f"{name} volume-time curves", volumes, curves, "Volume (ml)")
@@ -108,14 +110,17 @@ def _measurements(function: dict, name: str):
     return add_table(name, columns)
 
 
-def _strain(function: dict, name: str) -> dict[str, object]:
+def _strain(function: dict, name: str) -> Nodes:
     """Table and plot of the strain curves, over the frames in which there is any."""
     first = function["circumferential_mid_percent"]
     frames = [] if first is None else [t for t, value in enumerate(first) if value is not None]
     if len(frames) < 2:
         return {}
-    columns = [(TIME_COLUMN, "times_ms"), *((title, key) for title, key, _ in _STRAINS)]
-    table = add_table(f"{name} strain", [(title, [function[key][t] for t in frames], True) for title, key in columns])
+    columns = [
+        time_column(function["times_ms"], len(first)),
+        *((title, function[key], True) for title, key, _ in _STRAINS),
+    ]
+    table = add_table(f"{name} strain", [(title, [curve[t] for t in frames], True) for title, curve, _ in columns])
     curves = [(title.removesuffix(" (%)"), title, colour) for title, _, colour in _STRAINS]
     return {"strain": table, "strain chart": add_chart(f"{name} strain curves", table, curves, "Strain (%)")}
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from CardiacSegLib.function import Function
 
-from .flags import Flag, flag_at
+from .flags import Cycle, Flag, flag_at
 
 JUMP_SHARE = 0.04
 """Of the curve's largest volume: a smaller step is no jump. True curves of the phantom: at most 0.018 (25 frames)."""
@@ -30,8 +30,8 @@ def curve_flags(function: Function) -> Iterator[Flag]:
 
 def volume_jump(function: Function) -> Iterator[Flag]:
     """A frame's volume fits neither the frames before, nor those after, nor those on both sides."""
-    key = {function.ed, function.es}
-    for name, volumes in (("LV", function.lv_ml), ("LV myocardial", function.myo_ml), ("RV", function.rv_ml)):
+    cycle = Cycle({function.ed, function.es}, function.n_frames)
+    for name, volumes in _curves(function):
         if len(volumes) < FEWEST_FRAMES or not volumes.any():
             continue
         steps = misfit(volumes)
@@ -39,7 +39,12 @@ def volume_jump(function: Function) -> Iterator[Flag]:
         frames = np.flatnonzero(steps > max(JUMP_SHARE * volumes.max(), JUMP_Z * noise))
         if frames.size:
             finding = f"The {name} volume jumps against the neighbouring frames"
-            yield flag_at("volume_jump", "warning", finding, frames, (), key, len(volumes))
+            yield flag_at("volume_jump", "warning", finding, cycle, frames=frames)
+
+
+def _curves(function: Function) -> tuple[tuple[str, np.ndarray], ...]:
+    parts = (("LV", function.lv), ("LV myocardial", function.myocardium), ("RV", function.rv))
+    return tuple((name, part.volume_ml) for name, part in parts)
 
 
 def misfit(volumes: np.ndarray) -> np.ndarray:
@@ -59,7 +64,7 @@ def stroke_volumes(function: Function) -> Iterator[Flag]:
 
     Without these the two are nearly equal (Schulz-Menger et al., JCMR 2013, doi 10.1186/1532-429X-15-35).
     """
-    left, right = function.lv_sv_ml, function.rv_sv_ml
+    left, right = function.lv.sv_ml, function.rv.sv_ml
     if left is None or right is None:
         return
     difference, mean = abs(left - right), (abs(left) + abs(right)) / 2.0
@@ -74,7 +79,8 @@ def stroke_volumes(function: Function) -> Iterator[Flag]:
 
 def myocardial_volume(function: Function) -> Iterator[Flag]:
     """The myocardium gains or loses volume from ED to ES, which muscle does not."""
-    at_ed, at_es = function.myo_ml[function.ed], function.myo_ml[function.es]
+    muscle_ml = function.myocardium.volume_ml
+    at_ed, at_es = muscle_ml[function.ed], muscle_ml[function.es]
     low, high = MYOCARDIUM_RATIO
     if at_ed > 0 and not low <= at_es / at_ed <= high:
         sentence = f"The myocardial volume changes from {at_ed:.0f} ml at ED to {at_es:.0f} ml at ES."

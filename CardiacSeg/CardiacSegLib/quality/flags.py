@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from CardiacLib.types.values import job_value
+
 SEVERITIES = ("serious", "warning", "note")
 """Worst first. A note is told but does not change the traffic light."""
 OFTEN = 0.25
 """From this share of the frames on, a defect counts although it spares end-diastole and end-systole."""
 
 
+@job_value
 @dataclass(frozen=True)
 class Flag:
     """One finding.
@@ -31,8 +34,21 @@ class Flag:
         return asdict(self) | {"frames": list(self.frames), "slices": list(self.slices)}
 
 
+@dataclass(frozen=True)
+class Cycle:
+    """The frames that a finding is judged against.
+
+    Attributes:
+        key: frames of end-diastole and end-systole.
+        n_frames: of the cine.
+    """
+
+    key: set[int]
+    n_frames: int
+
+
 def flag_at(
-    code: str, severity: str, finding: str, frames: Iterable[int], slices: Iterable[int], key: set[int], n_frames: int
+    code: str, severity: str, finding: str, cycle: Cycle, *, frames: Iterable[int], slices: Iterable[int] = ()
 ) -> Flag:
     """A flag of a finding in some frames.
 
@@ -41,16 +57,15 @@ def flag_at(
 
     Args:
         finding: what was found, without place and full stop.
+        cycle: its frames.
         frames, slices: where, counted from 0, in any order; no slices if it is not about slices.
-        key: frames of end-diastole and end-systole.
-        n_frames: of the cine.
     """
     frames, slices = (tuple(sorted({int(n) for n in numbers})) for numbers in (frames, slices))
-    if not key & set(frames) and len(frames) < OFTEN * n_frames:
+    if not cycle.key & set(frames) and len(frames) < OFTEN * cycle.n_frames:
         severity = SEVERITIES[min(SEVERITIES.index(severity) + 1, len(SEVERITIES) - 1)]
     places = [_named("slice", slices)] if slices else []
-    if n_frames > 1:
-        places.append("all frames" if len(frames) == n_frames else _named("frame", frames))
+    if cycle.n_frames > 1:
+        places.append("all frames" if len(frames) == cycle.n_frames else _named("frame", frames))
     place = f" ({'; '.join(places)})" if places else ""
     return Flag(code, severity, f"{finding}{place}.", frames, slices)
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from CardiacLib.types.labels import LV, MYO, RV, LabelMap
 from CardiacLib.types.segmentation import STRUCTURES
 
-from .flags import Flag, flag_at
+from .flags import Cycle, Flag, flag_at
 
 SECOND_PIECE = 0.05
 """Share of a structure's area in a slice from which a second piece counts. Experts: at most 0.017."""
@@ -42,13 +42,13 @@ class Heart:
         base_first: whether slice 0 is at the base. The labelled area falls towards the apex (true of every expert, of a
             stack that covers the ventricles).
         ed: frame of end-diastole.
-        key_frames: end-diastole and end-systole.
+        cycle: number of frames, and which are end-diastole and end-systole.
         cut_off: (T, K) whether something labelled touches the border of the image.
     """
 
     def __init__(self, labels: LabelMap, ed: int, es: int):
         everything = labels.labels
-        self.ed, self.key_frames = ed, {ed, es}
+        self.ed, self.cycle = ed, Cycle({ed, es}, len(everything))
         self.pixel_mm = tuple(np.linalg.norm(labels.ijk_to_lps[:3, :2], axis=0)[::-1])
         heart = everything > 0
         self.cut_off = heart[:, :, [0, -1]].any((2, 3)) | heart[:, :, :, [0, -1]].any((2, 3))
@@ -66,7 +66,8 @@ class Heart:
         """One flag if the finding is anywhere; ``where`` gives (frame, slice) pairs."""
         where = list(where)
         if where:
-            yield flag_at(code, severity, finding, *zip(*where, strict=True), self.key_frames, len(self.labels))
+            frames, slices = zip(*where, strict=True)
+            yield flag_at(code, severity, finding, self.cycle, frames=frames, slices=slices)
 
     def basal_slice(self, label: int) -> np.ndarray:
         """(T,) slice nearest to the base that has a structure; -1 in frames without it."""
@@ -92,7 +93,7 @@ def heart_absent(heart: Heart) -> Iterator[Flag]:
     for label, name in NAMES.items():
         frames = np.flatnonzero(~heart.area[..., _LABELS.index(label)].any(1))
         if frames.size:
-            yield flag_at("heart_absent", "serious", f"No {name}", frames, (), heart.key_frames, len(heart.labels))
+            yield flag_at("heart_absent", "serious", f"No {name}", heart.cycle, frames=frames)
 
 
 def missing_slice(heart: Heart) -> Iterator[Flag]:

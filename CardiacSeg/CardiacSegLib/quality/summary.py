@@ -6,17 +6,19 @@ import numpy as np
 
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.segmentation import STRUCTURES, SliceStatistics
+from CardiacLib.types.values import job_value
 from CardiacSegLib.function import Function
 
 from .confidence import Calibration, expected_dice, expected_slice_dice, load_calibration
 from .curve_rules import curve_flags
-from .flags import SEVERITIES, Flag, flag_at
+from .flags import SEVERITIES, Cycle, Flag, flag_at
 from .shape_rules import Heart, shape_flags
 
 LIGHTS = {"serious": "red", "warning": "amber", "note": "green"}
 """By the worst severity of a flag."""
 
 
+@job_value
 @dataclass(frozen=True)
 class QualityReport:
     """Quality of the segmentation of one cine.
@@ -87,6 +89,13 @@ def assess(
 
     Raises:
         InputError: there is no such bundle, or its calibration cannot be read.
+
+    Example:
+        >>> from CardiacLib.phantom import PhantomOptions, make_phantom
+        >>> from CardiacSegLib import measure
+        >>> labels = make_phantom(PhantomOptions.small()).labels
+        >>> assess(labels, measure(labels)).light
+        'green'
     """
     if statistics is None:
         note = "The labels came without a network's probabilities: they are judged by rules alone."
@@ -103,13 +112,13 @@ def judge(
     if statistics is not None:
         dice = calibration.dice(expected_dice(statistics))
         slice_dice = calibration.slice_dice(expected_slice_dice(statistics))
-        flags += confidence_flags(dice, calibration, {function.ed, function.es})
+        flags += confidence_flags(dice, calibration, Cycle({function.ed, function.es}, len(dice)))
         flags += spoilt_flags(statistics)
     flags.sort(key=lambda flag: SEVERITIES.index(flag.severity))
     return QualityReport(tuple(flags), dice, slice_dice, calibration.calibrated, note, function.ed, function.es)
 
 
-def confidence_flags(dice: np.ndarray, calibration: Calibration, key_frames: set[int]) -> list[Flag]:
+def confidence_flags(dice: np.ndarray, calibration: Calibration, cycle: Cycle) -> list[Flag]:
     """Structures that are probably drawn badly, from their (T, 3) probable Dice."""
     flags = []
     for name, column in zip(STRUCTURES, dice.T, strict=True):
@@ -118,7 +127,7 @@ def confidence_flags(dice: np.ndarray, calibration: Calibration, key_frames: set
             frames = np.flatnonzero(low)
             if frames.size:
                 finding = f"{name}: low confidence, probable Dice {column[frames].min():.2f}"
-                flags.append(flag_at("low_confidence", severity, finding, frames, (), key_frames, len(dice)))
+                flags.append(flag_at("low_confidence", severity, finding, cycle, frames=frames))
     return flags
 
 
@@ -128,7 +137,8 @@ def spoilt_flags(statistics: SliceStatistics) -> list[Flag]:
         return []
     frames = range(len(statistics.soft))
     finding = "The image shows nothing that goes on from the slices beside it, and was interpolated from them"
-    return [flag_at("spoilt_slice", "warning", finding, frames, statistics.spoilt, set(frames), len(frames))]
+    everywhere = Cycle(set(frames), len(frames))
+    return [flag_at("spoilt_slice", "warning", finding, everywhere, frames=frames, slices=statistics.spoilt)]
 
 
 def _plain(values: np.ndarray) -> list[float | None]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.choices import AUTO, NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.segmentation import Segmentation
@@ -18,25 +19,25 @@ _SAID = ("out of memory", "not enough memory", "can't allocate memory")
 
 def segment_within_memory(
     cine: Cine,
-    bundle: str,
-    device: str = "auto",
-    backend: str = "auto",
-    quality: str = "fast",
-    progress: Progress = silent,
+    choice: NetworkChoice,
+    *,
     landmarks: Landmarks | None = None,
+    progress: Progress = silent,
     on_frame: OnFrame | None = None,
 ) -> Segmentation:
-    """As :meth:`SliceNetwork.segment`; a note says with which batch or device it was done when memory was short.
+    """As :meth:`CineSegmenter.segment` by the network of a choice, with the memory there is.
+
+    A note says with which batch or device it was done when memory was short.
 
     Raises:
         InputError: as there, or not even one slice at a time fits into the memory of the processor.
     """
     progress(0.0, "loading the network")
-    segmenter = open_segmenter(bundle, device, backend, quality)
+    segmenter, labelling = open_segmenter(choice), part(progress, 0.05, 1.0)
     notes: tuple[str, ...] = ()
     while True:
         try:
-            found = segmenter.segment(cine, part(progress, 0.05, 1.0), landmarks, on_frame)
+            found = segmenter.segment(cine, landmarks=landmarks, progress=labelling, on_frame=on_frame)
             return replace(found, notes=(*notes, *found.notes))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
@@ -48,7 +49,8 @@ def segment_within_memory(
             note = f"Memory was short: the network ran on {predictor.batch} slices at a time."
         elif predictor.device.type != "cpu":
             note = f"The memory of '{predictor.device}' was too short: the network ran on the processor."
-            segmenter = open_segmenter(bundle, "cpu", "auto" if backend == "auto" else "torch", quality)
+            backend = AUTO if choice.runs_on.backend == AUTO else "torch"
+            segmenter = open_segmenter(replace(choice, runs_on=RunsOn("cpu", backend)))
         else:
             raise InputError(
                 f"{cine.source}: there is not enough memory to label it; close other programs or take fewer frames."

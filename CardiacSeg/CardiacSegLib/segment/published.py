@@ -9,31 +9,26 @@ Source: Kerfoot et al., STACOM 2018, doi 10.1007/978-3-030-12029-0_40, and the b
 import numpy as np
 
 from CardiacLib.progress import Progress
+from CardiacLib.types.choices import NetworkChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap, likeliest
-from CardiacLib.types.segmentation import Segmentation, SliceStatistics
+from CardiacLib.types.segmentation import Segmentation
 
 from .slice_network import OnFrame, SliceNetwork, flipped_mean
-from .statistics import slice_statistics
+from .statistics import joined_statistics, slice_statistics
 
 NOTE = "Labels are the network's own, slice by slice: this bundle has no clean-up and no smoothing over frames."
 
 
 class VolumeSegmenter(SliceNetwork):
-    """A slice network without resampling, loaded once; call it with a cine to get a LabelMap.
+    """A slice network without resampling, loaded once.
 
-    Arguments as of :class:`SliceNetwork`; the bundle's ``inference.json`` uses MONAI's ``SliceInferer`` on whole
-    slices, and ``fast`` is what it does itself.
+    The bundle's ``inference.json`` uses MONAI's ``SliceInferer`` on whole slices, and the first of ``QUALITIES`` is
+    what it does itself.
     """
 
-    def __init__(
-        self,
-        bundle: str = "ventricular_short_axis_3label",
-        device: str = "auto",
-        backend: str = "auto",
-        quality: str = "fast",
-    ):
-        super().__init__(bundle, device, backend, quality)
+    def __init__(self, choice: NetworkChoice):
+        super().__init__(choice)
         self.inferer = self.config.get_parsed_content("inferer")
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
@@ -54,11 +49,12 @@ class VolumeSegmenter(SliceNetwork):
                 for frame in range(start // shape[1], min(start + batch, len(images)) // shape[1]):
                     on_frame(frame, labels[frame * shape[1] : (frame + 1) * shape[1]])
         progress(1.0, "labelled all frames")
-        sums = [np.concatenate(values) for values in zip(*statistics, strict=True)]
         return Segmentation(
-            LabelMap(labels.reshape(shape), cine.ijk_to_lps, cine.times_ms, cine.source),
-            SliceStatistics(*(values.reshape(*shape[:2], *values.shape[1:]) for values in sums)),
-            (NOTE,),
+            labels=LabelMap(labels.reshape(shape), cine.ijk_to_lps, cine.times_ms, cine.source),
+            statistics=joined_statistics(
+                statistics, lambda parts: np.concatenate(parts).reshape(*shape[:2], *parts[0].shape[1:])
+            ),
+            notes=(NOTE,),
         )
 
     def _logits(self, images):

@@ -4,18 +4,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.networks.intensity import intensity_limits, rescale
+from CardiacLib.networks.opened import runner_of
 from CardiacLib.networks.spoilt_slices import bridged, spoilt_slices
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.choices import QUALITIES, NetworkChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap, likeliest
-from CardiacLib.types.segmentation import Segmentation, SliceStatistics
+from CardiacLib.types.segmentation import Segmentation
 
 from .postprocess import clean_frame
 from .preprocess import NetworkGrid, Window, opposite_frames, pad_to_multiple, with_neighbours
-from .slice_network import FLIPS, OnFrame, SliceNetwork, flipped_mean
-from .statistics import slice_statistics
+from .slice_network import FLIPS, CineSegmenter, OnFrame, SliceNetwork, flipped_mean
+from .statistics import joined_statistics, slice_statistics
 from .temporal import settle
 
 SCOUT_FRAMES = 2
@@ -28,60 +29,54 @@ MARGIN = 12
 """Network pixels between the heart and the border of its window."""
 
 
-def segment_cine(
-    cine: Cine,
-    bundle: str = "cineheart_sax",
-    device: str = "auto",
-    progress: Progress = silent,
-    backend: str = "auto",
-    quality: str = "fast",
-) -> LabelMap:
+def segment_cine(cine: Cine, choice: NetworkChoice = NetworkChoice(), *, progress: Progress = silent) -> LabelMap:
     """Label LV blood pool, LV myocardium and RV blood pool in every frame.
 
     Args:
         cine: short-axis stack; any orientation, slice order, pixel size and number of slices.
-        bundle: name or folder of the network's MONAI bundle.
-        device: ``auto`` or a torch device name.
+        choice: network, and what runs it.
         progress: called with the fraction done; may raise ``Cancelled``.
-        backend: what runs the network, ``auto`` or one of ``CardiacLib.networks.backends.BACKENDS``.
-        quality: ``fast``, or ``best`` for the mean over four flips of the images, at four times the cost.
 
     Returns:
         Labels on the grid of the cine.
 
     Raises:
-        InputError: the view is a long-axis view, or bundle, device, backend or quality cannot be used.
+        InputError: the view is a long-axis view, or bundle, device or backend cannot be used.
+
+    Example:
+        >>> from CardiacLib.phantom import PhantomOptions, make_phantom
+        >>> phantom = make_phantom(PhantomOptions.small())
+        >>> labels = segment_cine(phantom.cines["sax"].only([0]))
+        >>> labels.labels.shape, labels.labels.dtype
+        ((1, 13, 96, 96), dtype('uint8'))
+        >>> bool(abs(labels.volume_ml(1)[0] / phantom.labels.volume_ml(1)[0] - 1) < 0.1)  # LV blood pool
+        True
     """
     progress(0.0, "loading the network")
-    return open_segmenter(bundle, device, backend, quality)(cine, part(progress, 0.05, 1.0))
+    return open_segmenter(choice).segment(cine, progress=part(progress, 0.05, 1.0)).labels
 
 
-def open_segmenter(bundle: str = "cineheart_sax", device: str = "auto", backend: str = "auto", quality: str = "fast"):
-    """The segmenter that a bundle's configuration asks for; arguments as of :func:`segment_cine`.
+def open_segmenter(choice: NetworkChoice = NetworkChoice()) -> CineSegmenter:
+    """The segmenter that a bundle asks for by ``runner`` in its ``metadata.json``.
 
-    A bundle that states the side of its pixels (``pixel_mm``) wants resampled slices (:class:`Segmenter`), one that
-    does not wants them as they are (:class:`~CardiacSegLib.segment.published.VolumeSegmenter`). Both give a LabelMap
-    when called with a cine, and a Segmentation by their method ``segment``.
+    A bundle that asks for none is run as MONAI does it (:class:`~CardiacSegLib.segment.published.VolumeSegmenter`).
+
+    Raises:
+        InputError: bundle, weights, device or backend cannot be used.
     """
-    if "pixel_mm" in read_config(bundle_path(bundle), "inference"):
-        return Segmenter(bundle, device, backend, quality)
-    from .published import VolumeSegmenter
-
-    return VolumeSegmenter(bundle, device, backend, quality)
+    return runner_of(choice, "CardiacSegLib", "CardiacSegLib.segment.published.VolumeSegmenter")(choice)
 
 
 class Segmenter(SliceNetwork):
-    """A short-axis network, loaded once; call it with a cine to get a LabelMap. Arguments as of :func:`segment_cine`.
+    """A short-axis network, loaded once.
 
     The network sees the heart twice: in a few frames of the whole field, to find it, and then in every frame in a
     window round it, of the size it was trained on. Its instance normalisation sees what the window holds: on the
     whole field, with more background, it draws the myocardium too thick.
     """
 
-    def __init__(
-        self, bundle: str = "cineheart_sax", device: str = "auto", backend: str = "auto", quality: str = "fast"
-    ):
-        super().__init__(bundle, device, backend, quality)
+    def __init__(self, choice: NetworkChoice = NetworkChoice()):
+        super().__init__(choice)
         self.pixel_mm = float(self.config.get_parsed_content("pixel_mm"))
         self.window = int(self.config.get_parsed_content("window"))
 
@@ -89,11 +84,14 @@ class Segmenter(SliceNetwork):
         spoilt = spoilt_slices(cine.frames, cine.spacing)
         seen = cine.with_changes(frames=bridged(cine.frames, spoilt))
         found = self._probabilities(seen, progress, on_frame)
-        statistics = SliceStatistics(*found.statistics(), tuple(np.flatnonzero(spoilt).tolist()))
+        statistics = joined_statistics(
+            [slice_statistics(frame) for frame in found.probabilities], spoilt=tuple(np.flatnonzero(spoilt).tolist())
+        )
         notes = settle(found.probabilities, found.images)
         labels = np.stack([clean_frame(frame) for frame in found.labels()])
         progress(1.0, "labelled all frames")
-        return Segmentation(LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source), statistics, notes)
+        result = LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source)
+        return Segmentation(labels=result, statistics=statistics, notes=notes)
 
     def _probabilities(self, cine: Cine, progress: Progress, on_frame: OnFrame | None = None) -> "Prediction":
         """The network's answer in a window round the heart, which it finds itself."""
@@ -102,16 +100,13 @@ class Segmenter(SliceNetwork):
         chosen = np.unique(np.arange(SCOUT_FRAMES) * cine.n_frames // SCOUT_FRAMES)
         every = 2 if frames.shape[1] >= MANY_SLICES else 1
         coarse = replace(grid, pixel_mm=max(SCOUT_PIXEL_MM, self.pixel_mm))
-        looking = part(progress, 0.0, 0.1)
-        scout = predict(
-            frames[chosen], coarse, self.predictor, coarse.whole, progress=looking, limits=limits, every=every
-        )
+        look = Look(coarse, coarse.whole, limits, every=every)
+        scout = predict(frames[chosen], look, self.predictor, progress=part(progress, 0.0, 0.1))
         seen = np.stack([likeliest(frame).numpy() for frame in scout.probabilities])
         window = heart_window(seen, self.window, grid.shape, coarse.pixel_mm / self.pixel_mm)
         progress(0.1, "heart found" if window else "no heart found, looking everywhere")
-        window = window or grid.whole
-        labelling = part(progress, 0.1, 0.95)
-        return predict(frames, grid, self.predictor, window, self.flips, labelling, on_frame, limits=limits)
+        look = Look(grid, window or grid.whole, limits, self.flips)
+        return predict(frames, look, self.predictor, progress=part(progress, 0.1, 0.95), on_frame=on_frame)
 
 
 def even_spacing(cine: Cine) -> tuple[float, float]:
@@ -146,6 +141,25 @@ def heart_window(labels: np.ndarray, size: int, shape: tuple[int, int], scale: f
 
 
 @dataclass(frozen=True)
+class Look:
+    """How the frames are shown to the network.
+
+    Attributes:
+        grid: of the frames.
+        window: rows and columns in network pixels to look at.
+        limits: intensities that become 0 and 1, :func:`~CardiacLib.networks.intensity.intensity_limits` of the cine.
+        flips: sets of axes to flip the input along; probabilities are averaged over the sets.
+        every: one in so many slices is labelled, the first and so on; all are seen, as their neighbours.
+    """
+
+    grid: NetworkGrid
+    window: Window
+    limits: tuple[float, float] = (0.0, 1.0)
+    flips: tuple[tuple[int, ...], ...] = FLIPS[QUALITIES[0]]
+    every: int = 1
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the network gave for every slice of every frame.
 
@@ -166,52 +180,35 @@ class Prediction:
         frames = (self.grid.labels(frame.float(), self.window) for frame in self.probabilities)
         return np.stack([frame.numpy() for frame in frames])
 
-    def statistics(self) -> tuple[np.ndarray, ...]:
-        """The fields of :class:`SliceStatistics`."""
-        frames = [slice_statistics(frame) for frame in self.probabilities]
-        return tuple(np.stack(values) for values in zip(*frames, strict=True))
-
 
 def predict(
-    frames: np.ndarray,
-    grid: NetworkGrid,
-    predictor,
-    window: Window,
-    flips: tuple[tuple[int, ...], ...] = FLIPS["fast"],
-    progress: Progress = silent,
-    on_frame: OnFrame | None = None,
-    *,
-    limits: tuple[float, float] = (0.0, 1.0),
-    every: int = 1,
+    frames: np.ndarray, look: Look, predictor, *, progress: Progress = silent, on_frame: OnFrame | None = None
 ) -> Prediction:
     """The network's probabilities in every frame.
 
     Args:
         frames: float32 (T, K, J, I).
-        grid: of the frames.
+        look: how they are shown.
         predictor: float32 (B, 6, H, W), the neighbouring slices of a frame and of the frame most unlike it, to
             (B, 4, H, W) logits on its ``device``. From one frame alone nobody can tell the last basal slice of
             the ventricle at end-systole from an atrium; from two the movement of the base is seen.
-        window: rows and columns in network pixels to look at.
-        flips: sets of axes to flip the input along; probabilities are averaged over the sets.
         progress: called for every frame.
-        on_frame: as of :meth:`SliceNetwork.segment`.
-        limits: intensities that become 0 and 1, :func:`~CardiacLib.networks.intensity.intensity_limits` of it.
-        every: one in so many slices is labelled, the first and so on; all are seen, as their neighbours.
+        on_frame: as of :meth:`~CardiacSegLib.segment.slice_network.CineSegmenter.segment`.
     """
     import torch
 
+    grid, window = look.grid, look.window
     (n_frames, n_slices), (rows, columns) = frames.shape[:2], (part.stop - part.start for part in window)
     seen = torch.empty(n_frames, n_slices, rows, columns)
-    out = torch.empty(n_frames, len(range(0, n_slices, every)), 4, rows, columns, dtype=torch.float16)
+    out = torch.empty(n_frames, len(range(0, n_slices, look.every)), 4, rows, columns, dtype=torch.float16)
     for t, frame in enumerate(frames):
-        seen[t] = grid.from_images(torch.from_numpy(rescale(frame, *limits)), window)
+        seen[t] = grid.from_images(torch.from_numpy(rescale(frame, *look.limits)), window)
     for t, other in enumerate(opposite_frames(seen)):
         progress(t / n_frames, f"labelling frame {t + 1} of {n_frames}")
-        both = torch.cat([with_neighbours(seen[which])[::every] for which in (t, other)], 1)
+        both = torch.cat([with_neighbours(seen[which])[:: look.every] for which in (t, other)], 1)
         inputs = pad_to_multiple(both, 16)
         for k in range(0, len(inputs), predictor.batch):
-            found = flipped_mean(predictor, inputs[k : k + predictor.batch].to(predictor.device), flips)
+            found = flipped_mean(predictor, inputs[k : k + predictor.batch].to(predictor.device), look.flips)
             out[t, k : k + predictor.batch] = found[..., :rows, :columns]
         if on_frame is not None:
             on_frame(t, clean_frame(grid.labels(out[t].float(), window).numpy()))

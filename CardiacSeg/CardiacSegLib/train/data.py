@@ -8,9 +8,29 @@ import torch
 
 from CardiacLib.datasets.acdc import patient_folders, read_acdc_patient
 from CardiacLib.networks.intensity import normalise
-from CardiacLib.progress import Progress, silent
-from CardiacLib.training.augment import Augmentation, random_intensity, random_window
+from CardiacLib.training.augment import labelled_windows, random_intensity, random_maps
+from CardiacLib.training.options import TrainingOptions
 from CardiacSegLib.segment.preprocess import resampled_shape, sample_slices
+
+
+@dataclass(frozen=True)
+class ShortAxisData:
+    """What a short-axis network is shown in training.
+
+    Attributes:
+        pixel_mm: pixel side the network sees.
+        canvas: side of the cached slices in pixels.
+        windows: sides of the training windows in pixels; one of them is drawn for every batch, and held-out hearts are
+            seen in the first.
+        phantoms: number of synthetic hearts to draw from.
+        phantom_slices: number of their slices that are added to the patients' in every epoch.
+    """
+
+    pixel_mm: float
+    canvas: int
+    windows: Sequence[int]
+    phantoms: int = 0
+    phantom_slices: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,11 +51,10 @@ class SliceStacks:
     opposite: torch.Tensor
 
     @classmethod
-    def from_acdc(cls, root, pixel_mm: float, size: int, validation: bool = False, progress: Progress = silent):
+    def from_acdc(cls, root, pixel_mm: float, size: int, *, validation: bool = False, fold: int = 0) -> "SliceStacks":
         """Read ED and ES of every patient of a split."""
-        folders = patient_folders(root, validation)
-        patients = (read_acdc_patient(folder) for folder in folders)
-        return cls.from_phases(_with_progress(patients, len(folders), progress), pixel_mm, size)
+        patients = (read_acdc_patient(folder) for folder in patient_folders(root, validation, fold))
+        return cls.from_phases(patients, pixel_mm, size)
 
     @classmethod
     def from_phases(cls, patients: Iterable[tuple], pixel_mm: float, size: int) -> "SliceStacks":
@@ -128,12 +147,6 @@ class SliceStacks:
         return [getattr(self, field.name) for field in fields(self)]
 
 
-def _with_progress(patients, count: int, progress: Progress):
-    for done, patient in enumerate(patients):
-        progress(done / count, f"read {patient.name}")
-        yield patient
-
-
 def _on_canvas(frame, labels, spacing_ijk, pixel_mm: float, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """One stack as uint8 (K, size, size) images and labels, its centre at the centre of the canvas."""
     spacing = (spacing_ijk[1], spacing_ijk[0])
@@ -169,29 +182,19 @@ class SliceBatches:
 
     Args:
         stacks: the labelled slices; an epoch shows each of them once.
-        batch: slices per batch.
-        windows: sides in pixels of the training window; one of them is drawn for every batch.
-        augmentation: strength of the random changes.
-        seed: of everything random here.
-        extra: further slices, of which an epoch shows ``drawn`` at random.
-        drawn: their number per epoch.
+        data: windows, and how many slices of ``extra`` an epoch shows.
+        options: size of a batch, augmentation and seed.
+        extra: further slices, of which an epoch shows ``data.phantom_slices`` at random.
     """
 
     def __init__(
-        self,
-        stacks: SliceStacks,
-        batch: int,
-        windows: Sequence[int],
-        augmentation: Augmentation,
-        seed: int,
-        extra: SliceStacks | None = None,
-        drawn: int = 0,
+        self, stacks: SliceStacks, data: ShortAxisData, options: TrainingOptions, extra: SliceStacks | None = None
     ):
-        self.always, self.drawn = len(stacks), min(drawn, len(extra)) if extra else 0
+        self.always, self.drawn = len(stacks), min(data.phantom_slices, len(extra)) if extra else 0
         self.stacks = stacks + extra if extra else stacks
-        self.batch, self.windows, self.augmentation = batch, tuple(windows), augmentation
+        self.batch, self.windows, self.augmentation = options.batch_size, tuple(data.windows), options.augmentation
         self.device = stacks.images.device
-        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.generator = torch.Generator(self.device).manual_seed(options.seed)
         self.centres = self.stacks.heart_centres()
         self.weights = self.stacks.structure_weights()
 
@@ -213,9 +216,8 @@ class SliceBatches:
         side = self.windows[int(torch.randint(len(self.windows), (), device=self.device, generator=self.generator))]
         images = self._two_phases(index).float() / 255
         labels = self.stacks.labels[index].long()
-        images, labels = random_window(
-            images, labels, self._window_centres(index), side, self.augmentation, 4, self.generator
-        )
+        where = random_maps(self._window_centres(index), side, self.augmentation, self.generator)
+        images, labels = labelled_windows(images, labels, where, 4)
         return random_intensity(images, self.augmentation, self.generator), (labels, self.weights[index])
 
     def _two_phases(self, index: torch.Tensor) -> torch.Tensor:

@@ -8,67 +8,42 @@ from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import read_weights
 from CardiacLib.networks.device import supports_bfloat16
 from CardiacLib.networks.plain_convolutions import with_plain_convolutions
-from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer, train
+from CardiacLib.training.options import TrainingOptions
 
-from .data import SliceBatches, SliceStacks
+from .data import ShortAxisData, SliceBatches, SliceStacks
 from .phantoms import random_phantoms
 
 __all__ = ["short_axis_trainer", "slice_dice", "train"]
 
 
 def short_axis_trainer(
-    network: torch.nn.Module,
-    loss: torch.nn.Module,
-    augmentation: Augmentation,
-    dataset_dir: str,
-    output_dir: str,
-    device: torch.device,
-    seed: int,
-    epochs: int,
-    batch_size: int,
-    pixel_mm: float,
-    canvas: int,
-    windows: list[int],
-    learning_rate: float,
-    weight_decay: float,
-    phantoms: int = 0,
-    phantom_slices: int = 0,
-    start_from: str | None = None,
+    network: torch.nn.Module, loss: torch.nn.Module, data: ShortAxisData, options: TrainingOptions
 ) -> Trainer:
     """Trainer of a slice network on the ACDC training split; held-out Dice is logged as a curve, never chosen by.
 
     Args:
-        network: takes (B, 6, H, W), three neighbouring slices at two phases, gives (B, 4, H, W) logits.
+        network: takes (B, 6, H, W), three neighbouring slices at two phases, gives (B, 4, H, W) logits; it may begin
+            with the weights of a smaller one, see :func:`begin_with`.
         loss: on logits and what :class:`SliceBatches` gives with the images.
-        augmentation: strength of the random changes.
-        dataset_dir: folder with the ACDC patient folders.
-        output_dir: checkpoints and log.
-        device: to train on.
-        seed: of weights, order and augmentation.
-        epochs, batch_size, learning_rate, weight_decay: of the optimisation.
-        pixel_mm: pixel side the network sees.
-        canvas: side of the cached slices in pixels.
-        windows: sides of the training windows in pixels; held-out hearts are seen in the first.
-        phantoms: number of synthetic hearts to draw from.
-        phantom_slices: number of their slices that are added to the patients' in every epoch.
-        start_from: weights file to begin with, see :func:`begin_with`. None: random weights.
+        data: what of the ACDC patients, and of synthetic hearts, is shown.
+        options: ``dataset_dir`` is the folder with the ACDC patient folders.
     """
-    stacks, made = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas), None
-    if phantoms:
-        made = SliceStacks.from_phases(random_phantoms(phantoms, seed), pixel_mm, canvas).to(device)
-    held_out = SliceStacks.from_acdc(dataset_dir, pixel_mm, canvas, validation=True).round_hearts(windows[0]).to(device)
-    batches = SliceBatches(stacks.to(device), batch_size, windows, augmentation, seed, made, phantom_slices)
-    if start_from:
-        begin_with(network, read_weights(Path(start_from)))
+    root, fold, device = options.dataset_dir, options.fold, options.device
+    stacks, made = SliceStacks.from_acdc(root, data.pixel_mm, data.canvas, fold=fold), None
+    if data.phantoms:
+        hearts = random_phantoms(data.phantoms, options.seed)
+        made = SliceStacks.from_phases(hearts, data.pixel_mm, data.canvas).to(device)
+    held_out = SliceStacks.from_acdc(root, data.pixel_mm, data.canvas, validation=True, fold=fold)
+    held_out = held_out.round_hearts(data.windows[0]).to(device)
+    batches = SliceBatches(stacks.to(device), data, options, made)
+    if options.start_from:
+        begin_with(network, read_weights(Path(options.start_from)))
     return Trainer(
         network=with_plain_convolutions(network).to(device),
         batches=batches,
         loss=loss,
-        output=Path(output_dir),
-        epochs=epochs,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
+        options=options,
         validate=lambda net: slice_dice(net, held_out),
     )
 

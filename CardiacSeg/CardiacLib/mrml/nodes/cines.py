@@ -7,6 +7,7 @@ import numpy as np
 
 from CardiacLib.errors import InputError
 from CardiacLib.types.cine import VIEWS, Cine
+from CardiacLib.types.patient import Patient
 
 from .frames import from_vtk_image, swap_frame, to_array, to_vtk_image, to_vtk_matrix, world_transform
 from .host import plain_host
@@ -42,7 +43,7 @@ def cine_to_scene(cine: Cine, name: str, browser=None):
     _fill(volume, cine, 0)
     if cine.n_frames > 1:
         browser = add_browser(f"{name} browser") if browser is None else browser
-        add_sequence(volume, cine.times_ms, _volumes(cine, name), browser)
+        add_sequence(volume, cine, _volumes(cine, name), browser)
     _set_display(volume, cine)
     return browser, volume
 
@@ -110,18 +111,18 @@ def shown_frame(volume) -> Cine:
     """The same of the frame alone that a volume shows now."""
     cine, (browser, _) = cine_from_node(volume), sequence_of(volume)
     shown = 0 if browser is None else browser.GetSelectedItemNumber()
-    return cine.with_changes(frames=cine.frames[shown : shown + 1], times_ms=cine.times_ms[shown : shown + 1])
+    return cine.only([shown])
 
 
-def body_facts(volume) -> dict[str, object]:
+def body_facts(volume) -> Patient:
     """Heart rate, height and weight of the patient, as far as the study that a volume came from gave them.
 
-    They are kept on the volume node by :func:`cine_to_scene`, under the names of ``Cine.patient``.
+    They are kept on the volume node by :func:`cine_to_scene`, under the names of ``Patient``.
     """
     _, sequence = sequence_of(volume)
     node = volume if sequence is None else sequence.GetNthDataNode(0)
     stated = node.GetAttribute(BODY_ATTRIBUTE)
-    return json.loads(stated) if stated else {}
+    return Patient(**json.loads(stated)) if stated else Patient()
 
 
 def ijk_to_lps_of(volume) -> np.ndarray:
@@ -148,7 +149,8 @@ def _fill(volume, cine: Cine, frame: int) -> None:
     volume.SetAndObserveImageData(to_vtk_image(cine.frames[frame].astype(_pixel_type(cine))))
     volume.SetIJKToRASMatrix(to_vtk_matrix(swap_frame(cine.ijk_to_lps)))
     volume.SetAttribute(VIEW_ATTRIBUTE, cine.view)
-    body = {name: cine.patient[name] for name in BODY_FACTS if cine.patient.get(name)}
+    known = cine.patient.known()
+    body = {name: known[name] for name in BODY_FACTS if known.get(name)}
     if body:
         volume.SetAttribute(BODY_ATTRIBUTE, json.dumps(body))
 

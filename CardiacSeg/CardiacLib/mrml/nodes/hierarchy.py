@@ -1,5 +1,10 @@
 """Where the nodes of one study stand in Slicer's Data tree (subject hierarchy)."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLNode
+
 _OWNERS = {
     "vtkMRMLScalarVolumeNode": "Volumes",
     "vtkMRMLSegmentationNode": "Segmentations",
@@ -12,6 +17,10 @@ _OWNERS = {
     "vtkMRMLSequenceBrowserNode": "Default",
 }
 """Owner plugin by node class, which the application would choose; without one an item cannot be handled there."""
+
+
+Nodes = dict[str, "vtkMRMLNode"]
+"""Nodes of the scene by what they are: a view, a patch, the name of a table."""
 
 
 def add_study(subject: str, study: str) -> int:

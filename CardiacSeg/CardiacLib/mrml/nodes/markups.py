@@ -5,6 +5,7 @@ import numpy as np
 from CardiacLib.errors import InputError
 from CardiacLib.types.landmarks import LANDMARK_NAMES, VALVE_COLOURS, Landmarks, valve_points
 
+from .hierarchy import Nodes
 from .host import plain_host
 from .sequences import add_sequence, sequence_of, times_of
 
@@ -14,7 +15,7 @@ GLYPH_MM = 4.0
 TEXT_SCALE = 2.5
 
 
-def landmarks_to_scene(landmarks: Landmarks, name: str, browser=None) -> dict[str, object]:
+def landmarks_to_scene(landmarks: Landmarks, name: str, browser=None) -> Nodes:
     """Put valve points into the scene: a point list for each valve that has points, in the valve's colour.
 
     A point that is not in a frame has the position status "missing" there; its name stays. Every list is editable and
@@ -41,7 +42,7 @@ def landmarks_to_scene(landmarks: Landmarks, name: str, browser=None) -> dict[st
         _fill(node, landmarks.points[0], valve)
         _set_display(node, colour)
         if browser is not None and len(landmarks.points) > 1:
-            add_sequence(node, landmarks.times_ms, _frames(landmarks, valve, node.GetName()), browser)
+            add_sequence(node, landmarks, _frames(landmarks, valve, node.GetName()), browser)
         nodes[valve] = node
     return nodes
 
@@ -58,19 +59,20 @@ def landmarks_from_nodes(nodes) -> Landmarks:
         InputError: there is no valve point in the lists, or their numbers of frames differ.
     """
     plain_host()
-    frames, times = {}, None
+    frames, times, count = {}, None, 0
     for node in nodes:
         _, sequence = sequence_of(node)
         items = [node] if sequence is None else _items(sequence)
-        if times is None:
+        if not count:
+            count = len(items)
             times = np.zeros(1) if sequence is None else times_of(sequence)
-        if len(items) != len(times):
-            raise InputError(f"'{node.GetName()}' has {len(items)} frames, the other point lists {len(times)}.")
+        if len(items) != count:
+            raise InputError(f"'{node.GetName()}' has {len(items)} frames, the other point lists {count}.")
         for t, item in enumerate(items):
             frames |= {(t, label): place for label, place in _places(item, node) if label in LANDMARK_NAMES}
     if not frames:
         raise InputError(f"No valve points here; name them as CineHeart does: {', '.join(LANDMARK_NAMES)}.")
-    points = np.full((len(times), len(LANDMARK_NAMES), 3), np.nan)
+    points = np.full((count, len(LANDMARK_NAMES), 3), np.nan)
     for (t, label), place in frames.items():
         points[t, LANDMARK_NAMES.index(label)] = place
     return Landmarks(points, times)

@@ -35,7 +35,7 @@ def labels_to_scene(labelmap: LabelMap, name: str, browser=None, volume=None):
     _fill(node, labelmap, 0, labels)
     if len(labelmap.labels) > 1:
         browser = add_browser(f"{name} browser") if browser is None else browser
-        add_sequence(node, labelmap.times_ms, _segmentations(labelmap, name, labels), browser)
+        add_sequence(node, labelmap, _segmentations(labelmap, name, labels), browser)
     node.CreateDefaultDisplayNodes()
     if volume is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume)

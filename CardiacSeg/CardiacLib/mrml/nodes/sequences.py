@@ -11,6 +11,7 @@ import json
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.types.times import Timed
 
 from .host import logic
 
@@ -27,7 +28,7 @@ def add_browser(name: str):
     return browser
 
 
-def add_sequence(proxy, times_ms: np.ndarray, data_nodes, browser):
+def add_sequence(proxy, frames: Timed, data_nodes, browser):
     """A sequence of ``data_nodes`` (one per frame, copied), synchronised in ``browser`` and shown by ``proxy``.
 
     Save-changes is on, so that edits of a frame stay, unless the frames cannot be matched one to one with the
@@ -35,7 +36,7 @@ def add_sequence(proxy, times_ms: np.ndarray, data_nodes, browser):
 
     Args:
         proxy: node of the scene that shows the selected frame; the sequence is named after it.
-        times_ms: (T,) when the frames were recorded.
+        frames: what the T nodes show; says when they were recorded.
         data_nodes: iterable of T nodes; each is copied before the next is asked for.
         browser: the study's sequence browser node.
     """
@@ -43,11 +44,12 @@ def add_sequence(proxy, times_ms: np.ndarray, data_nodes, browser):
 
     sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", f"{proxy.GetName()} sequence")
     master = browser.GetMasterSequenceNode()
-    values, index_name, unit = _index(np.asarray(times_ms, float), master)
+    values, index_name, unit = _index(frames, master)
     sequence.SetIndexName(index_name)
     sequence.SetIndexUnit(unit)
     sequence.SetIndexTypeFromString("numeric")
-    sequence.SetAttribute(TIMES_ATTRIBUTE, json.dumps([float(time) for time in times_ms]))
+    times = None if frames.times_ms is None else [float(time) for time in frames.times_ms]
+    sequence.SetAttribute(TIMES_ATTRIBUTE, json.dumps(times))
     for value, node in zip(values, data_nodes, strict=True):
         sequence.SetDataNodeAtValue(node, value)
     # Seen in between, a sequence without a proxy would be given a new one, and a browser without a selected item
@@ -123,16 +125,21 @@ def index_values(sequence) -> list[str]:
     return [sequence.GetNthIndexValue(item) for item in range(sequence.GetNumberOfDataNodes())]
 
 
-def times_of(sequence) -> np.ndarray:
+def times_of(sequence) -> np.ndarray | None:
     """(T,) ms: the recorded times where they still belong to the items, else the index values.
+
+    None of frames that came without times.
 
     Raises:
         InputError: the index values are not numbers.
     """
     values = index_values(sequence)
-    recorded = sequence.GetAttribute(TIMES_ATTRIBUTE)
-    if recorded is not None and len(json.loads(recorded)) == len(values):
-        return np.array(json.loads(recorded), float)
+    stated = sequence.GetAttribute(TIMES_ATTRIBUTE)
+    recorded = [] if stated is None else json.loads(stated)
+    if recorded is None:
+        return None
+    if recorded and len(recorded) == len(values):
+        return np.array(recorded, float)
     try:
         times = np.array([float(value) for value in values])
     except ValueError as error:
@@ -140,14 +147,15 @@ def times_of(sequence) -> np.ndarray:
     return times * (1000.0 if sequence.GetIndexUnit() == "s" else 1.0)
 
 
-def _index(times: np.ndarray, master) -> tuple[list[str], str, str]:
+def _index(frames: Timed, master) -> tuple[list[str], str, str]:
     """Index values, name and unit of a new sequence in a browser whose first sequence is ``master``."""
-    if master is not None and master.GetNumberOfDataNodes() == len(times):
+    times = frames.times_ms
+    if master is not None and master.GetNumberOfDataNodes() == frames.n_frames:
         return index_values(master), master.GetIndexName(), master.GetIndexUnit()
-    if (np.diff(times) <= 0).any():  # equal times would overwrite each other's frames
-        return [str(frame) for frame in range(len(times))], "frame", ""
-    if master is not None:
-        times = _on_cycle_of(times_of(master), times)
+    if times is None or (np.diff(times) <= 0).any():  # equal times would overwrite each other's frames
+        return [str(frame) for frame in range(frames.n_frames)], "frame", ""
+    if master is not None and (of_master := times_of(master)) is not None:
+        times = _on_cycle_of(of_master, times)
     return [repr(round(float(time), 6)) for time in times], "time", "ms"
 
 

@@ -1,7 +1,15 @@
 """Table, plot series and chart nodes."""
 
-TIME_COLUMN = "Time (ms)"
-"""Title of the column that curves are drawn over."""
+from collections.abc import Sequence
+
+TIME_COLUMN, FRAME_COLUMN = "Time (ms)", "Frame"
+"""Titles of the column that curves are drawn over, with frame times and without."""
+_AXES = {TIME_COLUMN: "Time after the R wave (ms)", FRAME_COLUMN: "Frame"}
+
+
+def time_column(times_ms: Sequence[float] | None, n_frames: int) -> tuple[str, Sequence[float], bool]:
+    """First column of a table of curves, as of :func:`add_table`; frames count from 1 where there are no times."""
+    return (FRAME_COLUMN, range(1, n_frames + 1), True) if times_ms is None else (TIME_COLUMN, times_ms, True)
 
 
 def add_table(name: str, columns):
@@ -21,20 +29,21 @@ def add_table(name: str, columns):
 
 
 def add_chart(name: str, table, curves, y_title: str):
-    """A plot chart of columns of a table over time; ``curves`` holds name, column and colour."""
+    """A plot chart of columns of a table over its first one; ``curves`` holds name, column and colour."""
     import slicer
 
+    over = table.GetColumnName(0)
     chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", name)
     for title, column, colour in curves:
         series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", f"{table.GetName()} {title}")
         series.SetAndObserveTableNodeID(table.GetID())
-        series.SetXColumnName(TIME_COLUMN)
+        series.SetXColumnName(over)
         series.SetYColumnName(column)
         series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
         series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
         series.SetColor(*(value / 255 for value in colour))
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
     chart.SetTitle(name)
-    chart.SetXAxisTitle("Time after the R wave (ms)")
+    chart.SetXAxisTitle(_AXES[over])
     chart.SetYAxisTitle(y_title)
     return chart

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from CardiacLib.mrml.translation import _
+
 from .module_panel import errors_shown
 from .results import Result, result_of
 
@@ -43,7 +45,7 @@ class ResultButtons:
             action(self._value(key))
 
 
-def show_output(ui, output, labels: Mapping[str, str], buttons: ResultButtons, translate: Callable[[str], str]) -> None:
+def show_output(ui, output, labels: Mapping[str, str], buttons: ResultButtons) -> None:
     """Show the result that the chosen output carries; nothing of one where a new output will be made.
 
     Args:
@@ -51,14 +53,13 @@ def show_output(ui, output, labels: Mapping[str, str], buttons: ResultButtons, t
         output: the chosen node or None.
         labels: name of a label to the name of the fact that it shows.
         buttons: of the result.
-        translate: of the module.
     """
     result = result_of(output)
     for label, fact in labels.items():
         getattr(ui, label).text = result.facts.get(fact, "")
     buttons.update(result)
-    reason = "" if output is None else translate("The chosen output is updated and keeps its name.")
-    set_enabled(ui.outputNameEdit, translate("Name of a new output; made from the input's name if left empty."), reason)
+    reason = "" if output is None else _("The chosen output is updated and keeps its name.")
+    set_enabled(ui.outputNameEdit, _("Name of a new output; made from the input's name if left empty."), reason)
 
 
 class CheckList:

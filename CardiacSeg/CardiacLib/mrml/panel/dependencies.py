@@ -15,6 +15,7 @@ from pathlib import Path
 
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.mrml.nodes.host import in_slicer
+from CardiacLib.mrml.translation import _
 from CardiacLib.resources import resource_path
 
 REQUIREMENTS_FILE = "CineHeartRequirements.txt"
@@ -138,8 +139,10 @@ def _offline(wheels: Path) -> list[str]:
 def _install_by_util(missing: list[str], requester: str, ask: bool, options: Sequence[str] = ()) -> None:
     import slicer
 
-    question = f"{requester} needs these Python packages in Slicer: {', '.join(missing)}. Install them now?"
-    if ask and not slicer.util.confirmOkCancelDisplay(question, f"{requester}: install Python packages"):
+    question = _("{module} needs these Python packages in Slicer: {packages}. Install them now?")
+    title = _("{module}: install Python packages").format(module=requester)
+    text = question.format(module=requester, packages=", ".join(missing))
+    if ask and not slicer.util.confirmOkCancelDisplay(text, title):
         raise Cancelled("Python packages were not installed.")
     with _constraints() as path:
         slicer.util.pip_install(["-c", str(path), *options, *missing])

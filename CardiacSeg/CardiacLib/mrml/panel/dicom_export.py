@@ -3,8 +3,7 @@
 import importlib.metadata
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from CardiacLib.errors import InputError
@@ -12,13 +11,16 @@ from CardiacLib.files import atomic_directory
 from CardiacLib.mrml.nodes.cines import ijk_to_lps_of
 from CardiacLib.mrml.nodes.segmentations import images_of, labels_from_node
 from CardiacLib.mrml.nodes.sequences import sequence_of
+from CardiacLib.mrml.translation import _
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.writers.dicom_seg import DICOM_SEG_NAMES
+from CardiacLib.writers.dicom_seg_study import DicomSegChoice
 
 from .controls import set_enabled
 from .dependencies import ensure_dependencies
-from .processes import JobRequest, run_blocking
+from .module_panel import ModulePanel
+from .processes import JobRequest, Worker, run_blocking
 from .results import result_of
 from .studies import source_of
 
@@ -26,13 +28,24 @@ HIGHDICOM = "highdicom>=0.27"
 """What the export needs beyond the other workers; part of Slicer since 5.12."""
 
 
+@dataclass(frozen=True)
+class DicomExport:
+    """What of a segmentation is exported.
+
+    Attributes:
+        study: folder of the DICOM files; empty for the one that the segmentation's images were loaded from.
+        frame: ``all``, ``shown`` (of a sequence), or the number from 0 of the frame that is wanted, or that a single
+            segmentation shows.
+        bundle: the network, if nobody has edited the segments; else they are marked as semi-automatic.
+    """
+
+    study: str | Path = ""
+    frame: str | int = "all"
+    bundle: str = ""
+
+
 def export_dicom_seg(
-    segmentation,
-    study: str | Path,
-    folder: str | Path,
-    frame: str | int = "all",
-    bundle: str = "",
-    progress: Progress = silent,
+    segmentation, folder: str | Path, wanted: DicomExport, *, worker: Worker, progress: Progress = silent
 ) -> list[Path]:
     """Write a segmentation node as DICOM SEG, in a worker process, and wait.
 
@@ -41,11 +54,9 @@ def export_dicom_seg(
 
     Args:
         segmentation: of one frame, or the proxy of a segmentation sequence with as many frames as the study.
-        study: folder of the DICOM files; empty for the one that the segmentation's images were loaded from.
         folder: for the results; made if it is not there. Earlier ones in it are replaced.
-        frame: ``all``, ``shown`` (of a sequence), or the number from 0 of the frame that is wanted, or that a single
-            segmentation shows.
-        bundle: the network, if nobody has edited the segments; else they are marked as semi-automatic.
+        wanted: study and frames.
+        worker: runs the job.
         progress: called with (fraction, message); may raise Cancelled.
 
     Returns:
@@ -55,15 +66,15 @@ def export_dicom_seg(
         InputError: no DICOM study, no frame number for a segmentation of one frame, or it lies beside the images.
     """
     with tempfile.TemporaryDirectory(prefix="cineheart-dicom-") as work:
-        run_blocking(dicom_seg_request(segmentation, study, work, frame, bundle), progress)
+        run_blocking(dicom_seg_request(segmentation, work, wanted), worker, progress)
         return _deliver(Path(work), Path(folder))
 
 
-def dicom_seg_request(segmentation, study: str | Path, work: str | Path, frame="all", bundle="") -> JobRequest:
+def dicom_seg_request(segmentation, work: str | Path, wanted: DicomExport) -> JobRequest:
     """The worker's job of :func:`export_dicom_seg`; ``work`` is an existing folder for its files."""
     name, volume = segmentation.GetName(), images_of(segmentation)
-    source = source_of(volume) if volume is not None else {}
-    study = study or (source["path"] if source.get("dicom") else "")
+    source = source_of(volume) if volume is not None else None
+    study = wanted.study or (source.path if source is not None and source.dicom else "")
     if not study:
         raise InputError(f"'{name}': it is not known which DICOM study it was made from; name its folder.")
     labels = labels_from_node(segmentation, volume)
@@ -72,13 +83,18 @@ def dicom_seg_request(segmentation, study: str | Path, work: str | Path, frame="
     browser, sequence = sequence_of(segmentation)
     frames = None
     if sequence is None:
-        frames = None if frame in ("all", "shown") else [int(frame)]
-    elif frame != "all":
-        frames = [browser.GetSelectedItemNumber() if frame == "shown" else int(frame)]
+        frames = None if wanted.frame in ("all", "shown") else (int(wanted.frame),)
+    elif wanted.frame != "all":
+        frames = (browser.GetSelectedItemNumber() if wanted.frame == "shown" else int(wanted.frame),)
         labels = _only(labels, frames[0])
-    options = {"folder": str(work), "study": str(Path(study).resolve()), "frames": frames, "bundle": bundle}
-    options |= {"time_ms": result_of(segmentation).facts.get("time_ms"), "same_grid": volume is not None}
-    return JobRequest("CardiacLib", "dicom_seg", {"labels": labels}, options)
+    choice = DicomSegChoice(
+        frames=frames,
+        time_ms=result_of(segmentation).facts.get("time_ms"),
+        bundle=wanted.bundle,
+        same_grid=volume is not None,
+    )
+    arguments = {"folder": str(work), "labels": labels, "study": str(Path(study).resolve()), "choice": choice}
+    return JobRequest("dicom_seg", arguments)
 
 
 def _ensure_highdicom(requester: str) -> None:
@@ -91,8 +107,7 @@ def _ensure_highdicom(requester: str) -> None:
 def _only(labels: LabelMap, frame: int) -> LabelMap:
     if not 0 <= frame < len(labels.labels):
         raise InputError(f"'{labels.source}' has frames 0 to {len(labels.labels) - 1}, not {frame}.")
-    one = slice(frame, frame + 1)
-    return LabelMap(labels.labels[one], labels.ijk_to_lps, labels.times_ms[one], labels.source)
+    return labels.only([frame])
 
 
 def _deliver(work: Path, folder: Path) -> list[Path]:
@@ -108,30 +123,26 @@ class DicomExportSection:
     """Drives ``dicomButton`` of the segmentation panel; the files are written in the panel's worker.
 
     Args:
-        widget: the module's widget: ``ui``, ``panel``, ``moduleName``, ``parent``; parameters have ``segmentation``.
-        translate: the module's translation function.
+        panel: that the button belongs to; its parameters have ``segmentation``.
     """
 
-    def __init__(self, widget, translate: Callable[[str], str]):
-        self._widget, self._translate = widget, translate
-        widget.ui.dicomButton.connect("clicked(bool)", lambda checked=False: self._export())
+    def __init__(self, panel: ModulePanel):
+        self._panel = panel
+        panel.ui.dicomButton.connect("clicked(bool)", lambda checked=False: self._export())
 
     def update(self, parameters) -> None:
         """Enable the button, or say why not; ``parameters`` may be None."""
-        _ = self._translate
-        panel = self._widget.panel  # None while it is made
-        reason = _("Running; press Cancel to stop.") if panel is not None and panel.running else ""
         tip = _("Write the segmentation, edits included, as DICOM segmentations of the images: one file per frame.")
-        set_enabled(self._widget.ui.dicomButton, tip, reason or self._reason(parameters))
+        set_enabled(self._panel.ui.dicomButton, tip, self._panel.running_or(self._reason(parameters)))
 
     def _reason(self, parameters) -> str:
-        _ = self._translate
         if parameters is None or not parameters.segmentation:
             return _("There is no segmentation yet: press Apply.")
         volume = images_of(parameters.segmentation)
         if volume is None:
             return _("The segmentation does not know its images; make it by Apply.")
-        if source_of(volume).get("dicom") is False:
+        source = source_of(volume)
+        if source is not None and not source.dicom:
             text = _("'{name}' was not read from DICOM files, and a DICOM segmentation has to name them.")
             return text.format(name=volume.GetName())
         return ""
@@ -139,18 +150,17 @@ class DicomExportSection:
     def _export(self) -> None:
         import qt
 
-        _ = self._translate
-        segmentation = self._widget.panel.parameters.segmentation
+        segmentation = self._panel.parameters.segmentation
         study = self._study_of(images_of(segmentation))
         title = _("Folder for the DICOM segmentations")
-        folder = study and qt.QFileDialog.getExistingDirectory(self._widget.parent, title)
+        folder = study and qt.QFileDialog.getExistingDirectory(self._panel.widget.parent, title)
         if not folder:  # the user pressed Cancel
             return
         work = tempfile.mkdtemp(prefix="cineheart-dicom-")
 
         def make_request() -> JobRequest:
-            _ensure_highdicom(self._widget.moduleName)
-            return dicom_seg_request(segmentation, study, work)
+            _ensure_highdicom(self._panel.widget.moduleName)
+            return dicom_seg_request(segmentation, work, DicomExport(study))
 
         def done(nothing) -> str:
             count = len(_deliver(Path(work), Path(folder)))
@@ -159,14 +169,14 @@ class DicomExportSection:
         def clean_up(stopped: bool) -> None:
             shutil.rmtree(work, ignore_errors=True)
 
-        self._widget.panel.start(make_request, done, on_end=clean_up)
+        self._panel.start(make_request, done, on_end=clean_up)
 
     def _study_of(self, volume) -> str:
         """The folder of a volume's DICOM files: known where the study was loaded by a panel, else the user is asked."""
         import qt
 
-        path = source_of(volume).get("path", "")
-        if path and Path(path).exists():
-            return path
-        title = self._translate("Folder of the DICOM files of '{name}'").format(name=volume.GetName())
-        return qt.QFileDialog.getExistingDirectory(self._widget.parent, title)
+        source = source_of(volume)
+        if source is not None and Path(source.path).exists():
+            return source.path
+        title = _("Folder of the DICOM files of '{name}'").format(name=volume.GetName())
+        return qt.QFileDialog.getExistingDirectory(self._panel.widget.parent, title)

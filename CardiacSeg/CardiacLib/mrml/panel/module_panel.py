@@ -1,8 +1,8 @@
 """What the module panels share: parameter node and scene events, one worker run with progress and Cancel, and scene
 changes that are whole.
 
-A module's widget class cannot inherit from here, because Slicer gives no promise that the folder of this library is on
-the path while the module's file is read. So its ``setup`` makes a :class:`ModulePanel` and hands Slicer's calls on.
+A module's widget class hands Slicer's calls on to its panel, a subclass of :class:`ModulePanel` in its library, which
+it makes in its ``setup``.
 """
 
 import logging
@@ -10,10 +10,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import ClassVar
 
 from CardiacLib.errors import Cancelled, InputError
+from CardiacLib.mrml.translation import _
+from CardiacLib.progress import Progress, silent
 
-from .processes import Callbacks, JobRequest, WorkerRun
+from .processes import Callbacks, JobRequest, Worker, WorkerRun, run_blocking
 from .results import last_result
 
 TIME_LEFT_AFTER_S = 3.0
@@ -32,6 +35,19 @@ def whole_scene_change() -> Iterator[None]:
     except BaseException:
         _remove_new_nodes(scene, before)
         raise
+
+
+def run_and_add(
+    request: JobRequest, add: Callable[[object], object], *, worker: Worker, progress: Progress = silent
+) -> object:
+    """Run a job, wait, and put its value into the scene by ``add``, wholly or not at all; what scripts do.
+
+    Raises:
+        as of :func:`~.processes.run_blocking`, and what ``add`` raises.
+    """
+    value = run_blocking(request, worker, progress)
+    with whole_scene_change():
+        return add(value)
 
 
 def _nothing(stopped: bool) -> None:
@@ -94,14 +110,11 @@ class JobPanel:
 
     Args:
         ui: the object that ``slicer.util.childWidgetVariables`` returned.
-        translate: the module's translation function.
-        on_state: called whenever a run has started or ended, so that the module can update its buttons.
+        worker: runs the jobs.
     """
 
-    def __init__(self, ui, translate: Callable[[str], str], on_state: Callable[[], None]):
-        self._ui = ui
-        self._translate = translate
-        self._on_state = on_state
+    def __init__(self, ui, worker: Worker):
+        self.ui, self.worker = ui, worker
         self._run: WorkerRun | None = None
         self._on_end = _nothing
         self._stopped = False
@@ -113,6 +126,9 @@ class JobPanel:
     def running(self) -> bool:
         """Whether a worker is running."""
         return self._run is not None and not self._run.finished
+
+    def update(self) -> None:
+        """Bring buttons and labels in line with the run; called whenever one has started or ended."""
 
     def start(
         self,
@@ -133,7 +149,6 @@ class JobPanel:
         if self.running:
             return
         self._on_end, self._stopped = on_end, False
-        _ = self._translate
         try:
             request = make_request()
 
@@ -143,7 +158,7 @@ class JobPanel:
             callbacks = Callbacks(
                 self._progress, lambda value: self._done(lambda: on_done(value)), self._failed, cancelled
             )
-            self._run = WorkerRun(request, callbacks)
+            self._run = WorkerRun(request, self.worker, callbacks)
             self._run.start(use_timer=True)
         except InputError as error:
             self._failed(str(error), "")
@@ -153,10 +168,10 @@ class JobPanel:
             self._failed(str(error), traceback.format_exc())
         else:
             self._started = time.monotonic()
-            self._ui.progressBar.value = 0
-            self._ui.statusLabel.text = _("Starting...")
+            self.ui.progressBar.value = 0
+            self.ui.statusLabel.text = _("Starting...")
             self._show_running(True)
-            self._on_state()
+            self.update()
 
     def cancel(self) -> None:
         """Stop the worker, if any; what it had finished is kept."""
@@ -169,22 +184,25 @@ class JobPanel:
         if self.running:
             self._stopped = True
             self._run.abandon()
-            self._ui.progressBar.value = 0
-            self._end(self._translate("Stopped."))
+            self.ui.progressBar.value = 0
+            self._end(_("Stopped."))
+
+    def running_or(self, reason: str) -> str:
+        """Why a button that starts a run is off: there is a run, or ``reason``; empty if it is on."""
+        return _("Running; press Cancel to stop.") if self.running else reason
 
     def set_ready(self, reason: str) -> None:
         """Enable Apply when ``reason`` is empty; else disable it and let its tool tip say the reason."""
-        self._ui.applyButton.enabled = not reason and not self.running
-        tip = self._translate("Running; press Cancel to stop.") if self.running else reason
-        self._ui.applyButton.toolTip = tip or self._translate("Start the computation.")
+        self.ui.applyButton.enabled = not reason and not self.running
+        self.ui.applyButton.toolTip = self.running_or(reason) or _("Start the computation.")
 
     def _progress(self, fraction: float, message: str) -> None:
-        self._ui.progressBar.value = round(100 * fraction)
+        self.ui.progressBar.value = round(100 * fraction)
         elapsed = time.monotonic() - self._started
         if fraction > 0.2 and elapsed > TIME_LEFT_AFTER_S:
-            left = self._translate("about {seconds} s left").format(seconds=round(elapsed * (1 - fraction) / fraction))
+            left = _("about {seconds} s left").format(seconds=round(elapsed * (1 - fraction) / fraction))
             message = f"{message} ({left})"
-        self._ui.statusLabel.text = message
+        self.ui.statusLabel.text = message
 
     def _done(self, add_result: Callable[[], str]) -> None:
         try:
@@ -195,13 +213,13 @@ class JobPanel:
         except Exception as error:
             self._failed(str(error), traceback.format_exc())
         else:
-            self._ui.progressBar.value = 100
+            self.ui.progressBar.value = 100
             self._end(sentence)
 
     def _failed(self, message: str, detail: str) -> None:
         import slicer
 
-        self._ui.progressBar.value = 0
+        self.ui.progressBar.value = 0
         self._end(message)
         if detail:
             logging.error(detail)
@@ -210,66 +228,77 @@ class JobPanel:
             slicer.util.errorDisplay(message)
 
     def _cancelled(self, add_part: Callable[[], str]) -> None:
-        unchanged = self._translate("Cancelled; the scene is as it was.")
+        unchanged = _("Cancelled; the scene is as it was.")
         self._done(lambda: add_part() or unchanged)
-        self._ui.progressBar.value = 0
+        self.ui.progressBar.value = 0
 
     def _end(self, sentence: str) -> None:
         self._run, on_end, self._on_end = None, self._on_end, _nothing
         on_end(self._stopped)
-        self._ui.statusLabel.text = sentence
+        self.ui.statusLabel.text = sentence
         self._show_running(False)
-        self._on_state()
+        self.update()
 
     def _show_running(self, running: bool) -> None:
-        self._ui.progressBar.visible = running
-        self._ui.cancelButton.enabled = running
+        self.ui.progressBar.visible = running
+        self.ui.cancelButton.enabled = running
 
 
 class ModulePanel(JobPanel):
-    """The wiring of one module's widget: its parameter node, the scene's opening and closing, one run.
+    """The panel of one module: its ``.ui``, its parameter node, the scene's opening and closing, one run.
+
+    A subclass says why Apply is off (:meth:`reason`), what it does (:meth:`apply`) and what the panel shows
+    (:meth:`show`). Its ``__init__`` makes what these need and calls :meth:`connect` at the end.
 
     Args:
-        widget: the module's widget: ``ui``, ``logic`` (with ``getParameterNode``) and ``parent``.
-        translate: the module's translation function.
+        widget: the module's widget: ``logic`` (with ``getParameterNode``), ``parent``, ``moduleName``. It gets ``ui``.
+        worker: runs the jobs.
+
+    Attributes:
+        parameters: the scene's parameter node, None while the module is not shown.
         inputs: name of an input parameter to the class of nodes of which the first is taken when none is chosen.
         outputs: name of an input parameter to that of the output: when another input is chosen, its latest result
             becomes the output, or none, so that Apply does not overwrite the result of the input before.
-        reason: of a parameter node, why Apply cannot be pressed; empty if it can.
-        on_change: called when a parameter, the run or the scene has changed, with the parameter node or None.
     """
 
-    def __init__(
-        self,
-        widget,
-        translate: Callable[[str], str],
-        inputs: Mapping[str, str],
-        reason: Callable[[object], str],
-        on_change: Callable[[object], None],
-        outputs: Mapping[str, str] | None = None,
-    ):
+    inputs: ClassVar[Mapping[str, str]] = {}
+    outputs: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, widget, worker: Worker):
         import slicer
 
+        load_ui(widget)
+        super().__init__(widget.ui, worker)
+        self.widget, self.logic = widget, widget.logic
         self.parameters = None
-        self._widget, self._inputs, self._reason, self._on_change = widget, inputs, reason, on_change
-        self._outputs = dict(outputs or {})
         self._inputs_before: dict[str, object] = {}
         self._tags: tuple[int, int] | None = None
         self._changing = False
-        super().__init__(widget.ui, translate, self.update)
+        self.ui.applyButton.connect("clicked(bool)", widget.onApplyButton)
         scene = slicer.mrmlScene
         self._scene_tags = [
             scene.AddObserver(scene.StartCloseEvent, self._scene_closes),
             scene.AddObserver(scene.EndCloseEvent, self._scene_closed),
         ]
-        self.connect()
+
+    def reason(self, parameters) -> str:
+        """Why Apply cannot be pressed with these parameters; empty if it can."""
+        raise NotImplementedError
+
+    def apply(self) -> None:
+        """What the Apply button does."""
+        raise NotImplementedError
+
+    def show(self, parameters) -> None:
+        """Called when a parameter, the run or the scene has changed, with the parameter node or None."""
+        raise NotImplementedError
 
     def connect(self) -> None:
         """Use the scene's parameter node (the module is entered); inputs that are not chosen take the first node."""
         import slicer
 
-        self._use(self._widget.logic.getParameterNode())
-        for name, kind in self._inputs.items():
+        self._use(self.logic.getParameterNode())
+        for name, kind in self.inputs.items():
             first = slicer.mrmlScene.GetFirstNodeByClass(kind)
             if not getattr(self.parameters, name) and first:
                 setattr(self.parameters, name, first)
@@ -295,13 +324,13 @@ class ModulePanel(JobPanel):
         self._changing = True
         try:
             self._follow_inputs()
-            self.set_ready(self._reason(self.parameters) if self.parameters else self._translate("No scene."))
-            self._on_change(self.parameters)
+            self.set_ready(self.reason(self.parameters) if self.parameters else _("No scene."))
+            self.show(self.parameters)
         finally:
             self._changing = False
 
     def _follow_inputs(self) -> None:
-        for name, output in self._outputs.items() if self.parameters else ():
+        for name, output in self.outputs.items() if self.parameters else ():
             chosen = getattr(self.parameters, name)
             if chosen is not self._inputs_before.get(name, chosen):
                 setattr(self.parameters, output, last_result(chosen))
@@ -315,7 +344,7 @@ class ModulePanel(JobPanel):
             self.parameters.RemoveObserver(modified)
         self.parameters = parameters
         if parameters:
-            self._tags = parameters.connectGui(self._ui), parameters.AddObserver("ModifiedEvent", self.update)
+            self._tags = parameters.connectGui(self.ui), parameters.AddObserver("ModifiedEvent", self.update)
         self.update()
 
     def _scene_closes(self, caller, event) -> None:
@@ -324,5 +353,5 @@ class ModulePanel(JobPanel):
         self.disconnect()
 
     def _scene_closed(self, caller, event) -> None:
-        if self._widget.parent.isEntered:
+        if self.widget.parent.isEntered:
             self.connect()

@@ -1,8 +1,9 @@
 """Run a worker process beside a panel: start, follow its events, cancel its whole process tree.
 
-The worker is ``PythonSlicer -m <Lib> job.json`` inside Slicer and ``python -m <Lib> job.json`` elsewhere. Only text
-lines cross from the reading thread; every callback runs in :meth:`WorkerRun.poll`, so on the thread that polls,
-which must be the main one because callbacks touch the scene.
+The worker is ``PythonSlicer -m WORKER job.json`` inside Slicer and ``python -m WORKER job.json`` elsewhere; the file of
+a Slicer module tells which module that is, and where it lies (:class:`Worker`). Only text lines cross from the reading
+thread; every callback runs in :meth:`WorkerRun.poll`, so on the thread that polls, which must be the main one because
+callbacks touch the scene.
 """
 
 import atexit
@@ -21,7 +22,6 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from CardiacLib.errors import InputError
@@ -37,12 +37,38 @@ _running: "weakref.WeakSet[WorkerRun]" = weakref.WeakSet()
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What a worker shall do: run ``task`` of ``library`` on ``inputs`` (values) with ``options`` (JSON values)."""
+    """What a worker shall do: run ``task`` with ``arguments``, values of :mod:`CardiacLib.types.values` by name."""
 
-    library: str
     task: str
-    inputs: Mapping[str, object]
-    options: Mapping[str, object]
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What runs the jobs.
+
+    Attributes:
+        module: as of ``python -m``.
+        folder: in which its package lies; the only one that its process is told of.
+    """
+
+    module: str
+    folder: Path
+
+    @classmethod
+    def beside(cls, file: str | Path, module: str) -> "Worker":
+        """The worker of the extension that ``file`` is a module of.
+
+        Its package lies in the same folder where the extension is installed, and in the parent in a source tree.
+
+        Raises:
+            InputError: it lies in neither.
+        """
+        own = Path(file).resolve().parent
+        for folder in (own, own.parent):
+            if (folder / module.partition(".")[0]).is_dir():
+                return cls(module, folder)
+        raise InputError(f"{own}: there is no {module} here; install the extension again.")
 
 
 def _ignore(*_) -> None:
@@ -62,10 +88,16 @@ class Callbacks:
 
 
 class WorkerRun:
-    """One job in one worker process. Create it, :meth:`start` it, then poll by a timer or :meth:`wait`."""
+    """One job in one worker process. Create it, :meth:`start` it, then poll by a timer or :meth:`wait`.
 
-    def __init__(self, request: JobRequest, callbacks: Callbacks | None = None):
-        self.request = request
+    Args:
+        request: the job.
+        worker: that runs it.
+        callbacks: told what happens.
+    """
+
+    def __init__(self, request: JobRequest, worker: Worker, callbacks: Callbacks | None = None):
+        self.request, self.worker = request, worker
         self.callbacks = callbacks or Callbacks()
         self._process: subprocess.Popen | None = None
         self._lines: queue.Queue[tuple[str, str]] = queue.Queue()
@@ -90,8 +122,8 @@ class WorkerRun:
         """Write the job folder and start the process; with ``use_timer`` a Qt timer polls on the main thread."""
         self._directory = tempfile.mkdtemp(prefix="cineheart-job-")
         try:
-            job = write_job(self._directory, self.request.task, {**self.request.inputs, **self.request.options})
-            self._process = _start_process([*_worker_command(), "-m", self.request.library, str(job)])
+            job = write_job(self._directory, self.request.task, self.request.arguments)
+            self._process = _start_process([*_python(), "-m", self.worker.module, str(job)], self.worker.folder)
         except BaseException:
             shutil.rmtree(self._directory, ignore_errors=True)
             raise
@@ -150,7 +182,7 @@ class WorkerRun:
         elif event["event"] == "progress":
             self.callbacks.progress(event["fraction"], event["message"])
         elif event["event"] == "message":
-            logging.warning("%s: %s", self.request.library, event["message"])
+            logging.warning("%s: %s", self.worker.module, event["message"])
         elif event["event"] == "done":
             self._outcome = ("done", event["output"])
         elif event["event"] == "error":
@@ -170,7 +202,7 @@ class WorkerRun:
             self._end(self.callbacks.failed, *content)
         else:
             code = self._process.returncode
-            message = f"The {self.request.library} worker stopped without a result (exit code {code})."
+            message = f"The {self.worker.module} process stopped without a result (exit code {code})."
             self._end(self.callbacks.failed, message, "\n".join(self._output))
 
     def _end(self, callback: Callable, *arguments) -> None:
@@ -184,7 +216,7 @@ class WorkerRun:
         callback(*arguments)
 
 
-def run_blocking(request: JobRequest, progress: Callable[[float, str], None] = _ignore) -> object:
+def run_blocking(request: JobRequest, worker: Worker, progress: Callable[[float, str], None] = _ignore) -> object:
     """Run a job in a worker process and wait for its value. A ``Cancelled`` raised by ``progress`` stops the worker.
 
     Raises:
@@ -193,7 +225,7 @@ def run_blocking(request: JobRequest, progress: Callable[[float, str], None] = _
         Cancelled: the progress callback asked to stop.
     """
     results, failures = [], []
-    run = WorkerRun(request, Callbacks(progress, results.append, lambda *failure: failures.append(failure)))
+    run = WorkerRun(request, worker, Callbacks(progress, results.append, lambda *failure: failures.append(failure)))
     run.start()
     try:
         run.wait()
@@ -226,7 +258,7 @@ def _parse_event(line: str) -> dict | None:
     return event if isinstance(event, dict) and "event" in event else None
 
 
-def _worker_command() -> list[str]:
+def _python() -> list[str]:
     """The Python that runs workers."""
     if not in_slicer():
         return [sys.executable]
@@ -236,14 +268,13 @@ def _worker_command() -> list[str]:
     return [found]
 
 
-def _start_process(arguments: list[str]) -> subprocess.Popen:
+def _start_process(arguments: list[str], folder: Path) -> subprocess.Popen:
     environment = dict(os.environ)
     if in_slicer():
         import slicer
 
         environment = slicer.util.startupEnvironment()  # the launcher adds Slicer's own paths again
-    folders = [*library_folders(), environment.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), environment.get("PYTHONPATH"))))
     environment["PYTHONIOENCODING"] = "utf-8"
     environment[CACHE_VARIABLE] = str(cache_folder())  # also where it was chosen after the application had started
     options = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {"start_new_session": True}
@@ -257,16 +288,6 @@ def _start_process(arguments: list[str]) -> subprocess.Popen:
         errors="replace",
         **options,
     )
-
-
-def library_folders() -> list[str]:
-    """Folders that hold the Libs: one when installed, one per module in a source tree."""
-    folders = []
-    for library in ("CardiacLib", "CardiacSegLib", "CardiacLandmarksLib", "BiVMeshLib"):
-        spec = find_spec(library)
-        if spec is not None and spec.origin:
-            folders.append(str(Path(spec.origin).resolve().parents[1]))
-    return list(dict.fromkeys(folders))
 
 
 @atexit.register

@@ -6,32 +6,37 @@ node is the proxy of a sequence, the sequence carries the memory: browsing repla
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from CardiacLib.errors import InputError
-from CardiacLib.mrml.nodes.hierarchy import place_beside
+from CardiacLib.mrml.nodes.hierarchy import Nodes, place_beside
 from CardiacLib.mrml.nodes.sequences import TIMES_ATTRIBUTE, remove_nodes, remove_sequence, sequence_of, show_selected
+from CardiacLib.mrml.translation import _
 
 FACTS_ATTRIBUTE = "CineHeart.result"
 CHIEF, INPUT, MEMBER = "CineHeart.chief", "CineHeart.input", "CineHeart.member."
 """Node references of what carries a result: to its chief node, to what it was made of, and to its other nodes."""
 
 
+Facts = Mapping[str, str | int | float]
+"""What is said of a result, by name: texts, frames (from 0), times."""
+
+
 class Result(NamedTuple):
-    """The nodes of a result by name, and what is said of them (JSON values by name)."""
+    """The nodes of a result by name, and what is said of them."""
 
-    nodes: dict[str, object]
-    facts: dict[str, object]
+    nodes: Nodes
+    facts: Facts
 
 
-def keep_result(chief, nodes: Mapping[str, object], facts: Mapping[str, object], made_of=None) -> None:
+def keep_result(chief, nodes: Nodes, facts: Facts, made_of=None) -> None:
     """Remember a result by its chief node, in place of what the node carried before.
 
     Args:
         chief: one of ``nodes``.
         nodes: the nodes of the result by name; other markups lists among them lead to the same result.
-        facts: JSON values by name.
+        facts: what is said of it.
         made_of: the volume or segmentation that it was made of.
     """
     carrier = _carrier(chief)
@@ -71,35 +76,44 @@ def last_result(made_of):
     return None
 
 
-def misfit(output, made_of: Iterable, one_frame: bool, translate: Callable[[str], str]) -> str:
+def measured_segmentations() -> list:
+    """The segmentations of all frames that are the chief nodes of results with measures, in the scene's order."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    count = scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    nodes = [scene.GetNthNodeByClass(number, "vtkMRMLSegmentationNode") for number in range(count)]
+    return [node for node in nodes if "ed" in result_of(node).facts]
+
+
+def misfit(output, made_of: Iterable, one_frame: bool) -> str:
     """Why an output cannot be updated by a run; empty if it can, or if there is none.
 
     Args:
         output: the chosen node or None.
         made_of: the volumes or segmentations of the run.
         one_frame: whether the run gives a single frame.
-        translate: of the module.
     """
     browser, sequence = sequence_of(output) if output is not None else (None, None)
     if sequence is None:
         return ""
     if browser not in [sequence_of(node)[0] for node in made_of]:
-        text = translate("'{name}' belongs to another cine; choose to create a new output instead.")
+        text = _("'{name}' belongs to another cine; choose to create a new output instead.")
     elif one_frame:
-        text = translate("'{name}' holds all frames; choose to create a new output for a single one.")
+        text = _("'{name}' holds all frames; choose to create a new output for a single one.")
     else:
         return ""
     return text.format(name=output.GetName())
 
 
-def require_fit(output, made_of: Iterable, one_frame: bool, translate: Callable[[str], str]) -> None:
+def require_fit(output, made_of: Iterable, one_frame: bool) -> None:
     """Raise InputError with the sentence of :func:`misfit`, if there is one."""
-    reason = misfit(output, made_of, one_frame, translate)
+    reason = misfit(output, made_of, one_frame)
     if reason:
         raise InputError(reason)
 
 
-def take_place(earlier: Mapping[str, object], made: Mapping[str, object]) -> dict[str, object]:
+def take_place(earlier: Nodes, made: Nodes) -> Nodes:
     """Let the nodes of an earlier result take over the content of newly made ones, by name.
 
     They keep their ids, names, display and place in the Data tree; sequences are refilled. New nodes that are thereby
@@ -116,8 +130,8 @@ def take_place(earlier: Mapping[str, object], made: Mapping[str, object]) -> dic
             _take_series(old, node)
         else:
             _take_content(old, node)
-    kept = dict(made) | {name: old for name, (old, _) in pairs.items()}
-    superfluous = [node for _, node in pairs.values()] + [old for name, old in earlier.items() if name not in made]
+    kept = dict(made) | {name: pair[0] for name, pair in pairs.items()}
+    superfluous = [node for old, node in pairs.values()] + [old for name, old in earlier.items() if name not in made]
     for chart in (node for node in kept.values() if node.IsA("vtkMRMLPlotChartNode")):
         for series in _series(chart):
             table = instead.get(series.GetTableNodeID())
@@ -177,7 +191,7 @@ def _series(chart) -> list:
 
 
 def _carrier(node):
-    _, sequence = sequence_of(node)
+    sequence = sequence_of(node)[1]
     return node if sequence is None else sequence
 
 

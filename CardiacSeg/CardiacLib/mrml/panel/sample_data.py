@@ -1,12 +1,12 @@
 """The synthetic heart in Slicer's Sample Data module: made on demand, without a network."""
 
-from collections.abc import Callable
-from functools import partial
-
+from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.views import show_volume
+from CardiacLib.mrml.translation import _
 from CardiacLib.phantom import PhantomOptions, make_phantom
 from CardiacLib.progress import Progress, silent
 from CardiacLib.resources import resource_path
+from CardiacLib.types.patient import Patient
 from CardiacLib.types.study import Study
 
 from .module_panel import whole_scene_change
@@ -17,13 +17,13 @@ SAMPLES = {"CineHeartPhantom": PhantomOptions, "CineHeartPhantomSmall": PhantomO
 """Name of a sample, and the options it is made with."""
 
 
-def register_sample_data(translate: Callable[[str], str]) -> None:
-    """Offer the samples in the Sample Data module; called when Slicer has started. ``translate`` is the module's."""
+def register_sample_data() -> None:
+    """Offer the samples in the Sample Data module; called when Slicer has started."""
     import SampleData
 
     logic = SampleData.SampleDataLogic
     if hasattr(logic, "registerCustomSampleDataCategory"):  # since Slicer 5.12; before, the category is made by itself
-        logic.registerCustomSampleDataCategory(CATEGORY, title=translate("CineHeart"))
+        logic.registerCustomSampleDataCategory(CATEGORY, title=_("CineHeart"))
     for name in SAMPLES:
         # A source must name an address and a file, also one that is made on this machine and needs neither.
         logic.registerCustomSampleDataSource(
@@ -33,20 +33,20 @@ def register_sample_data(translate: Callable[[str], str]) -> None:
             fileNames="",
             nodeNames=name,
             thumbnailFileName=str(resource_path(f"{name}.png")),  # made by Docs/examples/thumbnails.py
-            customDownloader=partial(_add_with_wait_cursor, translate),
+            customDownloader=_add_with_wait_cursor,
         )
 
 
-def _add_with_wait_cursor(translate: Callable[[str], str], source) -> None:
+def _add_with_wait_cursor(source) -> None:
     """What the button of a sample does."""
     import slicer
 
-    failure = translate("{name} could not be made.").format(name=source.sampleName)
+    failure = _("{name} could not be made.").format(name=source.sampleName)
     with slicer.util.tryWithErrorDisplay(failure, waitCursor=True):
         add_sample(source.sampleName)
 
 
-def add_sample(name: str = "CineHeartPhantom", progress: Progress = silent) -> dict[str, object]:
+def add_sample(name: str = "CineHeartPhantom", progress: Progress = silent) -> Nodes:
     """Make a sample and put it into the scene: short axis, 2CH, 3CH and 4CH in one sequence browser.
 
     Args:
@@ -58,6 +58,6 @@ def add_sample(name: str = "CineHeartPhantom", progress: Progress = silent) -> d
     """
     cines = make_phantom(SAMPLES[name](), progress).cines
     with whole_scene_change():
-        volumes = add_study(Study(cines, patient={"id": name}, source=name))
+        volumes = add_study(Study(cines, patient=Patient(id=name), source=name))
     show_volume(volumes["sax"])
     return volumes

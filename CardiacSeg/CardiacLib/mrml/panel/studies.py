@@ -2,30 +2,39 @@
 
 import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from CardiacLib.errors import InputError
 from CardiacLib.mrml.nodes.cines import cine_to_scene
+from CardiacLib.mrml.nodes.hierarchy import Nodes, place
 from CardiacLib.mrml.nodes.hierarchy import add_study as add_study_item
-from CardiacLib.mrml.nodes.hierarchy import place
 from CardiacLib.mrml.nodes.sequences import sequence_of
 from CardiacLib.mrml.nodes.views import show_volume
+from CardiacLib.mrml.translation import _
+from CardiacLib.progress import Progress, silent
 from CardiacLib.types.study import Study
 
 from .dependencies import ensure_dependencies
-from .module_panel import whole_scene_change
-from .processes import JobRequest, run_blocking
+from .module_panel import ModulePanel, run_and_add
+from .processes import JobRequest, Worker
 from .summaries import study_text
 
 SOURCE_ATTRIBUTE = "CineHeart.source"
-"""JSON of where a cine was read from: ``path`` of its study, and whether that is ``dicom``."""
+"""JSON of the :class:`Source` of a cine."""
 _VIEW_NAMES = {"sax": "short axis", "2ch": "2CH", "3ch": "3CH", "4ch": "4CH", "other": "other view"}
+
+
+class Source(NamedTuple):
+    """Where a cine was read from: path of its study, and whether that is DICOM."""
+
+    path: str
+    dicom: bool
 
 
 def study_name(study: Study) -> str:
     """Short name of a study for nodes and titles: the patient's id, else the name of the file or folder read."""
-    return str(study.patient.get("id") or Path(study.source).name or "study")
+    return study.patient.id or Path(study.source).name or "study"
 
 
 def study_request(path: str | Path) -> JobRequest:
@@ -36,7 +45,7 @@ def study_request(path: str | Path) -> JobRequest:
     """
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such folder or file.")
-    return JobRequest("CardiacLib", "study", {}, {"path": str(Path(path).resolve())})
+    return JobRequest("study", {"path": str(Path(path).resolve())})
 
 
 def study_to_scene(study: Study, name: str):
@@ -53,67 +62,72 @@ def study_to_scene(study: Study, name: str):
     return browser, volumes
 
 
-def load_study(path: str | Path, progress: Callable[[float, str], None]) -> dict[str, object]:
+def load_study(path: str | Path, *, worker: Worker, progress: Progress = silent) -> Nodes:
     """Read a study in a worker process, wait, and put its cines into the scene: volume by view.
 
     Raises:
         InputError: nothing there can be read as a study; the scene is unchanged.
     """
-    study = run_blocking(study_request(path), progress)
-    with whole_scene_change():
-        return add_study(study)
+    return run_and_add(study_request(path), add_study, worker=worker, progress=progress)
 
 
-def add_study(study: Study) -> dict[str, object]:
+def add_study(study: Study) -> Nodes:
     """Put a study into the scene under its own name and log what was left out of it: volume by view."""
     for sentence in (*study.notes, *study.left_out):
         logging.info("%s: %s", study.source, sentence)
     name = study_name(study)
-    _, volumes = study_to_scene(study, name)
-    item = add_study_item(str(study.patient.get("name") or name), name)
+    volumes = study_to_scene(study, name)[1]
+    item = add_study_item(study.patient.name or name, name)
     for view, volume in volumes.items():
         place(volume, item)
-        stated = {"path": study.source, "dicom": bool(study.cines[view].files)}
-        _carrier(volume).SetAttribute(SOURCE_ATTRIBUTE, json.dumps(stated))
+        source = Source(study.source, bool(study.cines[view].files))
+        _carrier(volume).SetAttribute(SOURCE_ATTRIBUTE, json.dumps(source._asdict()))
     return volumes
 
 
-def source_of(volume) -> dict[str, object]:
-    """``path`` of the study that :func:`add_study` loaded a volume from, and whether it is ``dicom``; else empty."""
+def source_of(volume) -> Source | None:
+    """Where :func:`add_study` has a volume from; None of another volume."""
     stated = _carrier(volume).GetAttribute(SOURCE_ATTRIBUTE)
-    return json.loads(stated) if stated else {}
+    return Source(**json.loads(stated)) if stated else None
+
+
+def same_study(node, volume) -> bool:
+    """Whether two nodes play in one sequence browser, or were loaded from one study."""
+    browser, source = sequence_of(node)[0], source_of(node)
+    if browser is not None and browser is sequence_of(volume)[0]:
+        return True
+    return source is not None and source == source_of(volume)
 
 
 def _carrier(volume):
     """The sequence that a volume is the proxy of (browsing replaces the attributes of a proxy), or the volume."""
-    _, sequence = sequence_of(volume)
+    sequence = sequence_of(volume)[1]
     return volume if sequence is None else sequence
 
 
-def ask_and_load(widget, parameter: str, translate: Callable[[str], str]) -> None:
+def ask_and_load(panel: ModulePanel, parameter: str) -> None:
     """Ask for a folder, read the study in the panel's worker, with its progress bar and Cancel, and choose its stack.
 
     Args:
-        widget: the module's widget.
+        panel: of the module.
         parameter: name of the parameter that takes the short axis.
-        translate: of the module.
     """
     import qt
 
-    title = translate("Folder of a cine study: DICOM, NIfTI or NRRD")
-    folder = qt.QFileDialog.getExistingDirectory(widget.parent, title)
+    title = _("Folder of a cine study: DICOM, NIfTI or NRRD")
+    folder = qt.QFileDialog.getExistingDirectory(panel.widget.parent, title)
     if not folder:  # the user pressed Cancel
         return
-    parameters = widget.logic.getParameterNode()  # stays valid when the module is left during the run
+    parameters = panel.logic.getParameterNode()  # stays valid when the module is left during the run
 
     def make_request() -> JobRequest:
-        ensure_dependencies(widget.moduleName)
+        ensure_dependencies(panel.widget.moduleName)
         return study_request(folder)
 
     def add_result(study: Study) -> str:
         volumes = add_study(study)
         setattr(parameters, parameter, volumes["sax"])
         show_volume(volumes["sax"])
-        return study_text(study, translate)
+        return study_text(study)
 
-    widget.panel.start(make_request, add_result)
+    panel.start(make_request, add_result)

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, silent
+from CardiacLib.types.patient import Patient
 
 TAGS = [
     "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "SeriesDescription",
@@ -50,7 +51,7 @@ class FrameHeader:
     order: tuple[float, float]
     acquired: tuple[str, float]
     scaling: tuple[float, float]
-    patient: dict[str, object] = field(default_factory=dict)
+    patient: Patient = Patient()
 
 
 def read_headers(paths: list[Path], progress: Progress = silent) -> tuple[list[FrameHeader], list[str]]:
@@ -227,14 +228,16 @@ def _when(dataset, frame_time) -> str:
     return str(frame_time or dataset.get("AcquisitionDateTime") or f"{date}{time}")
 
 
-def _patient(dataset, beat: float | None) -> dict[str, object]:
-    facts = {
-        "name": str(dataset.get("PatientName") or ""),
-        "id": str(dataset.get("PatientID") or ""),
-        "sex": str(dataset.get("PatientSex") or ""),
-        "age": str(dataset.get("PatientAge") or ""),
-        "height_m": _number(dataset, "PatientSize"),
-        "weight_kg": _number(dataset, "PatientWeight"),
-        "heart_rate_bpm": 60000.0 / beat if beat else _number(dataset, "HeartRate"),
-    }
-    return {key: value for key, value in facts.items() if value}
+def _patient(dataset, beat: float | None) -> Patient:
+    def text(keyword: str) -> str | None:
+        return str(dataset.get(keyword) or "") or None
+
+    return Patient(
+        name=text("PatientName"),
+        id=text("PatientID"),
+        sex=text("PatientSex"),
+        age=text("PatientAge"),
+        height_m=_number(dataset, "PatientSize") or None,
+        weight_kg=_number(dataset, "PatientWeight") or None,
+        heart_rate_bpm=(60000.0 / beat if beat else _number(dataset, "HeartRate")) or None,
+    )

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 from CardiacLib.errors import InputError
 
+from .mesh_criteria import MIN_DIHEDRAL_DEG, MIN_SCALED_JACOBIAN
+from .values import job_value
 
+EDGE_MM = 1.8
+"""Mean edge of the tetrahedra of a wall that is not thin."""
+
+
+@job_value
 @dataclass(frozen=True)
 class FibreOptions:
     """Angles of the rule in degrees, seen from outside the wall.
@@ -14,6 +21,9 @@ class FibreOptions:
             usual choice of models since Streeter 1969 (doi 10.1161/01.RES.24.3.339), the same for both ventricles;
             Bayer 2012 used 40 and -50.
         beta_endo, beta_epi: angle of the sheet direction to the outward wall normal. -65 and 25 as in Bayer 2012.
+
+    Raises:
+        InputError: an angle is not within -90 to 90 degrees.
     """
 
     alpha_endo: float = 60.0
@@ -21,18 +31,20 @@ class FibreOptions:
     beta_endo: float = -65.0
     beta_epi: float = 25.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("alpha_endo", "alpha_epi", "beta_endo", "beta_epi"):
             if not -90.0 <= getattr(self, name) <= 90.0:
                 raise InputError(f"Fibre angle {name} is {getattr(self, name)}; choose one from -90 to 90 degrees.")
 
 
+@job_value
 @dataclass(frozen=True)
 class MeshOptions:
     """Options of :func:`BiVMeshLib.build_mesh`; lengths in mm.
 
     Attributes:
-        edge_length_mm: mean edge of the tetrahedra. None: 1.8, less where the wall is thin (``sizing.edge_for``).
+        edge_length_mm: mean edge of the tetrahedra. None: EDGE_MM, less where the wall is thin
+            (``BiVMeshLib.shape.sizing.edge_for``).
         align_slices: move slices in their planes back into line first, where breath-holds displaced them.
         rv_wall_mm: thickness of the RV free wall that is grown around the RV pool when the labels have no
             RV wall (label 4). 3 mm as in biv-me (Dillon 2025).
@@ -44,10 +56,15 @@ class MeshOptions:
             slice counts with its full thickness.
         refinements: how often the lattice is refined by 0.8 when a mesh fails the gate.
         mesher: "stuffing", or one of BiVMeshLib.tetra.meshers, which need a package of their own.
+        optimise: raise the quality of the worst tetrahedra by hill climbing, the longest step of a coarse mesh.
+            Without it the gate asks for the topology alone, not for the elements' shape: quick, for trials and tests.
         seed: of the random steps of the quality optimisation; same seed, same mesh.
-        min_dihedral_deg, min_scaled_jacobian: the gate for element shape.
+        min_dihedral_deg, min_scaled_jacobian: the gate for element shape of an optimised mesh.
         fibres: give every tet its fibre, sheet and normal. fibre_angles: the angles of their rule.
         coordinates: give every node its ventricular coordinates and every tet its AHA segment.
+
+    Raises:
+        InputError: a value is out of its range.
     """
 
     edge_length_mm: float | None = None
@@ -60,14 +77,15 @@ class MeshOptions:
     base_half_slice: bool = False
     refinements: int = 3
     mesher: str = "stuffing"
+    optimise: bool = True
     seed: int = 0
-    min_dihedral_deg: float = 18.0
-    min_scaled_jacobian: float = 0.30
+    min_dihedral_deg: float = MIN_DIHEDRAL_DEG
+    min_scaled_jacobian: float = MIN_SCALED_JACOBIAN
     fibres: bool = True
     fibre_angles: FibreOptions = FibreOptions()
     coordinates: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, low, high in (
             ("edge_length_mm", 0.3, 10.0),
             ("rv_wall_mm", 1.0, 20.0),

@@ -7,11 +7,11 @@ import numpy as np
 
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.readers.planes import Plane, plane_matrix
+from CardiacLib.readers.views import hint_of
 
-from .dicom_headers import FrameHeader, read_headers
-from .dicom_pixels import PixelLoader
-from .planes import Plane, plane_matrix
-from .views import hint_of
+from .headers import FrameHeader, read_headers
+from .pixels import PixelLoader
 
 GEOMETRY_DECIMALS = 2
 """Position in mm and direction cosines (times 100) are compared to this many decimals."""
@@ -45,7 +45,7 @@ def _require_mr(headers: list[FrameHeader]) -> None:
     if headers and "MR" not in found:
         kinds = " and ".join(found) or "unknown"
         raise InputError(f"{headers[0].path.parent}: holds {kinds} images; CineHeart reads cine cardiac MR.")
-    patients = sorted({str(frame.patient.get("id", "")) for frame in headers if frame.modality == "MR"})
+    patients = sorted({frame.patient.id or "" for frame in headers if frame.modality == "MR"})
     if len(patients) > 1:
         raise InputError(f"{headers[0].path.parent}: images of {len(patients)} patients; give the folder of one study.")
 

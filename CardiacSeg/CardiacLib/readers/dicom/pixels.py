@@ -6,7 +6,7 @@ import numpy as np
 
 from CardiacLib.errors import InputError
 
-from .dicom_headers import FrameHeader
+from .headers import FrameHeader
 
 
 class PixelLoader:

@@ -1,0 +1,113 @@
+"""The landmark panel: what its buttons do and what it shows."""
+
+from CardiacLandmarksLib.result import PointsResult
+from CardiacLib.mrml.nodes.cines import VIEW_ATTRIBUTE
+from CardiacLib.mrml.nodes.hierarchy import Nodes
+from CardiacLib.mrml.nodes.markups import VALVE_ATTRIBUTE
+from CardiacLib.mrml.nodes.sequences import sequence_of, show_frame
+from CardiacLib.mrml.nodes.views import show_chart, show_table
+from CardiacLib.mrml.panel.controls import ResultButtons, set_enabled, show_output
+from CardiacLib.mrml.panel.dependencies import ensure_dependencies
+from CardiacLib.mrml.panel.module_panel import ModulePanel
+from CardiacLib.mrml.panel.networks import NetworkSection
+from CardiacLib.mrml.panel.processes import JobRequest, Worker
+from CardiacLib.mrml.panel.results import misfit
+from CardiacLib.mrml.translation import _
+
+from .choices import landmark_choice
+
+VIEWS = {"2ch": "cine2ch", "3ch": "cine3ch", "4ch": "cine4ch"}
+"""View and the parameter that holds its cine."""
+
+
+class LandmarkPanel(ModulePanel):
+    """See :class:`~CardiacLib.mrml.panel.module_panel.ModulePanel`.
+
+    Args:
+        widget: its ``logic`` has ``makeRequest``, ``addResult``, ``makeMeasureRequest`` and ``addMeasures``.
+        worker: runs the jobs.
+    """
+
+    def __init__(self, widget, worker: Worker):
+        super().__init__(widget, worker)
+        self.ui.outputSelector.addAttribute("vtkMRMLMarkupsFiducialNode", VALVE_ATTRIBUTE, None)
+        shown = {
+            "endDiastoleButton": ("ed", self._show_frame, _("Show the frame in which the annulus is highest.")),
+            "endSystoleButton": ("es", self._show_frame, _("Show the frame in which the annulus is nearest the apex.")),
+            "measuresButton": ("annulus measures", show_table, _("Show MAPSE, TAPSE, velocities, diameters.")),
+            "curvesButton": ("annulus chart", show_chart, _("Plot the motion of the annuli over the cycle.")),
+        }
+        self._buttons = ResultButtons(self.ui, shown, _("There is no such result: find the points first."))
+        self._network = NetworkSection(self)
+        self.ui.measureButton.connect("clicked(bool)", lambda checked=False: self._measure())
+        self.connect()
+
+    def connect(self) -> None:
+        """As of the base; a view without a cine takes the first volume that was read as that view."""
+        super().connect()
+        take_views(self.parameters)
+
+    def reason(self, parameters) -> str:
+        """No cine, an output that does not fit, or no weights."""
+        volumes = volumes_of(parameters).values()
+        if not volumes:
+            return _("Choose a 2CH, 3CH or 4CH cine first; Cardiac Segmentation loads a study.")
+        one_frame = all(sequence_of(volume)[1] is None for volume in volumes)
+        return misfit(parameters.points, volumes, one_frame) or self._network.reason(parameters.bundle)
+
+    def apply(self) -> None:
+        """Start the worker on the chosen cines; the points enter the scene when they are complete."""
+        chosen = self.logic.getParameterNode()  # stays valid when the module is left during the run
+        volumes, name, output = volumes_of(chosen), chosen.outputName, chosen.points
+        choice = landmark_choice(chosen)
+
+        def make_request() -> JobRequest:
+            ensure_dependencies(self.widget.moduleName)
+            return self.logic.makeRequest(volumes, choice)
+
+        def add_result(found: PointsResult) -> str:
+            result = self.logic.addResult(volumes, found, name, output)
+            chosen.points = next(iter(result.points.values()))
+            return _("Done: points of {count} valves.").format(count=len(result.points))
+
+        self.start(make_request, add_result)
+
+    def show(self, parameters) -> None:
+        """The result of the chosen output, and the network's weights."""
+        output = parameters.points if parameters else None
+        show_output(self.ui, output, {"resultLabel": "summary", "notesLabel": "notes"}, self._buttons)
+        self._network.update(parameters)
+        reason = self.running_or("" if output else _("There are no points: find them first."))
+        set_enabled(self.ui.measureButton, _("Measure the points as they are now, after you have moved some."), reason)
+
+    def _measure(self) -> None:
+        """Measure the points as they are now, after they were edited."""
+        points, volumes = self.parameters.points, volumes_of(self.parameters)
+
+        def add_result(found: PointsResult) -> str:
+            self.logic.addMeasures(points, volumes, found)
+            return _("Measured the points as they are now.")
+
+        self.start(lambda: self.logic.makeMeasureRequest(points, volumes), add_result)
+
+    def _show_frame(self, frame: int) -> None:
+        show_frame(self.parameters.points, frame)
+
+
+def take_views(parameters) -> None:
+    """Where no cine is chosen for a view, take the first volume that was read as that view."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+    volumes = [scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode") for n in range(count)]
+    for view, parameter in VIEWS.items():
+        own = [volume for volume in volumes if volume.GetAttribute(VIEW_ATTRIBUTE) == view]
+        if own and getattr(parameters, parameter) is None:
+            setattr(parameters, parameter, own[0])
+
+
+def volumes_of(parameters) -> Nodes:
+    """The chosen volume of each view that has one."""
+    chosen = {view: getattr(parameters, parameter) for view, parameter in VIEWS.items()}
+    return {view: volume for view, volume in chosen.items() if volume is not None}

@@ -1,0 +1,1 @@
+"""DICOM files of any modality and nesting to planes of cines."""

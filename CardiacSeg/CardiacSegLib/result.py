@@ -1,0 +1,30 @@
+"""What segmenting a short-axis cine gives: labels, measures, and how good they are."""
+
+from dataclasses import dataclass
+
+from CardiacLib.types.segmentation import Segmentation
+from CardiacLib.types.values import job_value
+
+from .function import Function
+from .quality import QualityReport
+
+
+@job_value
+@dataclass(frozen=True)
+class SegmentResult:
+    """Labels of a cine with what is measured of them.
+
+    Attributes:
+        segmentation: labels of all frames, or of one.
+        function: of these labels; None where a run was stopped and only a part of them is there.
+        quality: their light; None where the network's probabilities are not known.
+    """
+
+    segmentation: Segmentation
+    function: Function | None
+    quality: QualityReport | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the labels, and why a measure is missing, one sentence each."""
+        return (*self.segmentation.notes, *(self.function.notes if self.function else ()))

@@ -1,0 +1,78 @@
+"""Options that several commands of the command line share."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Papillary(str, Enum):
+    """Where volumes and mass count the papillary muscles."""
+
+    cavity = "cavity"
+    myocardium = "myocardium"
+
+
+class Quality(str, Enum):
+    """How much time the network may take."""
+
+    fast = "fast"
+    best = "best"
+
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+Bundle = Annotated[str, typer.Option(help="Network: name of a shipped bundle or folder of a MONAI bundle.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Backend = Annotated[str, typer.Option(help="auto, torch or openvino: what runs the network.")]
+QualityOption = Annotated[Quality, typer.Option(help="best: mean over four flips of the images, four times slower.")]
+EdgeLength = Annotated[
+    float | None, typer.Option(help="Mean edge of the tetrahedra in mm; without it 1.8, less where the wall is thin.")
+]
+Formats = Annotated[
+    str,
+    typer.Option(
+        "--format", help="Separated by commas: vtu, vtp, simvascular, msh, xdmf, carp, feb, inp, stl, ply, obj, pools."
+    ),
+]
+Fibres = Annotated[bool, typer.Option(help="Fibre, sheet and normal direction of every tetrahedron.")]
+FibreAngles = Annotated[
+    str | None, typer.Option(metavar="ENDO,EPI", help="Helix angles of the fibres in degrees, by default 60,-60.")
+]
+AlignViews = Annotated[
+    bool,
+    typer.Option("--align-views", help="Move views of different breath-hold positions together along the LV axis."),
+]
+LandmarkBundle = Annotated[str, typer.Option(help="Network for the valve points, as --bundle.")]
+Motion = Annotated[bool, typer.Option("--motion", help="Carry the mesh over the cardiac cycle.")]
+CutAtValves = Annotated[
+    bool, typer.Option("--cut-at-valves", help="End the ventricles at the valve planes of the long-axis views.")
+]
+TwoChamber, ThreeChamber, FourChamber = (
+    Annotated[Path | None, typer.Option(f"--{n}ch", help=f"{n}CH cine: NIfTI, NRRD, .seq.nrrd or DICOM.")]
+    for n in (2, 3, 4)
+)
+LabelOrder = Annotated[
+    str,
+    typer.Option(help="auto, cineheart (1 LV, 2 myocardium, 3 RV), or acdc (1 RV, 2 myocardium, 3 LV)."),
+]
+PapillaryOption = Annotated[Papillary, typer.Option(help="Where volumes and mass count the papillary muscles.")]
+MesherOption = Annotated[
+    str, typer.Option(help="stuffing, or with 'cineheart[meshers]' ftetwild or mmg, which keep to the same gate.")
+]
+DicomSeg = Annotated[
+    bool, typer.Option("--dicom-seg", help="Also DICOM segmentations of the DICOM images (needs highdicom).")
+]
+AlignSlices = Annotated[
+    bool, typer.Option("--align-slices", help="Move slices that breath-holds displaced back into line.")
+]
+StartSlice = Annotated[int | None, typer.Option(help="Slice (k) to propagate from, by default the middle of the LV.")]
+BaseSlice = Annotated[
+    int | None, typer.Option(help="Slice (k) at the base, by default told from valve points or the labels.")
+]
+BaseLandmarks = Annotated[
+    Path | None, typer.Option(help="landmarks.json of the same frames: the base is the plane of their valve points.")
+]
+Scene = Annotated[bool, typer.Option(help="Write Slicer scenes (needs slicer-core outside Slicer).")]
+MinDihedral = Annotated[float | None, typer.Option(help="Least dihedral angle that passes, by default 18.")]
+MinJacobian = Annotated[float | None, typer.Option(help="Least scaled Jacobian that passes, by default 0.30.")]

@@ -1,0 +1,77 @@
+"""``cineheart segment``: labels of a short-axis cine, and what is measured of them."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from CardiacLib.files import atomic_directory
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.readers import read_image
+from CardiacLib.types.choices import Body, SegmentChoice
+from CardiacLib.types.landmarks import read_landmarks
+from CardiacLib.writers.dicom_seg import DICOM_SEG_NAMES, require_dicom_seg, write_dicom_seg
+from cineheart import steps
+from cineheart.console import Answer, rounded
+from cineheart.outputs import require_scene_support, write_segmentation
+
+SOMETIMES_WRITTEN = ("segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv", *DICOM_SEG_NAMES)
+"""What ``cineheart segment`` writes in some cases only: an earlier one must not stay beside new labels."""
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What ``cineheart segment`` can be told.
+
+    Attributes:
+        segment: network and measurement; the body is what the image says of it.
+        frames: ``all``; ``ed``, ``es`` or ``ed,es``, known once all frames are labelled; or a number from 0, which is
+            labelled alone.
+        landmarks: a ``landmarks.json`` of the same frames, at whose valve planes the ventricles then end.
+        scene: write a Slicer scene of several frames.
+        dicom_seg: write DICOM segmentations of the DICOM images too.
+    """
+
+    segment: SegmentChoice = field(default_factory=SegmentChoice)
+    frames: str = "all"
+    landmarks: Path | None = None
+    scene: bool = True
+    dicom_seg: bool = False
+
+
+def segment_image(
+    image: Path, output: Path, options: SegmentOptions | None = None, *, progress: Progress = silent
+) -> Answer:
+    """Label, measure, judge and write one image."""
+    options = options or SegmentOptions()
+    cine = read_image(image)
+    if options.dicom_seg:
+        require_dicom_seg(cine)
+    points = None if options.landmarks is None else read_landmarks(options.landmarks)
+    asked = options.frames.split(",")
+    phases = [phase for phase in asked if phase in steps.PHASES]
+    if len(phases) != len(asked) and options.frames != "all":
+        number = steps.number_of(options.frames, cine.n_frames)
+        if points is not None and len(points.points) == cine.n_frames:
+            points = points.only([number])
+        cine = cine.only([number])
+    if options.scene and (len(phases) or cine.n_frames) > 1:
+        require_scene_support()
+    choice = replace(options.segment, body=Body.of(cine.patient))
+    result = steps.segment(cine, choice, landmarks=points, progress=part(progress, 0.1, 0.95))
+    function, labels = result.function, result.segmentation.labels
+    chosen = sorted({getattr(function, phase) for phase in phases}) or list(range(cine.n_frames))
+    labels = labels.only(chosen)
+    written = replace(result, segmentation=replace(result.segmentation, labels=labels))
+    with atomic_directory(output, replace=SOMETIMES_WRITTEN) as folder:
+        write_segmentation(written, folder, sequence=options.scene)
+        if options.dicom_seg:
+            write_dicom_seg(folder, labels, cine, chosen, choice.network.bundle)
+    facts = {
+        "frames": len(labels.labels),
+        "slices": cine.n_slices,
+        "lv_edv_ml": rounded(function.lv.edv_ml),
+        "lv_esv_ml": rounded(function.lv.esv_ml),
+        "lv_ef_percent": rounded(function.lv.ef_percent),
+        "lv_mass_g": rounded(function.myocardium.mass_g),
+        "quality": result.quality.light,
+    }
+    return Answer(facts, result.quality.reasons)

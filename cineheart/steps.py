@@ -1,0 +1,254 @@
+"""The one way to do each step: what the command line, ``cineheart run``, the panels' worker and a cohort all call.
+
+Each step takes typed values and returns one typed result; none reads or writes a file. Errors of the input are
+``InputError``; ``progress`` may raise ``Cancelled``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from BiVMeshLib import build_mesh
+from BiVMeshLib.motion import move_mesh
+from BiVMeshLib.propagation import Propagation, SlicePropagation
+from BiVMeshLib.result import MeshChoice, MeshResult, PropagateChoice
+from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks, from_landmarks
+from CardiacLandmarksLib.measure.annulus import measure_annulus
+from CardiacLandmarksLib.measure.apex import left_ventricle_apex
+from CardiacLandmarksLib.pipeline import find_landmarks
+from CardiacLandmarksLib.result import PointsResult
+from CardiacLib.errors import InputError
+from CardiacLib.progress import Progress, part, silent
+from CardiacLib.types.choices import LandmarkChoice, SegmentChoice
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LV, LabelMap
+from CardiacLib.types.landmarks import Landmarks, valve_points
+from CardiacLib.types.segmentation import Segmentation
+from CardiacLib.types.times import Timed
+from CardiacSegLib import measure
+from CardiacSegLib.function import end_frames
+from CardiacSegLib.quality import assess
+from CardiacSegLib.result import SegmentResult
+from CardiacSegLib.segment.memory import segment_within_memory
+from CardiacSegLib.segment.slice_network import OnFrame
+
+PHASES = ("ed", "es")
+"""Names of the two frames that labels themselves tell."""
+
+
+def segment(
+    cine: Cine,
+    choice: SegmentChoice | None = None,
+    *,
+    landmarks: Landmarks | None = None,
+    on_frame: OnFrame | None = None,
+    progress: Progress = silent,
+) -> SegmentResult:
+    """Label every frame of a short-axis cine, measure the ventricles, and judge the labels.
+
+    Args:
+        cine: short-axis stack.
+        choice: network and measurement.
+        landmarks: valve points of the same frames: the ventricles then end at the planes of their valves.
+        on_frame: told number and labels, uint8 (K, J, I), of every frame as it is finished.
+        progress: called with the fraction done.
+
+    Raises:
+        InputError: the cine or the network cannot be used.
+    """
+    choice = choice or SegmentChoice()
+    labelling = part(progress, 0.0, 0.9)
+    found = segment_within_memory(cine, choice.network, landmarks=landmarks, on_frame=on_frame, progress=labelling)
+    progress(0.9, "measuring")
+    return measure_labels(found, choice, cine=cine)
+
+
+def measure_labels(found: Segmentation, choice: SegmentChoice | None = None, *, cine: Cine) -> SegmentResult:
+    """Measure labels of all frames, or of one, and judge them where the network's probabilities are known.
+
+    Args:
+        found: labels, and what else the network gave.
+        choice: how they are measured, and the network that made them.
+        cine: their images.
+
+    Example:
+        >>> from CardiacLib.phantom import PhantomOptions, make_phantom
+        >>> phantom = make_phantom(PhantomOptions.small())
+        >>> known = Segmentation(labels=phantom.labels, statistics=None)
+        >>> result = measure_labels(known, cine=phantom.cines["sax"])
+        >>> round(result.function.lv.ef_percent), result.quality
+        (59, None)
+    """
+    choice = choice or SegmentChoice()
+    function = measure(found.labels, choice, cine=cine, cut=found.cut)
+    known = found.statistics is not None
+    quality = assess(found.labels, function, found.statistics, choice.network.bundle) if known else None
+    return SegmentResult(found, function, quality)
+
+
+def find_points(
+    cines: Mapping[str, Cine],
+    choice: LandmarkChoice | None = None,
+    *,
+    labels: LabelMap | None = None,
+    progress: Progress = silent,
+) -> PointsResult:
+    """Find the valve points of the long-axis cines and measure the motion of the annuli.
+
+    Args:
+        cines: view (2ch, 3ch, 4ch) to cine; other views are not looked at.
+        choice: network, and whether views are aligned.
+        labels: of the short axis of the same study, if there are any: the LV axis then goes through their apex.
+        progress: called with the fraction done.
+
+    Raises:
+        InputError: no long-axis view, or the network cannot be used.
+    """
+    return measure_points(find_landmarks(cines, choice or LandmarkChoice(), progress=progress), labels)
+
+
+def measure_points(
+    found: StudyLandmarks, labels: LabelMap | None = None, *, frames: Timed | None = None
+) -> PointsResult:
+    """Measure the motion of the annuli.
+
+    Args:
+        found: the valve points.
+        labels: as of :func:`find_points`.
+        frames: cine or labels at whose frames points and curves are given; by default the cine with the most.
+    """
+    mitral = found.at(np.zeros(1))[0, valve_points("mitral")]
+    apex = None
+    if labels is not None and np.isfinite(mitral).any():
+        apex = left_ventricle_apex(labels, np.nanmean(mitral, 0))
+    return PointsResult(found.landmarks(frames), measure_annulus(found, frames, apex_lps=apex), found)
+
+
+def measure_edited_points(
+    landmarks: Landmarks, cines: Mapping[str, Cine], labels: LabelMap | None = None
+) -> PointsResult:
+    """Measure points that are known already, as an editor left them.
+
+    Args:
+        landmarks: points of frames that cover one beat.
+        cines: view to cine, which give the planes of the images.
+        labels: as of :func:`find_points`.
+
+    Example:
+        >>> from CardiacLib.phantom import PhantomOptions, make_phantom
+        >>> phantom = make_phantom(PhantomOptions.small())
+        >>> result = measure_edited_points(phantom.landmarks, phantom.cines, phantom.labels)
+        >>> result.annulus.axis_source, round(result.annulus.values()["mapse_mm"])
+        ('apex of the segmentation', 12)
+    """
+    return replace(measure_points(from_landmarks(landmarks, cines), labels), landmarks=landmarks)
+
+
+def mesh(
+    labels: LabelMap,
+    choice: MeshChoice | None = None,
+    *,
+    valves: Landmarks | None = None,
+    progress: Progress = silent,
+) -> MeshResult:
+    """Mesh one frame of the labels and, if asked for, carry the mesh over all frames.
+
+    A mesh whose motion fails is not lost: ``problem`` of the result then says why there is no motion.
+
+    Args:
+        labels: of all frames; of one frame, this is the one.
+        choice: frame, mesh and motion.
+        valves: valve points of the same frames: their plane is the base (unless the choice says otherwise) and guides
+            the motion.
+        progress: called with the fraction done.
+
+    Raises:
+        InputError: the frame cannot be meshed.
+    """
+    choice = choice or MeshChoice()
+    if valves is not None and len(valves.points) != len(labels.labels):
+        raise InputError(
+            f"There are valve points of {len(valves.points)} frames and labels of {len(labels.labels)}; "
+            "give those of the same frames."
+        )
+    number = frame_number(choice.frame, labels)
+    base = valves.points[number] if valves is not None and choice.base_at_valves else None
+    stage = part(progress, 0.0, 0.3 if choice.motion else 1.0)
+    built = build_mesh(labels.labels[number], labels.ijk_to_lps, choice.options, progress=stage, valves=base)
+    still = MeshResult(built, number)
+    return move(still, labels, choice, valves=valves, progress=part(progress, 0.3, 1.0)) if choice.motion else still
+
+
+def move(
+    meshed: MeshResult,
+    labels: LabelMap,
+    choice: MeshChoice | None = None,
+    *,
+    valves: Landmarks | None = None,
+    progress: Progress = silent,
+) -> MeshResult:
+    """Carry a mesh over all frames of the labels that it was made of; arguments as of :func:`mesh`."""
+    if len(labels.labels) < 2:
+        return replace(meshed, problem="No motion of the mesh: the study has one frame.")
+    options = (choice or MeshChoice()).options
+    try:
+        moving = move_mesh(meshed.mesh, labels, meshed.frame, options, valves=valves, progress=progress)
+    except InputError as error:
+        return replace(meshed, problem=f"No motion of the mesh: {error}")
+    return replace(meshed, moving=moving)
+
+
+def propagate(
+    cine: Cine,
+    frame: int = 0,
+    choice: PropagateChoice | None = None,
+    *,
+    labels: LabelMap | None = None,
+    valves: np.ndarray | None = None,
+    progress: Progress = silent,
+) -> Propagation:
+    """Carry the labels of one slice through the stack by the propagation networks.
+
+    Args:
+        cine: short-axis stack.
+        frame: of the cine, counted from 0.
+        choice: slices, evidence, and what runs the networks.
+        labels: on the grid of the cine, of all frames or of that one; None starts from the initialization network.
+        valves: (10, 3) LPS mm, valve points of that frame: they tell the base.
+        progress: called with the fraction done.
+
+    Raises:
+        InputError: stack, labels, slices or points cannot be used.
+    """
+    choice = choice or PropagateChoice()
+    progress(0.0, "loading the networks")
+    networks = SlicePropagation(choice.runs_on)
+    return networks(cine, frame, labels, choice.options, progress=part(progress, 0.1, 1.0), valves=valves)
+
+
+def frame_number(which: str | int, labels: LabelMap) -> int:
+    """The frame that ``which`` names, counted from 0: a number, ``ed`` (largest LV volume) or ``es`` (smallest).
+
+    Raises:
+        InputError: it is neither, or there is no such frame.
+    """
+    count = len(labels.labels)
+    if which in PHASES:
+        return end_frames(labels.volume_ml(LV))[PHASES.index(which)]
+    return number_of(which, count)
+
+
+def number_of(which: str | int, count: int) -> int:
+    """A frame's number as the command line states it, of ``count`` frames counted from 0.
+
+    Raises:
+        InputError: it is no number, or there is no such frame.
+    """
+    try:
+        number = int(which)
+    except ValueError as error:
+        raise InputError(f"--frame(s) {which}: is neither a phase (ed, es) nor a frame number.") from error
+    if not 0 <= number < count:
+        raise InputError(f"--frame(s) {number}: the image has frames 0 to {count - 1}.")
+    return number

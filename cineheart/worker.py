@@ -1,0 +1,104 @@
+"""``python -m cineheart.worker job.json``: the one worker process of all panels (see :mod:`CardiacLib.jobs`).
+
+Every task is a step of :mod:`cineheart.steps`, or the reading, fetching and writing of files.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from BiVMeshLib.propagation import Propagation
+from BiVMeshLib.result import MeshChoice, MeshResult, PropagateChoice
+from CardiacLandmarksLib.result import PointsResult
+from CardiacLib.jobs import Task, run_worker
+from CardiacLib.networks.model_store import fetch, import_file
+from CardiacLib.progress import Progress
+from CardiacLib.readers import read_study
+from CardiacLib.types.choices import LandmarkChoice, SegmentChoice
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.landmarks import Landmarks
+from CardiacLib.types.study import Study
+from CardiacLib.writers.dicom_seg_study import DicomSegChoice, write_dicom_seg_of_study
+from CardiacSegLib.result import SegmentResult
+from CardiacSegLib.segment.slice_network import OnFrame
+
+from . import steps
+
+
+def segment(cine: Cine, choice: SegmentChoice, *, progress: Progress, on_frame: OnFrame) -> SegmentResult:
+    """Label, measure and judge all frames of a cine."""
+    return steps.segment(cine, choice, progress=progress, on_frame=on_frame)
+
+
+def find_points(
+    cines: Mapping[str, Cine], choice: LandmarkChoice, labels: LabelMap | None = None, *, progress: Progress
+) -> PointsResult:
+    """Valve points at the frames of the cine with the most, and their measures."""
+    return _without_images(steps.find_points(cines, choice, labels=labels, progress=progress))
+
+
+def measure_points(
+    landmarks: Landmarks, cines: Mapping[str, Cine], labels: LabelMap | None = None, *, progress: Progress
+) -> PointsResult:
+    """The measures of points that were edited."""
+    progress(0.1, "measuring")
+    return _without_images(steps.measure_edited_points(landmarks, cines, labels))
+
+
+def _without_images(result: PointsResult) -> PointsResult:
+    """What the scene has already is not sent back."""
+    return replace(result, found=None)
+
+
+def mesh(labels: LabelMap, choice: MeshChoice, valves: Landmarks | None = None, *, progress: Progress) -> MeshResult:
+    """Mesh one frame and perhaps its motion; InputError where one of them cannot be made."""
+    return steps.mesh(labels, choice, valves=valves, progress=progress).complete()
+
+
+def propagate(
+    cine: Cine,
+    frame: int,
+    choice: PropagateChoice,
+    labels: LabelMap | None = None,
+    valves: np.ndarray | None = None,
+    *,
+    progress: Progress,
+) -> Propagation:
+    """Labels at 1.25 mm of one frame, carried from one slice."""
+    return steps.propagate(cine, frame, choice, labels=labels, valves=valves, progress=progress)
+
+
+def study(path: str, *, progress: Progress) -> Study:
+    """The cines of a study."""
+    return read_study(path, progress=progress)
+
+
+def fetch_weights(name: str, cache: str, *, progress: Progress) -> None:
+    """Download the published weights of a bundle into the cache."""
+    fetch(name, cache, progress)
+
+
+def import_weights(name: str, cache: str, path: str, *, progress: Progress) -> None:
+    """Take the weights of a bundle from a file into the cache."""
+    progress(0.1, "checking the weights")
+    import_file(name, path, cache)
+
+
+def dicom_seg(folder: str, labels: LabelMap, study: str, choice: DicomSegChoice, *, progress: Progress) -> None:
+    """Write labels into a folder as DICOM segmentations of a study."""
+    write_dicom_seg_of_study(Path(folder), labels, study, choice, progress=progress)
+
+
+TASKS: dict[str, Task] = {
+    task.__name__: task
+    for task in (
+        segment, find_points, measure_points, mesh, propagate, study, fetch_weights, import_weights, dicom_seg,
+    )
+}  # fmt: skip
+
+if __name__ == "__main__":
+    sys.exit(run_worker(TASKS, sys.argv[1:]))
