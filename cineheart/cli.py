@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from CardiacLib import __version__
 from CardiacLib.errors import Cancelled, InputError
+from CardiacLib.files import disk_problem
 from CardiacLib.types.choices import (
     AUTO,
     LANDMARK_BUNDLE,
@@ -21,12 +23,13 @@ from CardiacLib.types.choices import (
     SegmentChoice,
 )
 from cineheart.commands.answers import study_answer
-from cineheart.commands.choices import chosen_views, fibre_options, propagation_of, refuse_for_several
+from cineheart.commands.choices import chosen_views, fibre_options, propagation_of, refuse_for_several, stated_patient
 
 from .bundle_cli import bundles
 from .cli_options import (
     AlignSlices,
     AlignViews,
+    Anonymise,
     Backend,
     BaseLandmarks,
     BaseSlice,
@@ -35,10 +38,14 @@ from .cli_options import (
     Device,
     DicomSeg,
     EdgeLength,
+    EvaluateOutput,
     FibreAngles,
     Fibres,
+    FoldsOutput,
     Formats,
     FourChamber,
+    HeartRate,
+    Height,
     LabelOrder,
     LandmarkBundle,
     MesherOption,
@@ -53,19 +60,38 @@ from .cli_options import (
     Scene,
     StartSlice,
     ThreeChamber,
+    TrainOutput,
+    Trust,
     TwoChamber,
+    UpdateCard,
+    Weight,
 )
 from .console import Answer, Console, Json
+from .provenance import remembered
 from .workers import terminated_as_interrupted
 
 app = typer.Typer(
     name="cineheart",
-    help="From a cine cardiac MR study to a simulation-ready heart. Research use only.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(bundles, name="bundles")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"cineheart {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """From a cine cardiac MR study to a simulation-ready heart. Research use only."""
 
 
 INTERRUPTED = 130
@@ -75,9 +101,10 @@ INTERRUPTED = 130
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code; ``argv`` without the program's name, by default that of the process."""
     command = typer.main.get_command(app)
+    given = sys.argv[1:] if argv is None else argv
     try:
-        with terminated_as_interrupted():
-            code = command.main(args=argv, prog_name="cineheart", standalone_mode=False)
+        with terminated_as_interrupted(), remembered(given):
+            code = command.main(args=given, prog_name="cineheart", standalone_mode=False)
     except InputError as error:
         return _fail(str(error), 2)
     except Cancelled:
@@ -85,6 +112,8 @@ def main(argv: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
+        if problem := disk_problem(error):
+            return _fail(problem, 1)
         if not hasattr(error, "format_message"):
             raise
         return _fail(error.format_message(), 2)
@@ -109,28 +138,43 @@ def run(
     view: Annotated[
         list[str] | None, typer.Option(help="NAME=VIEW: set the view of a series or file (sax, 2ch, 3ch, 4ch, other).")
     ] = None,
+    mesh: Annotated[bool, typer.Option(help="Mesh end-diastole.")] = True,
     edge_length: EdgeLength = None,
+    formats: Formats = "vtu,vtp",
+    fibre_angles: FibreAngles = None,
     papillary: PapillaryOption = Papillary.cavity,
     landmark_bundle: LandmarkBundle = LANDMARK_BUNDLE,
     align: AlignViews = False,
     cut_at_valves: CutAtValves = False,
     motion: Motion = False,
+    height: Height = None,
+    weight: Weight = None,
+    heart_rate: HeartRate = None,
+    anonymise: Anonymise = False,
     dicom_seg: DicomSeg = False,
     scene: Scene = True,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """One study, from images to labels, measurements, valve points, mesh, report and scene."""
     from BiVMeshLib import MeshOptions
+    from BiVMeshLib.exporters import choose_formats
     from BiVMeshLib.result import MeshChoice
 
     from .pipeline import RunOptions, run_study
 
+    if motion and not mesh:
+        raise InputError("--motion carries the mesh over the cycle; leave out --no-mesh.")
     runs_on = RunsOn(device, backend)
+    mesh_options = MeshOptions(edge_length_mm=edge_length, fibre_angles=fibre_options(fibre_angles))
     options = RunOptions(
-        segment=SegmentChoice(NetworkChoice(bundle, runs_on, quality.value), papillary.value),
-        landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on), align),
-        mesh=MeshChoice(options=MeshOptions(edge_length_mm=edge_length), motion=motion),
+        segment=SegmentChoice(NetworkChoice(bundle, runs_on, quality.value, trust), papillary.value),
+        landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on, trust=trust), align),
+        mesh=MeshChoice(options=mesh_options, motion=motion) if mesh else None,
+        formats=choose_formats(formats),
         views=chosen_views(view),
+        patient=stated_patient(height, weight, heart_rate),
+        anonymise=anonymise,
         cut_at_valves=cut_at_valves,
         scene=scene,
         dicom_seg=dicom_seg,
@@ -138,7 +182,7 @@ def run(
     with Console("cineheart run", as_json) as console:
         result = run_study(study, output, options, progress=console.progress)
         console.finish(study_answer(result).with_facts(output=str(output)))
-    return 0 if result.mesh is not None else 1
+    return 0 if result.mesh is not None or not mesh else 1
 
 
 @app.command()
@@ -155,16 +199,21 @@ def segment(
         typer.Option(help="landmarks.json of the same frames: end the ventricles at the planes of their valves."),
     ] = None,
     papillary: PapillaryOption = Papillary.cavity,
+    height: Height = None,
+    weight: Weight = None,
+    heart_rate: HeartRate = None,
     dicom_seg: DicomSeg = False,
     scene: Scene = True,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Label LV blood pool, LV myocardium and RV blood pool, and measure."""
     from cineheart.commands.segment import SegmentOptions, segment_image
 
-    network = NetworkChoice(bundle, RunsOn(device, backend), quality.value)
+    network = NetworkChoice(bundle, RunsOn(device, backend), quality.value, trust)
     options = SegmentOptions(
         segment=SegmentChoice(network, papillary.value),
+        patient=stated_patient(height, weight, heart_rate),
         frames=frames,
         landmarks=landmarks,
         scene=scene,
@@ -189,6 +238,7 @@ def landmarks(
     pictures: Annotated[
         bool, typer.Option("--pictures", help="Draw the points of every frame: valves_<view>.png and .gif.")
     ] = False,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Ten valve points of every frame of the long-axis cines, and the motion of the annuli."""
@@ -196,7 +246,7 @@ def landmarks(
 
     given = {"2ch": two_chamber, "3ch": three_chamber, "4ch": four_chamber}
     files = {view: path for view, path in given.items() if path is not None}
-    choice = LandmarkChoice(NetworkChoice(bundle, RunsOn(device, backend)), align)
+    choice = LandmarkChoice(NetworkChoice(bundle, RunsOn(device, backend), trust=trust), align)
     with Console("cineheart landmarks", as_json) as console:
         answer = find_in_files(files, output, choice, pictures=pictures, progress=console.progress)
         console.finish(answer.with_facts(output=str(output)))
@@ -346,18 +396,19 @@ def phantom(
 def train(
     bundle: Annotated[str, typer.Argument(help="Bundle to train.")],
     data: Annotated[Path, typer.Option(help="Folder with the training data.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="For the trained bundle, checkpoints and log.")] = Path(
-        "runs"
-    ),
+    output: TrainOutput = Path("runs"),
     epochs: Annotated[int | None, typer.Option(help="Instead of the bundle's own number.")] = None,
     device: Device = AUTO,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Train a bundle's network; an interrupted run goes on from its last checkpoint."""
     from cineheart.commands.train import TrainOptions, train_bundle
 
     with Console("cineheart train", as_json) as console:
-        folder = train_bundle(bundle, data, output, TrainOptions(epochs, device), progress=console.progress)
+        folder = train_bundle(
+            bundle, data, output, TrainOptions(epochs, device, trust=trust), progress=console.progress
+        )
         console.finish(Answer({"bundle": str(folder)}))
     return 0
 
@@ -369,7 +420,7 @@ def evaluate(
         Path,
         typer.Option(help="Folder with the ACDC patients or the 4CH frames; only the validation split is used."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Tables and pictures.")] = Path("runs/evaluation"),
+    output: EvaluateOutput = Path("runs/evaluation"),
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also after turns, changes of contrast, resolution, field.")
     ] = False,
@@ -377,31 +428,32 @@ def evaluate(
         bool, typer.Option("--meshes", help="Of slice propagation: also mesh the labels and count what passes.")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of slice propagation.")] = 1,
+    update_card: UpdateCard = False,
     device: Device = AUTO,
     backend: Backend = AUTO,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> int:
-    """Accuracy on held-out patients, per structure, phase and disease; the numbers go into the bundle's model card."""
+    """Accuracy on held-out patients, per structure, phase and disease; into the model card only with --update-card."""
     from cineheart.evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
     from cineheart.evaluate.phantom import phantom_section
     from cineheart.evaluate.propagation import EvaluationOptions, evaluate_propagation, propagates
     from cineheart.evaluate.quality import quality_section
 
-    from .evaluate import evaluate_bundle
+    from .evaluate import EvaluationChoice, evaluate_bundle
 
     with Console("cineheart evaluate", as_json) as console:
         runs_on, progress = RunsOn(device, backend), console.progress
-        network = NetworkChoice(bundle, runs_on)
+        network = NetworkChoice(bundle, runs_on, trust=trust)
         if finds_landmarks(bundle):
-            answer = evaluate_landmark_bundle(network, data, output, progress=progress)
+            answer = evaluate_landmark_bundle(network, data, output, update_card=update_card, progress=progress)
         elif propagates(bundle):
-            options = EvaluationOptions(runs_on, robustness, meshes, workers)
+            options = EvaluationOptions(runs_on, robustness, meshes, workers, trust, update_card)
             answer = evaluate_propagation(bundle, data, output, options, progress=progress)
         else:
             parts = (quality_section, lambda _: phantom_section(network))
-            answer = evaluate_bundle(
-                network, data, output, with_robustness=robustness, sections=parts, progress=progress
-            )
+            choice = EvaluationChoice(robustness, parts, update_card)
+            answer = evaluate_bundle(network, data, output, choice, progress=progress)
         console.finish(answer)
     return 0
 
@@ -410,11 +462,10 @@ def evaluate(
 def crossvalidate(
     bundle: Annotated[str, typer.Argument(help="biv_propagation or biv_initialization: both networks are trained.")],
     data: Annotated[Path, typer.Option(help="Folder with the ACDC patients, all of which are used.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Networks and tables of every fold.")] = Path(
-        "runs/folds"
-    ),
+    output: FoldsOutput = Path("runs/folds"),
     epochs: Annotated[int | None, typer.Option(help="Instead of the bundles' own numbers.")] = None,
     device: Device = AUTO,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Five-fold cross-validation of slice propagation over all patients; an interrupted run goes on."""
@@ -422,7 +473,7 @@ def crossvalidate(
     from cineheart.commands.train import TrainOptions
 
     with Console("cineheart crossvalidate", as_json) as console:
-        options = TrainOptions(epochs, device)
+        options = TrainOptions(epochs, device, trust=trust)
         console.finish(crossvalidate_propagation(bundle, data, output, options, progress=console.progress))
     return 0
 
@@ -432,13 +483,14 @@ def calibrate(
     bundle: Annotated[str, typer.Argument(help="Bundle whose confidence to calibrate.")],
     data: Annotated[Path, typer.Option(help="Folder with the ACDC patients; only the validation split is used.")],
     device: Device = AUTO,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Fit the confidence of quality control to the true Dice on held-out patients; kept in the bundle."""
     from cineheart.commands.calibrate import calibrate_bundle
 
     with Console("cineheart calibrate", as_json) as console:
-        network = NetworkChoice(bundle, RunsOn(device))
+        network = NetworkChoice(bundle, RunsOn(device), trust=trust)
         console.finish(calibrate_bundle(network, data, progress=console.progress))
     return 0
 

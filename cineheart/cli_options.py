@@ -2,9 +2,11 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from CardiacLib.files import require_output
 
 
 class Papillary(str, Enum):
@@ -21,7 +23,27 @@ class Quality(str, Enum):
     best = "best"
 
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+def checked_output(path: Path) -> Path:
+    """The folder of the results, once something can be written there: every command checks it before the work."""
+    require_output(path)
+    return path
+
+
+def output_option(text: str) -> Any:
+    """``--output`` of any command."""
+    return Annotated[Path, typer.Option("--output", "-o", help=text, callback=checked_output)]
+
+
+Output = output_option("Folder for the results.")
+TrainOutput = output_option("For the trained bundle, checkpoints and log.")
+EvaluateOutput = output_option("Tables and pictures.")
+FoldsOutput = output_option("Networks and tables of every fold.")
+Trust = Annotated[bool, typer.Option("--trust", help="Let a foreign bundle's configuration, or TorchScript, run code.")]
+Height = Annotated[float | None, typer.Option(help="Of the patient, in cm (or m), instead of what the files say.")]
+Weight = Annotated[float | None, typer.Option(help="Of the patient, in kg, instead of what the files say.")]
+HeartRate = Annotated[float | None, typer.Option(help="Beats per minute, instead of what the files say.")]
+Anonymise = Annotated[bool, typer.Option("--anonymise", help="No name, ID or file name of the patient in any result.")]
+UpdateCard = Annotated[bool, typer.Option("--update-card", help="Write the numbers into the bundle's model card too.")]
 Bundle = Annotated[str, typer.Option(help="Network: name of a shipped bundle or folder of a MONAI bundle.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Backend = Annotated[str, typer.Option(help="auto, torch or openvino: what runs the network.")]
@@ -54,7 +76,7 @@ TwoChamber, ThreeChamber, FourChamber = (
 )
 LabelOrder = Annotated[
     str,
-    typer.Option(help="auto, cineheart (1 LV, 2 myocardium, 3 RV), or acdc (1 RV, 2 myocardium, 3 LV)."),
+    typer.Option(help="auto, cineheart (1 LV, 2 myocardium, 3 RV), acdc (1 RV, 2 myocardium, 3 LV), or as myo,lv,rv."),
 ]
 PapillaryOption = Annotated[Papillary, typer.Option(help="Where volumes and mass count the papillary muscles.")]
 MesherOption = Annotated[

@@ -23,6 +23,13 @@ MOTION_NAMES = ("motion", "motion.pvd")
 """What a mesh writes only where it moves: an earlier one must not stay beside a new mesh."""
 
 
+SUMMARY = (
+    "lv_edv_ml", "lv_esv_ml", "lv_ef_percent", "lv_sv_ml", "lv_cardiac_output_l_per_min", "lv_mass_g",
+    "rv_edv_ml", "rv_esv_ml", "rv_ef_percent", "rv_sv_ml",
+)  # fmt: skip
+"""Measurements of ``summary.csv``."""
+
+
 def require_scene_support() -> None:
     """Raise InputError where no scene can be written: Slicer's scene library is missing, or its scene is in use."""
     if importlib.util.find_spec("slicer") is None:
@@ -94,6 +101,17 @@ def write_study_summary(result: StudyResult, path: Path) -> None:
             "seconds": {k: round(v, 2) for k, v in result.seconds.items()},
         },
     )
+
+
+def summary_row(result: StudyResult) -> dict[str, object]:
+    """The one row that ``summary.csv`` has of a study; cells are empty where nothing is known."""
+    measured = result.function.to_dict()
+    row: dict[str, object] = {"study": Path(result.study.source).name, "patient": result.study.patient.id or ""}
+    row |= {name: "" if measured.get(name) is None else round(measured[name], 2) for name in SUMMARY}
+    row["segmentation_light"] = result.quality.light if result.quality else ""
+    quality = result.mesh.quality if result.mesh else None
+    row["mesh_light"] = "" if quality is None else "green" if all(q.met for q in quality.lines().values()) else "red"
+    return row
 
 
 def describe_cine(cine: Cine) -> dict[str, object]:

@@ -3,26 +3,31 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from BiVMeshLib.exporters import DEFAULT_FORMATS
 from BiVMeshLib.result import MeshChoice, MeshResult
 from CardiacLandmarksLib.detect.detector import DETECTED_VIEWS
 from CardiacLandmarksLib.pipeline import find_landmarks
 from CardiacLandmarksLib.result import PointsResult
 from CardiacLib.clock import Clock
 from CardiacLib.errors import InputError
-from CardiacLib.files import atomic_directory
+from CardiacLib.files import atomic_directory, require_output
 from CardiacLib.networks.bundles import has_weights
 from CardiacLib.progress import Progress, part, silent
-from CardiacLib.readers import Study, read_study, require_cine_stack
+from CardiacLib.readers import Study
+from CardiacLib.readers.cases import read_one_study
 from CardiacLib.types.choices import Body, LandmarkChoice, SegmentChoice
+from CardiacLib.types.labels import LV
 from CardiacLib.types.landmarks import Landmarks
+from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import require_dicom_seg, write_dicom_seg
 from CardiacSegLib.result import SegmentResult
 
 from . import steps
 from .landmark_files import write_landmarks
-from .outputs import require_scene_support, write_mesh, write_segmentation, write_study_summary
+from .outputs import require_scene_support, summary_row, write_mesh, write_rows, write_segmentation, write_study_summary
+from .provenance import Provenance, provenance
 from .report import write_report
-from .results import StudyResult
+from .results import StudyResult, anonymised
 from .scene import write_scene
 
 
@@ -34,7 +39,10 @@ class RunOptions:
         segment: network for the short axis, and how its labels are measured; the study's body takes the place of its
             own where the study says something.
         landmarks: the network for the valve points of the long-axis views.
-        mesh: of end-diastole; ``base_at_valves`` is as ``cut_at_valves`` says.
+        mesh: of end-diastole; ``base_at_valves`` is as ``cut_at_valves`` says. None makes no mesh.
+        formats: files of the mesh.
+        patient: what the user says of the patient, which goes before what the files say.
+        anonymise: no name, ID or file name of the patient in any result.
         views: the view of a series or file where geometry should not decide, by series description, UID or file name.
         cut_at_valves: end the ventricles' labels at the planes of these points, and the mesh at one plane through them.
         scene: write ``scene.mrb`` and ``segmentation.seq.mrb`` (needs slicer-core outside Slicer).
@@ -43,7 +51,10 @@ class RunOptions:
 
     segment: SegmentChoice = field(default_factory=SegmentChoice)
     landmarks: LandmarkChoice = field(default_factory=LandmarkChoice)
-    mesh: MeshChoice = field(default_factory=MeshChoice)
+    mesh: MeshChoice | None = field(default_factory=MeshChoice)
+    formats: tuple[str, ...] = DEFAULT_FORMATS
+    patient: Patient = Patient()
+    anonymise: bool = False
     views: dict[str, str] = field(default_factory=dict)
     cut_at_valves: bool = False
     scene: bool = True
@@ -78,18 +89,39 @@ def run_study(
         InputError: the study cannot be used; nothing is written.
     """
     options = options or RunOptions()
+    require_output(output)
+    if options.anonymise and options.dicom_seg:
+        raise InputError("--dicom-seg writes the patient's name and ID, as DICOM asks for; leave out --anonymise.")
     clock = Clock()
     if options.scene:
         require_scene_support()
     with clock.step("read"):
-        study = read_study(source, options.views or None, part(progress, 0.0, 0.1))
-        require_cine_stack(study.cines["sax"])
+        study = _read(source, options, part(progress, 0.0, 0.1))
         if options.dicom_seg:
             require_dicom_seg(study.cines["sax"])
     result = _analyse(study, options, clock, progress)
+    made_of = _provenance(source, output, result, options)
     with atomic_directory(output, replace=("landmarks", "mesh", "scene.mrb")) as folder:
         write_all(result, folder, options, clock=clock, progress=part(progress, 0.75, 1.0))
+        made_of.stamp(folder)
     return result
+
+
+def _read(source: Path, options: RunOptions, progress: Progress) -> Study:
+    study = read_one_study(source, options.views, progress)
+    rate = options.patient.heart_rate_bpm
+    cines = {view: cine.at_rate(rate) for view, cine in study.cines.items()}
+    study = replace(study, cines=cines, patient=options.patient.completed_by(study.patient))
+    return anonymised(study) if options.anonymise else study
+
+
+def _provenance(source: Path, output: Path, result: StudyResult, options: RunOptions) -> Provenance:
+    bundles = [result.bundle, options.landmarks.network.bundle if result.landmarks else ""]
+    hidden = {}
+    if options.anonymise:
+        hidden = {str(source): "study", str(output): "results"}
+        hidden |= {f"{name}={view}": f"series={view}" for name, view in options.views.items()}
+    return provenance([source], bundles, output=output, names=hidden)
 
 
 def _analyse(study: Study, options: RunOptions, clock: Clock, progress: Progress) -> StudyResult:
@@ -99,8 +131,10 @@ def _analyse(study: Study, options: RunOptions, clock: Clock, progress: Progress
     if points.result is not None:
         points = _Points(steps.measure_points(points.result.found, labels, frames=labels))
     ed, valves = segmented.function.ed, points.result.landmarks if points.result else None
-    choice = replace(options.mesh, frame=ed, base_at_valves=options.cut_at_valves)
-    made, problem = _mesh(segmented, choice, valves, clock, part(progress, 0.4, 0.75))
+    made, problem = None, ""
+    if options.mesh is not None:
+        choice = replace(options.mesh, frame=ed, base_at_valves=options.cut_at_valves)
+        made, problem = _mesh(segmented, choice, valves, clock, part(progress, 0.4, 0.75))
     moving = made.moving if made else None
     return StudyResult(
         study=study,
@@ -119,7 +153,7 @@ def _segment(
     choice = replace(options.segment, body=Body.of(study.patient))
     with clock.step("segment"):
         segmented = steps.segment(study.cines["sax"], choice, landmarks=valves, progress=progress)
-    if segmented.function.lv.edv_ml is None:
+    if not (segmented.segmentation.labels.labels == LV).any():
         raise InputError(
             f"{study.source}: the network found no left ventricle in the short-axis stack; "
             "check that it is a cine of the ventricles."
@@ -172,7 +206,7 @@ def write_all(
     if result.meshed is not None:
         with clock.step("write mesh"):
             progress(0.2, "writing the mesh")
-            write_mesh(result.meshed, folder / "mesh")
+            write_mesh(result.meshed, folder / "mesh", options.formats)
     if options.scene:
         with clock.step("write scene"):
             progress(0.3, "writing the scene")
@@ -181,4 +215,5 @@ def write_all(
         progress(0.7, "writing the report")
         write_report(result, folder / "report.html")
     write_study_summary(result, folder / "study.json")
+    write_rows(folder / "summary.csv", [summary_row(result)])
     progress(1.0, "done")

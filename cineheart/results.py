@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,9 +15,53 @@ if TYPE_CHECKING:
     from CardiacLib.readers import Study
     from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
     from CardiacLib.types.labels import LabelMap
+    from CardiacLib.types.patient import Patient
     from CardiacSegLib.function import Function
     from CardiacSegLib.quality import QualityReport
     from CardiacSegLib.result import SegmentResult
+
+
+HIDDEN = "..."
+"""Stands for a name that is not told."""
+
+
+def anonymised(study: Study) -> Study:
+    """A study without name and ID of the patient and without names of its files, which may hold them.
+
+    Images that were left out are numbered; in notes every such name becomes ``...``.
+    """
+    left_out = [text.partition(": ") for text in study.left_out]
+    identity = [word for text in (study.patient.name, study.patient.id) if text for word in (text, *_parts(text))]
+    names = [name for name, _, _ in left_out]
+    names += [name for cine in study.cines.values() for name in (cine.source, Path(cine.source).name)]
+    names += [study.source, Path(study.source).name, *identity]
+
+    def hidden(text: str) -> str:
+        for name in sorted({name for name in names if name}, key=len, reverse=True):
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", HIDDEN, text, flags=re.IGNORECASE)
+        return text
+
+    cines = {
+        view: cine.with_changes(source=view, patient=_nameless(cine.patient), notes=tuple(map(hidden, cine.notes)))
+        for view, cine in study.cines.items()
+    }
+    return replace(
+        study,
+        cines=cines,
+        left_out=tuple(f"image {n}: {hidden(reason or 'not used')}" for n, (_, _, reason) in enumerate(left_out, 1)),
+        notes=tuple(map(hidden, study.notes)),
+        patient=_nameless(study.patient),
+        source="study",
+    )
+
+
+def _nameless(patient: Patient) -> Patient:
+    return replace(patient, name=None, id=None)
+
+
+def _parts(name: str) -> list[str]:
+    """The parts of a name that are long enough to be no other word by chance."""
+    return [part for part in re.split(r"[\s^,=_-]+", name) if len(part) > 2]
 
 
 @dataclass(frozen=True)

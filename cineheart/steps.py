@@ -122,6 +122,9 @@ def measure_points(
     apex = None
     if labels is not None and np.isfinite(mitral).any():
         apex = left_ventricle_apex(labels, np.nanmean(mitral, 0))
+    if not all(points.cine.grid.sized for points in found.views.values()):
+        found = found.with_note("The voxel size is not known: no displacements, no diameters.")
+        return PointsResult(found.landmarks(frames), None, found)
     return PointsResult(found.landmarks(frames), measure_annulus(found, frames, apex_lps=apex), found)
 
 
@@ -164,9 +167,10 @@ def mesh(
         progress: called with the fraction done.
 
     Raises:
-        InputError: the frame cannot be meshed.
+        InputError: the frame cannot be meshed, or the labels' file has lost its voxel size.
     """
     choice = choice or MeshChoice()
+    _require_size(labels)
     if valves is not None and len(valves.points) != len(labels.labels):
         raise InputError(
             f"There are valve points of {len(valves.points)} frames and labels of {len(labels.labels)}; "
@@ -176,6 +180,7 @@ def mesh(
     base = valves.points[number] if valves is not None and choice.base_at_valves else None
     stage = part(progress, 0.0, 0.3 if choice.motion else 1.0)
     built = build_mesh(labels.labels[number], labels.ijk_to_lps, choice.options, progress=stage, valves=base)
+    built = replace(built, notes=(*labels.notes, *built.notes))
     still = MeshResult(built, number)
     return move(still, labels, choice, valves=valves, progress=part(progress, 0.3, 1.0)) if choice.motion else still
 
@@ -219,12 +224,21 @@ def propagate(
         progress: called with the fraction done.
 
     Raises:
-        InputError: stack, labels, slices or points cannot be used.
+        InputError: stack, labels, slices or points cannot be used, or the file has lost its voxel size.
     """
     choice = choice or PropagateChoice()
+    _require_size(cine)
     progress(0.0, "loading the networks")
     networks = SlicePropagation(choice.runs_on)
     return networks(cine, frame, labels, choice.options, progress=part(progress, 0.1, 1.0), valves=valves)
+
+
+def _require_size(grid: Cine | LabelMap) -> None:
+    if not grid.grid.sized:
+        raise InputError(
+            f"{grid.source or 'The labels'}: the file has lost its voxel size, without which nothing is known in mm; "
+            "export it again with its voxel size."
+        )
 
 
 def frame_number(which: str | int, labels: LabelMap) -> int:

@@ -9,7 +9,7 @@ from BiVMeshLib.check.fidelity import measure_fidelity
 from BiVMeshLib.check.topology import boundary_faces
 from BiVMeshLib.prepare.align import align_slices, displaced_by
 from BiVMeshLib.prepare.frame import HeartFrame, heart_frame, slice_maps
-from BiVMeshLib.prepare.labels_check import LabelStack, check_labels
+from BiVMeshLib.prepare.labels_check import LabelStack, check_labels, validated
 from BiVMeshLib.prepare.valve_base import continued, find_valve_base
 from BiVMeshLib.shape.heart_shape import Shape, make_shape
 from BiVMeshLib.shape.sizing import edge_for
@@ -22,8 +22,10 @@ from BiVMeshLib.tetra.smoothing import smooth
 from BiVMeshLib.tetra.stuffing import Stuffed, stuff
 from BiVMeshLib.tetra.tags import patch_ids, region_ids
 from CardiacLib.geometry import towards_anterior
+from CardiacLib.label_axes import on_short_axis, stack_end_notes
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.bivmesh import BiVMesh
+from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.mesh_options import EDGE_MM, MeshOptions
 from CardiacLib.types.mesh_quality import MeshBase, MeshMaking, MeshQuality
 
@@ -126,7 +128,10 @@ def prepare(
 ) -> Prepared:
     """Clean one frame's labels, place the base, interpolate the shape; arguments and errors of :func:`build_mesh`."""
     progress(0.0, "Checking labels")
-    stack = check_labels(labels_kji, ijk_to_lps)
+    labels, matrix = validated(labels_kji, ijk_to_lps)
+    slices = on_short_axis(LabelMap(labels[None], matrix, None))
+    stack = check_labels(slices.labels[0], slices.ijk_to_lps)
+    stack = replace(stack, notes=(*slices.notes, *stack.notes, *stack_end_notes(stack.given, apex_first=True)))
     if options.align_slices:
         stack = align_slices(stack)
     stack, frame, base = _based(stack, options, valves)

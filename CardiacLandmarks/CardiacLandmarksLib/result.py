@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
+from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
+from CardiacLandmarksLib.measure.annulus import Annulus
 from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.values import job_value
-
-from .detect.study_landmarks import StudyLandmarks
-from .measure.annulus import Annulus
 
 
 @job_value

@@ -77,10 +77,12 @@ def torchscript(network, tmp_path_factory):
     return path
 
 
-def test_torchscript_whatever_its_name(network, torchscript, tmp_path):
-    assert same(read_weights(torchscript), network)
+def test_trusted_torchscript_under_its_own_name(network, torchscript, tmp_path):
+    assert same(read_weights(torchscript, trust=True), network)
     (tmp_path / "renamed.pt").write_bytes(torchscript.read_bytes())
-    assert same(read_weights(tmp_path / "renamed.pt"), network)
+    for path, trust in ((torchscript, False), (tmp_path / "renamed.pt", False), (tmp_path / "renamed.pt", True)):
+        with pytest.raises(InputError, match="program"):
+            read_weights(path, trust)
 
 
 BAD_FILES = {
@@ -247,7 +249,7 @@ def test_import_of_each_kind_of_file(published, torchscript, network, tmp_path):
         archive.write(published, f"{NAME}/models/model.pt")
         archive.writestr(f"{NAME}/configs/inference.json", '{"imports": ["$import os"]}')
     for file in (published, torchscript, tmp_path / "bundle.zip"):
-        assert same(read_weights(import_file(NAME, file)), network)
+        assert same(read_weights(import_file(NAME, file, trust=file == torchscript)), network)
         found = weights_source(NAME)
         assert found == WeightsSource(state="imported", origin=file.name, sha256=found.sha256, published=False)
         written = json.loads((cache_folder() / NAME / "source.json").read_text(encoding="utf-8"))
@@ -307,7 +309,7 @@ def test_the_commands(published, torchscript, server, capsys):
     assert listed[NAME]["weights"] == "fetched" and "MIT" in listed[NAME]["licence"] and listed[NAME]["size_mb"] > 6
     assert listed["cineheart_sax"]["weights"] == "shipped" and listed["cineheart_sax"]["mean_dice"] > 0.9
     assert run("clear", NAME)["freed_mb"] > 6
-    run("import", NAME, str(torchscript))
+    run("import", NAME, str(torchscript), "--trust")
     assert "not the published file" in run("list")[NAME]["licence"]
     assert main(["bundles", "fetch", "nothing"]) == 2
     assert main(["bundles", "import", NAME, "none.pt"]) == 2

@@ -358,7 +358,18 @@ def test_train_and_evaluate_as_a_user_does(frames, tmp_path, capsys, monkeypatch
     few = (PhantomOptions.small(n_frames=2, seed=1),)
     monkeypatch.setattr(evaluation, "PHANTOMS", few)
     bundle = narrow_bundle(tmp_path / BUNDLE)
-    train = ["train", str(bundle), "--data", str(frames), "-o", str(tmp_path / "runs"), "--device", "cpu", "--json"]
+    train = [
+        "train",
+        str(bundle),
+        "--trust",
+        "--data",
+        str(frames),
+        "-o",
+        str(tmp_path / "runs"),
+        "--device",
+        "cpu",
+        "--json",
+    ]
     assert main([*train, "--epochs", "1"]) == 0
     trained = tmp_path / "runs" / BUNDLE
     assert (trained / "models" / "model.pt").is_file()
@@ -374,8 +385,11 @@ def test_train_and_evaluate_as_a_user_does(frames, tmp_path, capsys, monkeypatch
         "cpu",
         "--backend",
         "torch",
+        "--trust",
     ]
-    assert main([*evaluate, "--json"]) == 0
+    unasked = (trained / "docs" / "README.md").read_text(encoding="utf-8")
+    assert "No accuracy is known" in unasked
+    assert main([*evaluate, "--update-card", "--json"]) == 0
     for name in ("evaluation.csv", "evaluation.json", "evaluation.md", "worst.png"):
         assert (out / name).is_file()
     result = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))

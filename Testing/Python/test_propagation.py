@@ -48,7 +48,7 @@ DATA = SliceData(window=64, rv_wall_mm=3.0)
 
 
 def opened(propagation, initialization) -> SlicePropagation:
-    return SlicePropagation(ON_TORCH, propagation=propagation, initialization=initialization)
+    return SlicePropagation(ON_TORCH, propagation=propagation, initialization=initialization, trust=True)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_a_tiny_training_learns(hearts, tmp_path):
 
 
 def test_both_directions_are_alike(random_bundles):
-    propagator = Propagator(NetworkChoice(random_bundles[0], ON_TORCH))
+    propagator = Propagator(NetworkChoice(random_bundles[0], ON_TORCH, trust=True))
     rng = np.random.default_rng(0)
     images = rng.random((23, 32, 32), np.float32)
     mask = np.zeros((32, 32), np.uint8)
@@ -211,7 +211,7 @@ def test_both_directions_are_alike(random_bundles):
 
 
 def test_propagation_ends_at_the_base_and_keeps_the_start(random_bundles):
-    propagator = Propagator(NetworkChoice(random_bundles[0], ON_TORCH))
+    propagator = Propagator(NetworkChoice(random_bundles[0], ON_TORCH, trust=True))
     images = np.random.default_rng(1).random((20, 32, 32), np.float32)
     mask = np.full((32, 32), 2, np.uint8)
     found = propagator(images, mask, 8, 13)
@@ -338,7 +338,7 @@ def _silent(folder: str) -> str:
 
 
 def test_slices_of_any_size(random_bundles):
-    found = Initializer(NetworkChoice(random_bundles[1], ON_TORCH))(np.full((3, 45, 70), 0.5, np.float32))
+    found = Initializer(NetworkChoice(random_bundles[1], ON_TORCH, trust=True))(np.full((3, 45, 70), 0.5, np.float32))
     assert found.labels.shape == (3, 45, 70) and found.confidence.shape == (3,)
 
 
@@ -353,12 +353,12 @@ def test_what_monais_bundle_run_does(phantom, random_bundles, tmp_path, number, 
     monkeypatch.setattr("BiVMeshLib.propagation.stacks.label_slices", lambda *given: ring)
     monkeypatch.setattr("BiVMeshLib.propagation.bundle_inference.label_slices", lambda *given: ring)
     folders = {"dataset_dir": str(tmp_path / "in"), "output_dir": str(tmp_path / "out"), "device": "cpu"}
-    read_config(Path(random_bundles[number]), "inference", **folders).get_parsed_content("run")
+    read_config(Path(random_bundles[number]), "inference", True, **folders).get_parsed_content("run")
     made = read_labels(tmp_path / "out" / f"{name}.nii.gz")
     assert made.labels.shape[0] == 1 and (made.labels == 2).any()
     folders["dataset_dir"] = str(tmp_path)
     with pytest.raises(RuntimeError) as failed:
-        read_config(Path(random_bundles[number]), "inference", **folders).get_parsed_content("run")
+        read_config(Path(random_bundles[number]), "inference", True, **folders).get_parsed_content("run")
     assert "There is no image to label" in str(failed.value.__cause__ or failed.value)
 
 
@@ -419,7 +419,7 @@ def test_evaluate_writes_every_method_and_the_cards(
     monkeypatch.setattr("cineheart.evaluate.propagation.CHANGES", CHANGES[:2])  # each of them is tried above
     together = tmp_path / "bundles"
     words = ["evaluate", copied(random_bundles, together), "--data", str(patients), "-o", str(tmp_path / "out")]
-    assert main([*words, "--robustness", "--json"]) == 0
+    assert main([*words, "--robustness", "--update-card", "--trust", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert set(METHODS) <= set(facts) and facts["segmentation, interpolated"] > 0.7
     with open(tmp_path / "out" / "evaluation.csv", newline="") as stream:
@@ -451,7 +451,7 @@ def test_other_folds_leave_out_the_network_that_has_seen_their_patients(
     monkeypatch.setattr("cineheart.evaluate.propagation.open_segmenter", refused)
     out = tmp_path / "out"
     bundle = copied(random_bundles, tmp_path / "bundles")
-    options = EvaluationOptions(robustness=True, fold=1)
+    options = EvaluationOptions(robustness=True, trust=True, fold=1)
     facts = evaluate_propagation(bundle, folder.parent, out, options).facts
     assert set(facts) == set(methods_of(1)) == set(METHODS) - set(OF_SEGMENTATION) and methods_of(0) == METHODS
     stated = read_json(out / "evaluation.json")
@@ -486,7 +486,7 @@ def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypat
     assert trained == [(name, fold, 2) for fold in range(5) for name in TINY] and evaluated == [0, 1, 2, 3, 4]
     facts = json.loads((tmp_path / "out" / "crossvalidation.json").read_text())
     assert facts["volumes"] == 5 and facts["network"].startswith("0.7000 +- 0.1581")
-    assert set(facts) - {"volumes"} == set(methods_of(1))  # no mean of one fold among means of five
+    assert set(facts) - {"volumes", "provenance"} == set(methods_of(1))  # no mean of one fold among means of five
     (tmp_path / "out" / "fold3" / "evaluation" / "evaluation.csv").unlink()
     (tmp_path / "out" / "fold3" / "evaluation").rmdir()
     assert main(words) == 0 and evaluated == [0, 1, 2, 3, 4, 3]

@@ -243,7 +243,18 @@ def test_cineheart_trains_it_too(tmp_path, capsys):
     config = json.loads((bundle / "configs" / "train.json").read_text(encoding="utf-8"))
     config |= {"iterations": 2, "repeats": 1, "batch_size": 4, "workers": 0}
     (bundle / "configs" / "train.json").write_text(json.dumps(config), encoding="utf-8")
-    arguments = ["train", str(bundle), "-o", str(tmp_path / "runs"), "--epochs", "2", "--device", "cpu", "--json"]
+    arguments = [
+        "train",
+        str(bundle),
+        "-o",
+        str(tmp_path / "runs"),
+        "--epochs",
+        "2",
+        "--device",
+        "cpu",
+        "--json",
+        "--trust",
+    ]
     assert main([*arguments, "--data", str(tmp_path / "nothing")]) == 2
     assert "nothing/allimages3label.npz: there are no such training data" in capsys.readouterr().err
     assert main([*arguments, "--data", str(tmp_path)]) == 0
@@ -251,5 +262,5 @@ def test_cineheart_trains_it_too(tmp_path, capsys):
     rows = list(csv.DictReader((trained / "training" / "log.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"] and all("val_mean_dice" in row["validation"] for row in rows)
     frames = smooth_image((32, 32, 1), 0).transpose(2, 1, 0)[None]
-    opened = open_segmenter(NetworkChoice(str(trained), RunsOn("cpu")))
+    opened = open_segmenter(NetworkChoice(str(trained), RunsOn("cpu"), trust=True))
     assert opened.segment(Cine(frames, AFFINE, np.zeros(1))).labels.labels.shape == (1, 1, 32, 32)

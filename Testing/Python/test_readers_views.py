@@ -10,8 +10,8 @@ from dicom_factory import write_planes
 
 from CardiacLib import Cine, InputError
 from CardiacLib.readers import read_study
-from CardiacLib.readers.heart import find_heart
-from CardiacLib.readers.views import LongAxisPlane, decide_views, named_view
+from CardiacLib.readers.view.heart import find_heart
+from CardiacLib.readers.view.views import LongAxisPlane, decide_views, named_view
 from CardiacLib.writers.images import write_cine
 
 DATA = Path(os.environ.get("CINEHEART_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))

@@ -107,6 +107,7 @@ def test_run_writes_the_contract(study, tmp_path, capsys, read_json):
         "mesh/surface.vtp",
         "report.html",
         "scene.mrb",
+        "summary.csv",
         "segmentation/labels.nii.gz",
         "segmentation/measurements.csv",
         "segmentation/measurements.json",
@@ -135,7 +136,7 @@ def test_a_later_run_leaves_no_results_of_an_earlier_one(study, tmp_path, monkey
 
     monkeypatch.setattr("cineheart.steps.build_mesh", no_mesh)
     assert main(["run", str(study), "-o", str(out), "--no-scene", "--device", "cpu", "--json"]) == 1
-    expected = {"landmarks", "segmentation", "report.html", "study.json", "notes of the user.txt"}
+    expected = {"landmarks", "segmentation", "report.html", "study.json", "summary.csv", "notes of the user.txt"}
     assert {p.name for p in out.iterdir()} == expected
 
 

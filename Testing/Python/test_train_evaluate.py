@@ -20,7 +20,7 @@ from CardiacSegLib.evaluate import robustness
 from CardiacSegLib.evaluate.evaluation import Case, acdc_patients, compare
 from CardiacSegLib.evaluate.summary import ALL, UNITS, measurement_rows, summary
 from cineheart.cli import main
-from cineheart.evaluate import NOT_MEASURED, Section, evaluate_bundle
+from cineheart.evaluate import NOT_MEASURED, EvaluationChoice, Section, evaluate_bundle
 from cineheart.evaluate.card import write_section
 from cineheart.evaluate.learning_curve import draw_learning_curve, read_log
 
@@ -70,7 +70,18 @@ def narrow_bundle(tmp_path_factory):
 def trained(patients, narrow_bundle, tmp_path_factory):
     """The narrow bundle trained for one epoch by the command."""
     folder = tmp_path_factory.mktemp("trained")
-    train = ["train", str(narrow_bundle), "--data", str(patients), "-o", str(folder), "--device", "cpu", "--json"]
+    train = [
+        "train",
+        str(narrow_bundle),
+        "--trust",
+        "--data",
+        str(patients),
+        "-o",
+        str(folder),
+        "--device",
+        "cpu",
+        "--json",
+    ]
     assert main([*train, "--epochs", "1"]) == 0
     return folder / "narrow_sax"
 
@@ -89,7 +100,8 @@ def test_evaluate(patients, narrow_bundle, trained, tmp_path, capsys, monkeypatc
     source = (narrow_bundle / "docs" / "README.md").read_text(encoding="utf-8")
     out = tmp_path / "evaluation"
     command = ["evaluate", str(trained), "--data", str(patients), "-o", str(out), "--device", "cpu", "--json"]
-    assert main([*command, "--robustness"]) == 0
+    assert "No accuracy is known" in (trained / "docs" / "README.md").read_text(encoding="utf-8")
+    assert main([*command, "--robustness", "--update-card", "--trust"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["patients"] == 3
     rows = list(csv.DictReader((out / "evaluation.csv").read_text().splitlines()))
@@ -118,7 +130,11 @@ def test_another_part_adds_its_section_and_old_robustness_goes(patients, trained
 
     monkeypatch.setattr("cineheart.evaluate._draw", lambda *_: None)  # drawn in the test above
     write_section(trained / "docs" / "README.md", "robustness", "Robustness", "of other weights\n")
-    evaluate_bundle(NetworkChoice(str(trained), RunsOn("cpu")), patients, tmp_path / "out", sections=(count,))
+    before = (trained / "docs" / "README.md").read_text(encoding="utf-8")
+    network = NetworkChoice(str(trained), RunsOn("cpu"), trust=True)
+    evaluate_bundle(network, patients, tmp_path / "unasked", EvaluationChoice(sections=(count,)))
+    assert (trained / "docs" / "README.md").read_text(encoding="utf-8") == before
+    evaluate_bundle(network, patients, tmp_path / "out", EvaluationChoice(sections=(count,), update_card=True))
     card = (trained / "docs" / "README.md").read_text(encoding="utf-8")
     assert "3 cases were seen." in card and NOT_MEASURED in card and "of other weights" not in card
     assert "## Counted\n\n3 cases were seen." in (tmp_path / "out" / "evaluation.md").read_text(encoding="utf-8")

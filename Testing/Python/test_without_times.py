@@ -179,3 +179,15 @@ def test_the_scene_counts_frames(result):
         assert landmarks_from_nodes([nodes["mitral valve"]]).times_ms is None
         assert nodes["volumes"].GetColumnName(0) == "Frame" and nodes["chart"].GetXAxisTitle() == "Frame"
         assert browser.GetNumberOfItems() == 8
+
+
+def test_a_stated_heart_rate_gives_the_times(phantom):
+    """Of frames even over one beat; times that the files give stay."""
+    cine = phantom.cines["sax"]
+    timeless = cine.with_changes(times_ms=None)
+    assert timeless.at_rate(None) is timeless and cine.at_rate(60.0) is cine
+    times = timeless.at_rate(75.0).times_ms
+    np.testing.assert_allclose(times, np.arange(cine.n_frames) * 800.0 / cine.n_frames)
+    labels = replace(phantom.labels, times_ms=times)
+    measured = measure(labels, SegmentChoice(body=Body(heart_rate_bpm=75.0)))
+    assert measured.lv.cardiac_output_l_per_min == pytest.approx(measured.lv.sv_ml * 0.075)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from CardiacLib.networks.bundles import bundle_names, bundle_path, read_config, weights_path
+from CardiacLib.networks.bundles import bundle_metadata, bundle_names, bundle_path, weights_path
 from CardiacLib.networks.compiled_networks import clear_compiled
 from CardiacLib.networks.manifest import manifest
 from CardiacLib.networks.model_store import clear, fetch, import_file, weights_source
@@ -20,7 +20,7 @@ def describe_bundles() -> Answer:
 
 def _facts(name: str) -> dict[str, object]:
     bundle, source = bundle_path(name), weights_source(name)
-    meta = read_config(bundle, "inference").get("_meta_")
+    meta = bundle_metadata(bundle)
     facts = {"task": meta["task"], "version": meta["version"], "weights": source.state, "licence": meta["copyright"]}
     if source.state == "missing":
         ways = (["fetch"] if name in manifest() else []) + ["import"]
@@ -48,9 +48,9 @@ def fetch_bundle(name: str, *, progress: Progress) -> Answer:
     return Answer({"weights": str(fetch(name, progress=progress)), "licence": manifest()[name].licence})
 
 
-def import_bundle(name: str, file: Path) -> Answer:
+def import_bundle(name: str, file: Path, *, trust: bool = False) -> Answer:
     """``cineheart bundles import``."""
-    return Answer({"weights": str(import_file(name, file))})
+    return Answer({"weights": str(import_file(name, file, trust=trust))})
 
 
 def clear_bundle(name: str) -> Answer:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from CardiacLib.datasets.acdc import patient_folders
+from CardiacLib.files import require_output
 from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import NetworkChoice
@@ -22,6 +23,7 @@ def calibrate_bundle(network: NetworkChoice, data: Path, *, progress: Progress =
         InputError: too few patients, or bundle, data or device cannot be used.
     """
     folder = bundle_path(network.bundle)
+    require_output(folder / "configs")
     segmenter = open_segmenter(network)
     folders = patient_folders(data, validation=True)
     cases = []

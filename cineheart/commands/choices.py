@@ -6,11 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CardiacLib.errors import InputError
+from CardiacLib.types.patient import Patient
 
 if TYPE_CHECKING:
     from BiVMeshLib import FibreOptions
 
     from .propagation import PropagateFile
+
+HIGHEST_M = 3.0
+POSSIBLE = {"height_m": (0.01, HIGHEST_M), "weight_kg": (0.005, 500.0), "heart_rate_bpm": (10.0, 1000.0)}
+"""Of people and mice."""
+UNITS = {"height_m": "m", "weight_kg": "kg", "heart_rate_bpm": "beats per minute"}
 
 
 def fibre_options(text: str | None) -> FibreOptions:
@@ -24,6 +30,22 @@ def fibre_options(text: str | None) -> FibreOptions:
     except ValueError as error:
         raise InputError(f"--fibre-angles {text}: write ENDO,EPI in degrees, for instance '60,-60'.") from error
     return FibreOptions(alpha_endo=endo, alpha_epi=epi)
+
+
+def stated_patient(height: float | None, weight: float | None, heart_rate: float | None) -> Patient:
+    """What the user says of the patient; heights up to 3 are metres, others centimetres.
+
+    Raises:
+        InputError: a number that no patient has.
+    """
+    if height is not None and height > HIGHEST_M:
+        height /= 100
+    given = {"height_m": height, "weight_kg": weight, "heart_rate_bpm": heart_rate}
+    for name, (least, most) in POSSIBLE.items():
+        if given[name] is not None and not least <= given[name] <= most:
+            option = name.rpartition("_")[0].replace("_", "-")
+            raise InputError(f"--{option}: {given[name]:g} is not possible; {least:g} to {most:g} {UNITS[name]} is.")
+    return Patient(**given)
 
 
 def chosen_views(pairs: list[str] | None) -> dict[str, str]:

@@ -13,6 +13,7 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.choices import RunsOn
 from cineheart.console import Answer
 from cineheart.evaluate.propagation import BUNDLES, EvaluationOptions, evaluate_propagation, propagates
+from cineheart.provenance import provenance
 
 from .train import TrainOptions, train_bundle
 
@@ -47,10 +48,12 @@ def crossvalidate_propagation(
             training = part(stage, 0.45 * n, 0.45 * (n + 1))
             train_bundle(name, data, folder, replace(options, fold=fold), progress=training)
         trained = str(folder / BUNDLES[0])
-        held_out = EvaluationOptions(RunsOn(options.device), fold=fold)
+        held_out = EvaluationOptions(RunsOn(options.device), trust=options.trust, update_card=True, fold=fold)
         evaluate_propagation(trained, data, folder / "evaluation", held_out, progress=part(stage, 0.9, 1.0))
     facts = _summary([output / f"fold{fold}" / "evaluation" / "evaluation.csv" for fold in range(FOLDS)])
-    write_json(output / "crossvalidation.json", facts)
+    networks = [output / f"fold{fold}" / name for fold in range(FOLDS) for name in BUNDLES]
+    made_of = provenance([data], [str(folder) for folder in networks if (folder / "configs").is_dir()], output=output)
+    write_json(output / "crossvalidation.json", facts | {"provenance": made_of.to_dict()})
     return Answer(facts)
 
 

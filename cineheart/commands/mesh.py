@@ -6,14 +6,16 @@ from pathlib import Path
 from BiVMeshLib.exporters import DEFAULT_FORMATS
 from BiVMeshLib.result import MeshChoice, MeshResult
 from CardiacLib.errors import InputError
-from CardiacLib.files import atomic_directory
+from CardiacLib.files import atomic_directory, require_output
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import read_labels
+from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import Landmarks, read_landmarks
 from cineheart import steps
 from cineheart.console import Answer
 from cineheart.outputs import MOTION_NAMES, write_mesh
+from cineheart.provenance import Provenance, provenance
 
 from .propagation import PropagateFile
 
@@ -43,13 +45,22 @@ class MeshFile:
 def mesh_labels(path: Path, output: Path, options: MeshFile | None = None, *, progress: Progress = silent) -> Answer:
     """Mesh one label map and write the mesh."""
     options = options or MeshFile()
+    require_output(output)
     made = mesh_of_file(path, options, progress=part(progress, 0.0, 0.95))
     with atomic_directory(output, replace=MOTION_NAMES) as folder:
         write_mesh(made, folder, options.formats)
+        provenance_of(path, options, output).stamp(folder)
     mesh = made.mesh
     facts = {"frame": made.frame, "nodes": len(mesh.nodes), "tetrahedra": len(mesh.tets)} | mesh.quality.to_dict()
     lines = {name: f"{line} {'met' if line.met else 'MISSED'}" for name, line in mesh.quality.lines().items()}
     return Answer(facts | {"lines": lines}, mesh.notes)
+
+
+def provenance_of(path: Path, options: MeshFile, output: Path) -> Provenance:
+    """Of a mesh of one label file."""
+    carried = options.propagate
+    bundles = [PROPAGATION_BUNDLE, INITIALIZATION_BUNDLE] if carried else []
+    return provenance([path, options.landmarks, carried.image if carried else None], bundles, output=output)
 
 
 def mesh_of_file(path: Path, options: MeshFile, *, progress: Progress = silent) -> MeshResult:

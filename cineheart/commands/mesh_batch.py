@@ -11,14 +11,15 @@ from pathlib import Path
 from BiVMeshLib.tetra.meshers import require_mesher
 from CardiacLib.clock import Clock
 from CardiacLib.errors import Cancelled, InputError
-from CardiacLib.files import atomic_directory, write_json
+from CardiacLib.files import atomic_directory, require_output, write_json
 from CardiacLib.progress import Progress, silent
 from CardiacLib.readers.label_files import find_label_files
 from cineheart.console import Answer
 from cineheart.outputs import MOTION_NAMES, write_mesh
+from cineheart.provenance import current_command, remembered
 from cineheart.workers import run_in_workers
 
-from .mesh import MeshFile, mesh_of_file
+from .mesh import MeshFile, mesh_of_file, provenance_of
 from .mesh_table import mesh_row, write_tables
 
 CASE_FILE = "case.json"
@@ -33,12 +34,14 @@ class Case:
         name: of the case and of its folder.
         labels: the file. output: the case's folder.
         options: how it is read, meshed and written.
+        command: that was given.
     """
 
     name: str
     labels: Path
     output: Path
     options: MeshFile
+    command: tuple[str, ...] = ()
 
     def made_from(self) -> dict[str, object]:
         """What the result depends on: a finished case of the same is not made again."""
@@ -64,8 +67,10 @@ def mesh_batch(
         workers: processes at a time.
     """
     options = options or MeshFile()
+    require_output(output)
     require_mesher(options.mesh.options.mesher)
-    cases = [Case(name, path, output / name, options) for name, path in named_cases(paths).items()]
+    command = current_command()
+    cases = [Case(name, path, output / name, options, command) for name, path in named_cases(paths).items()]
     output.mkdir(parents=True, exist_ok=True)
     rows = {case.name: row for case in cases if (row := finished_row(case)) is not None}
     kept, todo = len(rows), [case for case in cases if case.name not in rows]
@@ -124,6 +129,8 @@ def run_case(case: Case) -> dict[str, object]:
         with atomic_directory(case.output, replace=MOTION_NAMES) as folder:
             write_mesh(made, folder, case.options.formats)
             write_json(folder / CASE_FILE, {"made_from": case.made_from(), "row": row})
+            with remembered(case.command):
+                provenance_of(case.labels, case.options, case.output).stamp(folder)
     except Cancelled:
         raise
     except InputError as error:

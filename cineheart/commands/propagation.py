@@ -1,6 +1,6 @@
 """``cineheart propagate``, and what ``cineheart mesh --propagate`` does first: carry one slice through a stack."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +8,12 @@ import numpy as np
 from BiVMeshLib.propagation import Propagation
 from BiVMeshLib.result import PropagateChoice
 from CardiacLib.errors import InputError
-from CardiacLib.files import atomic_directory, write_json
+from CardiacLib.files import atomic_directory, require_output, write_json
 from CardiacLib.geometry import apply
 from CardiacLib.progress import Progress, part, silent
-from CardiacLib.readers import read_image, read_labels
+from CardiacLib.readers import read_labels
+from CardiacLib.readers.cases import read_one_image
+from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import Landmarks, read_landmarks
@@ -19,6 +21,7 @@ from CardiacLib.writers.images import write_labels, write_segmentation_nrrd
 from cineheart import steps
 from cineheart.console import Answer
 from cineheart.outputs import write_rows
+from cineheart.provenance import provenance
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,14 @@ class PropagateFile:
         Raises:
             InputError: files, frame, slices or points cannot be used, or do not belong together.
         """
-        cine = read_image(self.image)
+        cine = read_one_image(self.image)
         number = self._frame(frame, labels, cine)
         points = None if self.landmarks is None else self._points(number, labels, cine)
         found = steps.propagate(
             cine, number, self.choice, labels=labels, valves=points, progress=part(progress, 0.1, 1.0)
         )
+        read = dict.fromkeys((*cine.notes, *(labels.notes if labels is not None else ())))
+        found = replace(found, notes=(*read, *found.notes))
         return PropagatedFrame(found, number, points)
 
     def _frame(self, which: str | int | None, labels: LabelMap | None, cine: Cine) -> int:
@@ -122,14 +127,18 @@ def propagate_image(image: PropagateFile, labels: LabelFile, output: Path, *, pr
         output: folder for the files of Docs/formats.md.
         progress: of the whole.
     """
+    require_output(output)
     given = None if labels.path is None else read_labels(labels.path, labels.order)
     propagated = image.run(given, labels.frame, part(progress, 0.0, 0.9))
     found, facts = propagated.found, facts_of(propagated)
+    files, bundles = [image.image, labels.path, image.landmarks], [PROPAGATION_BUNDLE, INITIALIZATION_BUNDLE]
+    made_of = provenance(files, bundles, output=output)
     with atomic_directory(output) as folder:
         write_labels(folder / "labels.nii.gz", found.labels)
         write_segmentation_nrrd(folder / "segmentation.seg.nrrd", found.labels)
         write_rows(folder / "confidence.csv", confidence_rows(found))
         write_json(folder / "propagation.json", facts | {"notes": list(found.notes)})
+        made_of.stamp(folder)
     return Answer(facts, found.notes)
 
 

@@ -3,15 +3,17 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from CardiacLib.files import atomic_directory
+from CardiacLib.files import atomic_directory, require_output
 from CardiacLib.progress import Progress, part, silent
-from CardiacLib.readers import read_image
+from CardiacLib.readers.cases import read_one_image
 from CardiacLib.types.choices import Body, SegmentChoice
 from CardiacLib.types.landmarks import read_landmarks
+from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import DICOM_SEG_NAMES, require_dicom_seg, write_dicom_seg
 from cineheart import steps
 from cineheart.console import Answer, rounded
 from cineheart.outputs import require_scene_support, write_segmentation
+from cineheart.provenance import provenance
 
 SOMETIMES_WRITTEN = ("segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv", *DICOM_SEG_NAMES)
 """What ``cineheart segment`` writes in some cases only: an earlier one must not stay beside new labels."""
@@ -22,7 +24,8 @@ class SegmentOptions:
     """What ``cineheart segment`` can be told.
 
     Attributes:
-        segment: network and measurement; the body is what the image says of it.
+        segment: network and measurement; the body is what the user and the image say of it.
+        patient: what the user says of the patient, which goes before what the image says.
         frames: ``all``; ``ed``, ``es`` or ``ed,es``, known once all frames are labelled; or a number from 0, which is
             labelled alone.
         landmarks: a ``landmarks.json`` of the same frames, at whose valve planes the ventricles then end.
@@ -31,6 +34,7 @@ class SegmentOptions:
     """
 
     segment: SegmentChoice = field(default_factory=SegmentChoice)
+    patient: Patient = Patient()
     frames: str = "all"
     landmarks: Path | None = None
     scene: bool = True
@@ -42,7 +46,8 @@ def segment_image(
 ) -> Answer:
     """Label, measure, judge and write one image."""
     options = options or SegmentOptions()
-    cine = read_image(image)
+    require_output(output)
+    cine = read_one_image(image)
     if options.dicom_seg:
         require_dicom_seg(cine)
     points = None if options.landmarks is None else read_landmarks(options.landmarks)
@@ -55,16 +60,20 @@ def segment_image(
         cine = cine.only([number])
     if options.scene and (len(phases) or cine.n_frames) > 1:
         require_scene_support()
-    choice = replace(options.segment, body=Body.of(cine.patient))
+    cine = cine.at_rate(options.patient.heart_rate_bpm)
+    choice = replace(options.segment, body=Body.of(options.patient.completed_by(cine.patient)))
     result = steps.segment(cine, choice, landmarks=points, progress=part(progress, 0.1, 0.95))
     function, labels = result.function, result.segmentation.labels
     chosen = sorted({getattr(function, phase) for phase in phases}) or list(range(cine.n_frames))
     labels = labels.only(chosen)
-    written = replace(result, segmentation=replace(result.segmentation, labels=labels))
+    told = replace(function, notes=(*cine.notes, *function.notes))
+    written = replace(result, segmentation=replace(result.segmentation, labels=labels), function=told)
+    made_of = provenance([image, options.landmarks], [choice.network.bundle], output=output)
     with atomic_directory(output, replace=SOMETIMES_WRITTEN) as folder:
         write_segmentation(written, folder, sequence=options.scene)
         if options.dicom_seg:
             write_dicom_seg(folder, labels, cine, chosen, choice.network.bundle)
+        made_of.stamp(folder)
     facts = {
         "frames": len(labels.labels),
         "slices": cine.n_slices,
@@ -74,4 +83,4 @@ def segment_image(
         "lv_mass_g": rounded(function.myocardium.mass_g),
         "quality": result.quality.light,
     }
-    return Answer(facts, result.quality.reasons)
+    return Answer(facts, (*cine.notes, *result.quality.reasons))

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from CardiacLib.errors import InputError
-from CardiacLib.networks.bundles import bundle_path, read_config
+from CardiacLib.networks.bundles import bundle_path, config_value, read_config
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import AUTO
+from CardiacSegLib.quality import confidence
+from cineheart.evaluate.card import write_trained_card
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,13 @@ class TrainOptions:
         epochs: passes over the data.
         device: ``auto`` or a torch device name.
         fold: which fifth of the patients is held out.
+        trust: let the configuration of a foreign bundle run code.
     """
 
     epochs: int | None = None
     device: str = AUTO
     fold: int | None = None
+    trust: bool = False
 
 
 def train_bundle(
@@ -51,10 +55,12 @@ def train_bundle(
     overrides |= {
         name: value for name, value in (("epochs", options.epochs), ("fold", options.fold)) if value is not None
     }
-    parser = read_config(source, "train", **overrides)
-    monai.utils.set_determinism(parser.get_parsed_content("seed"))
+    parser = read_config(source, "train", options.trust, **overrides)
+    monai.utils.set_determinism(config_value(source, parser, "seed"))
     try:
         trainer = parser.get_parsed_content("trainer")
+    except KeyError as error:
+        raise InputError(f"{source}: its configs/train.json has no 'trainer'.") from error
     except RuntimeError as error:  # MONAI wraps what the component itself raised
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
@@ -65,8 +71,11 @@ def train_bundle(
         from CardiacLib.training.monai_engine import MonaiTraining
 
         trainer = MonaiTraining(trainer, parser.get_parsed_content("validator"), folder / "training")
-    for part_of_bundle in ("configs", "docs"):
-        shutil.copytree(source / part_of_bundle, folder / part_of_bundle, dirs_exist_ok=True)
+    shutil.copytree(
+        source / "configs", folder / "configs", ignore=shutil.ignore_patterns(confidence.FILE), dirs_exist_ok=True
+    )
+    (folder / "docs").mkdir(parents=True, exist_ok=True)
+    write_trained_card(folder / "docs" / "README.md", source)
     train(trainer, folder, progress)
     draw_learning_curve(folder / "training" / "log.csv", folder / "training" / "learning_curve.png")
     return folder

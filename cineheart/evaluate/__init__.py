@@ -1,4 +1,4 @@
-"""``cineheart evaluate``: accuracy tables and pictures in one folder, and their short form in the model card."""
+"""``cineheart evaluate``: accuracy tables and pictures in one folder, and in the model card if that is asked for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from CardiacSegLib.evaluate.robustness import robustness, robustness_summary
 from CardiacSegLib.evaluate.summary import measurement_rows, summary
 from cineheart.console import Answer
 from cineheart.outputs import write_rows
+from cineheart.provenance import provenance
 
 from . import plots, tables
 from .card import folded, write_section
@@ -21,7 +22,7 @@ from .cases import draw_case
 
 WORST = 3
 """Cases drawn slice by slice."""
-NOT_MEASURED = "Not measured in the last evaluation; `cineheart evaluate --robustness` does.\n"
+NOT_MEASURED = "Not measured in the last evaluation; `cineheart evaluate --robustness --update-card` does.\n"
 
 
 @dataclass(frozen=True)
@@ -41,39 +42,50 @@ class Section:
     markdown: str = ""
 
 
+@dataclass(frozen=True)
+class EvaluationChoice:
+    """What an evaluation can be told.
+
+    Attributes:
+        robustness: also measure the Dice after every change of ``CardiacSegLib.evaluate.robustness``.
+        sections: each is called with the evaluated cases and adds what it returns.
+        update_card: write the numbers into the model card too.
+    """
+
+    robustness: bool = False
+    sections: Sequence[Callable[[list[Case]], Section]] = ()
+    update_card: bool = False
+
+
 def evaluate_bundle(
     network: NetworkChoice,
     data: Path,
     output: Path,
+    choice: EvaluationChoice | None = None,
     *,
-    with_robustness: bool = False,
-    sections: Sequence[Callable[[list[Case]], Section]] = (),
     progress: Progress = silent,
 ) -> Answer:
-    """Evaluate on the validation patients in ``data``; write tables and pictures to ``output`` and the model card.
+    """Evaluate on the validation patients in ``data``; write tables and pictures to ``output``.
 
     Args:
         network: to evaluate.
         data: folder with the ACDC patients.
         output: folder for the files of Docs/formats.md.
-        with_robustness: also measure the Dice after every change of ``CardiacSegLib.evaluate.robustness``.
-        sections: each is called with the evaluated cases and adds what it returns.
+        choice: what is evaluated, and whether the model card is told.
         progress: of the whole.
 
     Returns:
         Facts to show.
     """
+    choice = choice or EvaluationChoice()
     folder = bundle_path(network.bundle)
     segmenter = open_segmenter(network)
-    cases = evaluate(data, segmenter, part(progress, 0.0, 0.1 if with_robustness else 0.9))
+    cases = evaluate(data, segmenter, part(progress, 0.0, 0.1 if choice.robustness else 0.9))
     worst = sorted(cases, key=lambda case: case.mean_dice)[:WORST]
     result = summary(cases)
-    added = [section(cases) for section in sections]
-    changed = robustness(cases, segmenter, part(progress, 0.1, 0.95)) if with_robustness else []
+    added = [section(cases) for section in choice.sections]
+    changed = robustness(cases, segmenter, part(progress, 0.1, 0.95)) if choice.robustness else []
     bearing = robustness_summary(changed) if changed else None
-    more = [folded(section.title, section.markdown) for section in added if section.markdown]
-    card = "\n".join([tables.card(result, worst), *more])
-
     with atomic_directory(output) as work:
         write_rows(work / "evaluation.csv", csv_rows(cases))
         write_rows(work / "measurements.csv", measurement_rows(cases))
@@ -84,13 +96,19 @@ def evaluate_bundle(
         _draw(cases, worst, bearing, work)
         page = tables.page(folder.name, result, worst, bearing, added)
         (work / "evaluation.md").write_text(page, encoding="utf-8")
-    path = folder / "docs" / "README.md"
-    write_section(path, "evaluation", "Accuracy on held-out patients", card)
+        provenance([data], [network.bundle]).stamp(work)
+    if choice.update_card:
+        more = [folded(section.title, section.markdown) for section in added if section.markdown]
+        _write_card(folder / "docs" / "README.md", "\n".join([tables.card(result, worst), *more]), bearing)
+    return Answer(tables.facts(result, bearing))
+
+
+def _write_card(path: Path, accuracy: str, bearing: dict | None) -> None:
+    write_section(path, "evaluation", "Accuracy on held-out patients", accuracy)
     robust = NOT_MEASURED
     if bearing:
         robust = folded("Dice after each change of the images", tables.robustness_table(bearing))
     write_section(path, "robustness", "Robustness", robust)
-    return Answer(tables.facts(result, bearing))
 
 
 def _draw(cases: list[Case], worst: list[Case], bearing: dict | None, folder: Path) -> None:

@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from CardiacLib.networks.bundles import bundle_metadata
+
 
 def write_section(path: Path, name: str, title: str, text: str) -> None:
     """Replace what stands between the markers; a card without them, or no card, gets the section at its end."""
@@ -18,6 +20,22 @@ def write_section(path: Path, name: str, title: str, text: str) -> None:
     work = path.with_suffix(".part")
     work.write_text(card, encoding="utf-8")
     os.replace(work, path)
+
+
+def write_trained_card(path: Path, source: Path) -> None:
+    """The model card of a copy that is trained anew: what was measured of the weights of ``source`` is not of it."""
+    metadata = bundle_metadata(source)
+    lines = [
+        f"# {path.parents[1].name}, trained here",
+        "",
+        f"{metadata.get('task', 'Network')}. Trained by `cineheart train` with the configuration of "
+        f"{source.name} {metadata.get('version', '')}.".replace(" .", "."),
+        "No accuracy is known: nobody has evaluated these weights. `cineheart evaluate FOLDER --data DIR "
+        "--update-card` writes it here, `cineheart calibrate FOLDER --data DIR` makes the confidence theirs.",
+        "",
+        "Research use only; not a medical device. The licence of the training data applies to the weights.",
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def folded(title: str, text: str) -> str:

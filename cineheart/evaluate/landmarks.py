@@ -18,12 +18,13 @@ from CardiacLandmarksLib.evaluation import (
 )
 from CardiacLandmarksLib.train.four_chamber import PIXEL_MM, FourChamberFrames, read_four_chamber
 from CardiacLib.files import atomic_directory, write_json
-from CardiacLib.networks.bundles import bundle_path, read_config
+from CardiacLib.networks.bundles import bundle_metadata, bundle_path
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.choices import NetworkChoice
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from cineheart.console import Answer
 from cineheart.outputs import write_rows
+from cineheart.provenance import provenance
 
 from .card import folded, write_section
 from .landmark_pictures import draw_worst
@@ -37,19 +38,22 @@ CLOSE_MM = 7.5
 
 def finds_landmarks(bundle: str) -> bool:
     """Whether a bundle's network finds points rather than labels pixels."""
-    meta = read_config(bundle_path(bundle), "inference").get("_meta_")
-    return meta["network_data_format"]["outputs"]["pred"]["format"] == "points"
+    stated = bundle_metadata(bundle_path(bundle))
+    for key in ("network_data_format", "outputs", "pred", "format"):
+        stated = stated.get(key) if isinstance(stated, dict) else None
+    return stated == "points"
 
 
 def evaluate_landmark_bundle(
-    network: NetworkChoice, data: Path, output: Path, *, progress: Progress = silent
+    network: NetworkChoice, data: Path, output: Path, *, update_card: bool = False, progress: Progress = silent
 ) -> Answer:
-    """Evaluate on the held-out frames in ``data``; write tables and pictures to ``output`` and the model card.
+    """Evaluate on the held-out frames in ``data``; write tables and pictures to ``output``.
 
     Args:
         network: that finds landmarks.
         data: folder of the four-chamber frames.
         output: folder for ``evaluation.csv``, ``.json``, ``.md`` and ``worst.png``.
+        update_card: write the numbers into the model card too.
         progress: of the whole.
 
     Returns:
@@ -77,12 +81,17 @@ def evaluate_landmark_bundle(
         write_json(work / "evaluation.json", result)
         draw_worst(sorted(found, key=lambda frame: -frame.worst)[:WORST], work / "worst.png")
         (work / "evaluation.md").write_text(page(folder.name, result), encoding="utf-8")
-    card = folder / "docs" / "README.md"
+        provenance([data], [network.bundle]).stamp(work)
+    if update_card:
+        _write_card(folder / "docs" / "README.md", result)
+    return Answer({row["point"]: _short(row) for row in result["table"]})
+
+
+def _write_card(card: Path, result: dict) -> None:
     accuracy = "\n".join([patients_text(result), folded("Phantoms", phantoms_text(result))])
     write_section(card, "evaluation", "Accuracy on patients it never saw", accuracy)
     robust = folded("Errors after each change of the images", robustness_text(result))
     write_section(card, "robustness", "Robustness", robust)
-    return Answer({row["point"]: _short(row) for row in result["table"]})
 
 
 def recognised(found: list[FoundFrame], views: list[str]) -> float:

@@ -22,7 +22,7 @@ from BiVMeshLib.propagation.evaluation import (
 from CardiacLib.datasets.acdc import patient_folders
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory, write_json
-from CardiacLib.networks.bundles import bundle_path, read_config
+from CardiacLib.networks.bundles import bundle_document, bundle_path
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE, NetworkChoice, RunsOn
 from CardiacLib.types.mesh_options import MeshOptions
@@ -30,6 +30,7 @@ from CardiacSegLib import open_segmenter
 from CardiacSegLib.evaluate.evaluation import PHASES, acdc_patients
 from cineheart.console import Answer
 from cineheart.outputs import write_rows
+from cineheart.provenance import provenance
 from cineheart.workers import run_in_workers
 
 from .card import folded, write_section
@@ -66,7 +67,7 @@ class Volume:
 
 def propagates(bundle: str) -> bool:
     """Whether a bundle is one of the two slice networks."""
-    network = read_config(bundle_path(bundle), "inference").get("network_def")
+    network = bundle_document(bundle_path(bundle), "inference").get("network_def")
     return isinstance(network, dict) and ".propagation." in str(network.get("_target_"))
 
 
@@ -81,6 +82,7 @@ class Job:
         methods: of METHODS.
         robustness: also spoil a slice at ED.
         meshes: also build the meshes of the labels.
+        trust: let the bundles' configurations run code.
     """
 
     patient: Path
@@ -89,6 +91,7 @@ class Job:
     methods: tuple[str, ...]
     robustness: bool
     meshes: bool
+    trust: bool
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class EvaluationOptions:
         robustness: also evaluate stacks with a spoilt slice.
         meshes: also build the mesh of every method's labels and count those that pass the gate.
         workers: processes, each with a patient.
+        trust: let the configurations of foreign bundles run code.
+        update_card: write the numbers into both model cards too.
         fold: patients that were held out in training. cineheart_sax was trained on those of folds 1 to 4: the methods
             that start from its labels are left out there.
     """
@@ -108,13 +113,15 @@ class EvaluationOptions:
     robustness: bool = False
     meshes: bool = False
     workers: int = 1
+    trust: bool = False
+    update_card: bool = False
     fold: int = 0
 
 
 def evaluate_propagation(
     bundle: str, data: Path, output: Path, options: EvaluationOptions | None = None, *, progress: Progress = silent
 ) -> Answer:
-    """Evaluate both slice networks on held-out patients; tables and plots to ``output`` and both model cards.
+    """Evaluate both slice networks on held-out patients; tables and plots to ``output``.
 
     Args:
         bundle: either of the two; the other is that which lies beside it, else the shipped one.
@@ -137,6 +144,7 @@ def evaluate_propagation(
             methods=methods,
             robustness=options.robustness,
             meshes=options.meshes,
+            trust=options.trust,
         )
         for patient in patient_folders(data, validation=True, fold=options.fold)
     }
@@ -156,9 +164,10 @@ def evaluate_propagation(
         picture = "![Dice from base to apex](dice_by_slice.png)\n"
         page = "\n".join(["# Slice propagation\n", accuracy(result), *more(result), picture])
         (work / "evaluation.md").write_text(page, encoding="utf-8")
+        provenance([data], [str(folder) for folder in folders]).stamp(work)
     rest = [folded("Spoilt slices, and meshes", "\n".join(more(result)))] if more(result) else []
     card = "\n".join([accuracy(result), *rest])
-    for folder in folders:
+    for folder in folders if options.update_card else ():
         write_section(folder / "docs" / "README.md", "evaluation", "Accuracy on held-out patients", card)
     return Answer({method: round(result["methods"][method]["dice"]["mean"], 4) for method in methods})
 
@@ -171,7 +180,7 @@ def methods_of(fold: int) -> tuple[str, ...]:
 def _evaluated(job: Job) -> list[Volume]:
     """ED and ES of one patient."""
     propagation, initialization = job.bundles
-    networks = SlicePropagation(job.runs_on, propagation=propagation, initialization=initialization)
+    networks = SlicePropagation(job.runs_on, propagation=propagation, initialization=initialization, trust=job.trust)
     needed = not set(OF_SEGMENTATION).isdisjoint(job.methods)
     segmenter = open_segmenter(NetworkChoice(runs_on=job.runs_on)) if needed else None
     patient = next(acdc_patients([job.patient]))

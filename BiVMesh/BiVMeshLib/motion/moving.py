@@ -18,6 +18,7 @@ from BiVMeshLib.tetra.hill_climb import climb
 from BiVMeshLib.tetra.stuffing import Stuffed
 from CardiacLib.clock import Clock
 from CardiacLib.errors import InputError
+from CardiacLib.label_axes import on_short_axis
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.bivmesh import PATCHES, BiVMesh, MovingMesh
 from CardiacLib.types.labels import LV, RV, LabelMap
@@ -122,6 +123,7 @@ def move_mesh(
     if len(labels.labels) < 2:
         raise InputError(f"{labels.source or 'the labels'}: a motion needs the labels of two frames or more.")
     with clock.step("labels"):
+        labels = on_short_axis(labels, frame)
         stacks, notes = clean_stacks(labels, frame, options.align_slices)
         cycle = Cycle(labels.times_ms, frame, np.array([s is not None for s in stacks]))
         at_valves = mesh.quality is not None and mesh.quality.at_valves

@@ -7,6 +7,8 @@ from scipy import ndimage
 
 from CardiacLib import geometry
 from CardiacLib.errors import InputError
+from CardiacLib.label_axes import trend
+from CardiacLib.types.label_order import require_order
 from CardiacLib.types.labels import LV, MYO, RV, RV_WALL, largest_piece
 
 NAMES = {LV: "LV pool", MYO: "LV myocardium", RV: "RV pool", RV_WALL: "RV wall"}
@@ -65,7 +67,8 @@ def check_labels(
     Raises:
         InputError: the labels cannot give a mesh; one sentence says why.
     """
-    labels, matrix = _validated(labels_kji, ijk_to_lps)
+    labels, matrix = validated(labels_kji, ijk_to_lps)
+    require_order(labels[None], "The labels")
     notes: list[str] = []
     if apex_first is None:
         apex_first = _decided_apex_first(labels, notes)
@@ -95,7 +98,8 @@ def check_labels(
     )
 
 
-def _validated(labels_kji, ijk_to_lps) -> tuple[np.ndarray, np.ndarray]:
+def validated(labels_kji: np.ndarray, ijk_to_lps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (K, J, I) and matrix (4, 4) float64; InputError where they cannot be those of one frame of a heart."""
     labels, matrix = np.asarray(labels_kji), np.asarray(ijk_to_lps, np.float64)
     if labels.ndim != 3 or 0 in labels.shape:
         raise InputError(f"A mesh needs the labels of one frame, (K, J, I); got an array of shape {labels.shape}.")
@@ -125,7 +129,7 @@ def _taper(labels) -> float:
     trends = []
     for used in (np.flatnonzero(lv), np.flatnonzero(lv & rv)):
         if len(used) > 1:
-            trends.append(np.polyfit(used, area[used] / area[used].max(), 1)[0] * len(used))
+            trends.append(trend(used, area[used] / area[used].max()) * len(used))
     return float(np.mean(trends)) if trends else 0.0
 
 

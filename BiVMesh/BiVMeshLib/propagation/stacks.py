@@ -111,6 +111,7 @@ class SlicePropagation:
     Args:
         runs_on: device and backend of both.
         propagation, initialization: names or folders of their MONAI bundles.
+        trust: let the configurations of foreign folders run code.
 
     Raises:
         InputError: bundle, weights, device or backend cannot be used.
@@ -122,9 +123,10 @@ class SlicePropagation:
         *,
         propagation: str = PROPAGATION_BUNDLE,
         initialization: str = INITIALIZATION_BUNDLE,
+        trust: bool = False,
     ):
-        self.propagator = Propagator(NetworkChoice(propagation, runs_on))
-        self._initialization = NetworkChoice(initialization, runs_on)
+        self.propagator = Propagator(NetworkChoice(propagation, runs_on, trust=trust))
+        self._initialization = NetworkChoice(initialization, runs_on, trust=trust)
         self._initializer = None
 
     @property

@@ -13,7 +13,7 @@ from CardiacLib.types.times import Timed, beat_ms, frame_phases
 from CardiacLib.types.values import job_value
 
 from .detector import DETECTED_VIEWS, Detection, Detector
-from .trajectories import Trajectories, fit_trajectories
+from .trajectories import LEAST_FRAMES, Trajectories, fit_trajectories
 from .world import lps_to_pixels, pixels_to_lps, shown_slice
 
 OTHER_VIEW = 0.8
@@ -201,6 +201,12 @@ def _notes(view: str, found: ViewLandmarks) -> list[str]:
     lacking = [n for n, v, k in zip(LANDMARK_NAMES, LANDMARK_VIEWS, known, strict=True) if v == view and not k]
     if lacking:
         notes.append(f"{name}: not found in most frames: {', '.join(lacking)}.")
+    frames = found.cine.n_frames
+    if frames < LEAST_FRAMES:
+        notes.append(
+            f"{name}: {frames} frame{'s' if frames > 1 else ''} only: the points are as found in each"
+            + (", and no velocities are given." if frames > 1 else ", and no motion is measured.")
+        )
     likeliest = int(np.argmax(np.nan_to_num(found.detection.views, nan=-1.0)))
     if found.detection.views[likeliest] > OTHER_VIEW and DETECTED_VIEWS[likeliest] != view:
         notes.append(

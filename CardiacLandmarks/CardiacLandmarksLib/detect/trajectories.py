@@ -24,6 +24,8 @@ STIFF_START = (0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0)
 HUBER_ITERATIONS = 5
 """First iterations, with weights that never vanish: the biweight needs a fair start."""
 ITERATIONS = 18
+LEAST_FRAMES = 3
+"""Frames from which a path is fitted; fewer keep the points as they were found."""
 LEAST_SHARE = 0.5
 """Share of the frames in which a point must have been found; else it stays missing."""
 
@@ -66,9 +68,12 @@ def fit_trajectories(
         robust: whether frames far from the path lose their weight.
 
     Returns:
-        Paths; a point that was found in less than LEAST_SHARE of the frames is missing.
+        Paths; a point that was found in less than LEAST_SHARE of the frames is missing. With fewer than LEAST_FRAMES
+        frames the paths go through the points as they were found.
     """
     points = np.asarray(points, float)
+    if len(points) < LEAST_FRAMES:
+        return _through(points, np.asarray(confidence))
     harmonics = min(HARMONICS, (len(points) - 1) // 2)
     basis = _basis(phases, harmonics)
     coefficients = np.full((points.shape[1], basis.shape[1], points.shape[2]), np.nan)
@@ -79,6 +84,16 @@ def fit_trajectories(
             continue
         coefficients[p], weights[found, p] = _fit(basis[found], points[found, p], confidence[found, p], robust)
     return Trajectories(coefficients, weights)
+
+
+def _through(points: np.ndarray, confidence: np.ndarray) -> Trajectories:
+    """Paths through the points (T, P, D) of one frame, or of two half a beat apart: a constant and one cosine."""
+    usable = np.isfinite(points).all(2) & (confidence > 0)
+    first, last = (np.where(usable[t, :, None], points[t], points[-1 - t]) for t in (0, -1))
+    missing = ~usable.any(0)
+    coefficients = np.stack([(first + last) / 2.0, (first - last) / 2.0, np.zeros_like(first)], 1)
+    coefficients[missing] = np.nan
+    return Trajectories(coefficients if len(points) > 1 else coefficients[:, :1], usable.astype(float))
 
 
 def _fit(basis, positions, confidence, robust: bool) -> tuple[np.ndarray, np.ndarray]:

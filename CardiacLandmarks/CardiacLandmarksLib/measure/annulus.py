@@ -1,12 +1,13 @@
 """Motion and size of the valve annuli: MAPSE, TAPSE, velocities, diameters, length of the LV. See Docs/Annulus.md."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
+from CardiacLandmarksLib.detect.trajectories import LEAST_FRAMES
 from CardiacLib.geometry import HUMAN_APEX, slice_normal
-from CardiacLib.types.landmarks import valve_points
+from CardiacLib.types.landmarks import LANDMARK_VIEWS, valve_points
 from CardiacLib.types.times import Timed, frame_phases
 from CardiacLib.types.values import job_value
 
@@ -68,6 +69,14 @@ class Excursion:
     e_cm_s: float
     a_cm_s: float
 
+    def known(self, frames: int) -> "Excursion":
+        """What so many frames tell: of one frame no motion, NaN, of fewer than LEAST_FRAMES no velocities."""
+        if frames >= LEAST_FRAMES:
+            return self
+        nan = float("nan")
+        still = replace(self, velocity_cm_s=np.full(len(self.curve_mm), nan), s_cm_s=nan, e_cm_s=nan, a_cm_s=nan)
+        return still if frames > 1 else replace(still, curve_mm=np.full(len(self.curve_mm), nan), peak_mm=nan)
+
 
 @job_value
 @dataclass(frozen=True)
@@ -115,7 +124,8 @@ class Annulus:
             ends = (("ed", self.ed), ("es", self.es)) if len(curve) else ()
             found |= {f"{stem}_{phase}_mm": _number(curve[frame]) for phase, frame in ends}
         if len(self.lv_length_mm):
-            found["lv_long_axis_strain_percent"] = _number(self.long_axis_strain_percent[self.es])
+            strain = self.long_axis_strain_percent[self.es] if self.ed != self.es else float("nan")
+            found["lv_long_axis_strain_percent"] = _number(strain)
         return found
 
     def to_dict(self) -> dict[str, object]:
@@ -192,7 +202,9 @@ def measure_annulus(
     ed, es = (_nearest(phases, phase) for phase in ends)
     beat = study.beat_ms
     excursions = {
-        name: _excursion(heights[:, list(points)].mean(1), fine[:, list(points)].mean(1), ends, beat, phases)
+        name: _excursion(heights[:, list(points)].mean(1), fine[:, list(points)].mean(1), ends, beat, phases).known(
+            _frames_of(study, points)
+        )
         for name, points in EXCURSIONS.items()
         if np.isfinite(fine[:, list(points)]).all()
     }
@@ -253,6 +265,11 @@ def _towards_apex(study: StudyLandmarks, axis: np.ndarray) -> np.ndarray:
 def _guides() -> list[tuple[int, ...]]:
     """Points whose mean tells end-diastole and end-systole, the best first."""
     return [EXCURSIONS["mapse_all_views"], EXCURSIONS["mapse"], (0, 1), (2, 3), EXCURSIONS["tapse"]]
+
+
+def _frames_of(study: StudyLandmarks, points: tuple[int, ...]) -> int:
+    """Frames of the view with the fewest, of those that the points are seen in."""
+    return min(study.views[LANDMARK_VIEWS[point]].cine.n_frames for point in points)
 
 
 def _nearest(phases: np.ndarray, phase: float) -> int:

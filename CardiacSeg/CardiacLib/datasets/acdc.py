@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.readers.info_cfg import INFO, read_info
+from CardiacLib.readers.label_files import read_labels
 from CardiacLib.readers.nifti import read_nifti
 from CardiacLib.types.cine import Cine
-from CardiacLib.types.label_order import labels_from_acdc
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.patient import Patient
 
@@ -39,7 +40,7 @@ def read_acdc_patient(folder: str | Path) -> AcdcPatient:
         InputError: a file is missing, unreadable, or labels lie outside 0..3 or on another grid.
     """
     folder = Path(folder)
-    info = _info(folder / "Info.cfg")
+    info = read_info(folder / INFO)
     try:
         frames = {"ed": int(info["ED"]), "es": int(info["ES"])}
         facts = (info["Group"], float(info["Height"]) / 100.0, float(info["Weight"]))
@@ -50,25 +51,17 @@ def read_acdc_patient(folder: str | Path) -> AcdcPatient:
     return AcdcPatient(pairs["ed"], pairs["es"], *facts, folder.name)
 
 
-def _info(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        raise InputError(f"{path.parent}: is no ACDC patient folder (Info.cfg is missing).")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines if ":" in line)}
-
-
 def _pair(folder: Path, number: int, patient: Patient) -> tuple[Cine, LabelMap]:
     stem = f"{folder.name}_frame{number:02d}"
     paths = [folder / f"{stem}.nii.gz", folder / f"{stem}_gt.nii.gz"]
     for path in paths:
         if not path.is_file():
             raise InputError(f"{path}: is missing; copy the patient folder again.")
-    image, truth = (read_nifti(path) for path in paths)
-    if image.array.shape != truth.array.shape or not np.allclose(image.ijk_to_lps, truth.ijk_to_lps, atol=1e-3):
+    image, truth = read_nifti(paths[0]), read_labels(paths[1], "acdc")
+    if image.array.shape != truth.labels.shape or not np.allclose(image.ijk_to_lps, truth.ijk_to_lps, atol=1e-3):
         raise InputError(f"{paths[1]}: the labels are not on the grid of their image.")
-    labels = labels_from_acdc(truth.array, paths[1])
     cine = Cine(image.array, image.ijk_to_lps, image.times_ms, "sax", str(paths[0]), image.notes, patient)
-    return cine, LabelMap(labels, truth.ijk_to_lps, truth.times_ms, str(paths[1]))
+    return cine, truth
 
 
 def patient_folders(root: str | Path, validation: bool, fold: int = 0) -> list[Path]:

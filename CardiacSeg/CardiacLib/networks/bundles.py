@@ -2,17 +2,20 @@
 
 import json
 import os
-import pickle
 import zipfile
 from pathlib import Path
 
 from CardiacLib.errors import InputError
 from CardiacLib.resources import resource_path
 
+from .trust import is_copy_of_shipped, is_shipped, require_harmless
+
 CACHE_VARIABLE = "CINEHEART_BUNDLES"
 """Environment variable that moves the cache of fetched and imported weights."""
 WRAPPERS = ("model", "net", "state_dict")
 """Keys under which training programs put the state dictionary."""
+TORCHSCRIPT = ".ts"
+"""The only name under which a TorchScript archive is read, and only when it is trusted."""
 
 
 def bundle_names() -> list[str]:
@@ -34,8 +37,30 @@ def bundle_path(name: str) -> Path:
 
 
 def bundle_metadata(folder: Path) -> dict:
-    """The JSON document ``configs/metadata.json`` of a bundle."""
-    return json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    """The JSON document ``configs/metadata.json`` of a bundle.
+
+    Raises:
+        InputError: there is none, or it is broken.
+    """
+    return bundle_document(folder, "metadata")
+
+
+def bundle_document(folder: Path, name: str) -> dict:
+    """The JSON document ``configs/<name>.json`` of a bundle as it stands there; nothing of it is evaluated.
+
+    Raises:
+        InputError: there is none, or it is broken.
+    """
+    path = folder / "configs" / f"{name}.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{folder}: the bundle has no configs/{name}.json.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is no JSON document ({error}); write the bundle again.") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: holds no JSON object; write the bundle again.")
+    return document
 
 
 def cache_folder(folder: str | Path | None = None) -> Path:
@@ -64,20 +89,54 @@ def has_weights(bundle: str) -> bool:
     return known and weights_path(bundle_path(bundle)).is_file()
 
 
-def read_config(bundle: Path, name: str, **overrides):
-    """MONAI ConfigParser over ``configs/<name>.json`` and ``metadata.json``, with top-level values replaced."""
+def read_config(bundle: Path, name: str, trust: bool = False, **overrides):
+    """MONAI ConfigParser over ``configs/<name>.json`` and ``metadata.json``, with top-level values replaced.
+
+    Args:
+        bundle: folder.
+        name: of the configuration.
+        trust: let a configuration of a foreign folder run code, as of :mod:`CardiacLib.networks.trust`.
+        overrides: top-level values.
+
+    Raises:
+        InputError: a document is missing or broken, or could run code and is not trusted.
+    """
     from monai.bundle import ConfigParser
 
+    for document in (name, "metadata"):
+        bundle_document(bundle, document)
     config = bundle / "configs" / f"{name}.json"
-    if not config.is_file():
-        raise InputError(f"{bundle}: the bundle has no configs/{name}.json.")
     parser = ConfigParser()
-    parser.read_config(str(config))
-    parser.read_meta(str(bundle / "configs" / "metadata.json"))
+    try:
+        parser.read_config(str(config))
+        parser.read_meta(str(bundle / "configs" / "metadata.json"))
+        parser.resolve_macro_and_relative_ids()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{config}: cannot be read as a MONAI configuration ({error}).") from error
+    if not (trust or is_shipped(bundle)):
+        known = is_copy_of_shipped(config)
+        require_harmless(bundle, parser.get("_meta_") if known else parser.get(), parser.locator)
     for key, value in ({"bundle_root": str(bundle)} | overrides).items():
         parser[key] = value
     parser.parse()
     return parser
+
+
+def config_value(bundle: Path, parser, name: str):
+    """What stands under ``name`` in a configuration, evaluated.
+
+    Raises:
+        InputError: nothing does, or it cannot be made, as where a class is missing.
+    """
+    try:
+        return parser.get_parsed_content(name, instantiate=True)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a bundle's own classes raise, and MONAI makes of it
+        reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"{bundle}: '{name}' of its configuration cannot be made ({reason[0]}); it does not fit this program."
+        ) from error
 
 
 def load_network(bundle: Path, parser, device):
@@ -87,9 +146,23 @@ def load_network(bundle: Path, parser, device):
         InputError: weights are missing or do not fit the network.
     """
     weights = require_weights(bundle)
-    network = parser.get_parsed_content("network_def", instantiate=True)
+    network = network_of(bundle, parser)
     load_weights(network, weights)
     return network.to(device).eval().requires_grad_(False)
+
+
+def network_of(bundle: Path, parser):
+    """The bundle's network with the weights that its making gave it.
+
+    Raises:
+        InputError: the configuration makes no network.
+    """
+    import torch
+
+    network = config_value(bundle, parser, "network_def")
+    if not isinstance(network, torch.nn.Module):
+        raise InputError(f"{bundle}: 'network_def' of its configuration is no network.")
+    return network
 
 
 def require_weights(bundle: Path) -> Path:
@@ -112,13 +185,14 @@ def _remedy(bundle: Path) -> str:
     return f"the weights of '{name}' are not here; get them with {' or '.join(ways)}."
 
 
-def load_weights(network, path: Path) -> None:
+def load_weights(network, path: Path, trust: bool = False) -> None:
     """Load a weights file of any form of :func:`read_weights` into a torch module, strictly.
 
     Raises:
-        InputError: the file cannot be read, or its names or shapes are not those of the network.
+        InputError: the file cannot be read, its names, shapes or kinds of number are not those of the network, or it
+            holds what is no number.
     """
-    found, wanted = read_weights(path), network.state_dict()
+    found, wanted = read_weights(path, trust), network.state_dict()
     wrong = [key for key in wanted if key not in found or found[key].shape != wanted[key].shape]
     wrong += [key for key in found if key not in wanted]
     if wrong:
@@ -126,25 +200,32 @@ def load_weights(network, path: Path) -> None:
             f"{path}: the weights do not belong to this bundle's network; missing, unknown or of another shape are "
             f"{len(wrong)} tensors, such as '{wrong[0]}'."
         )
+    other = [key for key in wanted if found[key].is_floating_point() != wanted[key].is_floating_point()]
+    if other:
+        kind = str(found[other[0]].dtype).removeprefix("torch.")
+        raise InputError(f"{path}: '{other[0]}' holds {kind} numbers, the network has others; give its float weights.")
     network.load_state_dict(found, strict=True)
 
 
-def read_weights(path: str | Path) -> dict:
+def read_weights(path: str | Path, trust: bool = False) -> dict:
     """The state dictionary of a weights file, float32 on the CPU.
 
     Args:
         path: what ``torch.save`` wrote of a state dictionary, bare or under ``model``, ``net`` or ``state_dict``, with
-            or without the prefix ``module.`` of a parallel run, fp16 or fp32; or a TorchScript archive.
+            or without the prefix ``module.`` of a parallel run, fp16 or fp32; or a TorchScript archive named ``.ts``.
+        trust: read TorchScript, which is a program that may do anything while it is read.
 
     Raises:
-        InputError: the file is missing, cannot be read, or holds something else.
+        InputError: the file is missing, cannot be read, or holds something else; tensors that are complex, sparse or
+            quantised, or not finite; or it is a program that is not trusted.
     """
-    loaded = _load(Path(path))
+    path = Path(path)
+    loaded = _load(path, trust)
     for key in WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
             break
-    state = _tensors(loaded)
+    state = _tensors(loaded, path)
     if not state:
         raise InputError(f"{path}: holds no network weights; give a state dictionary or a TorchScript network.")
     if all(key.startswith("module.") for key in state):
@@ -152,34 +233,72 @@ def read_weights(path: str | Path) -> dict:
     return state
 
 
-def _load(path: Path):
+def _load(path: Path, trust: bool):
     import torch
 
     if not path.is_file():
         raise InputError(f"{path}: there is no such weights file.")
+    program = holds_code(path)
+    if program and path.suffix.lower() != TORCHSCRIPT:
+        raise InputError(
+            f"{path}: is a program (TorchScript or another archive with code), and nothing of a weights file is run; "
+            f"save its state dictionary with torch.save, or, if you trust who made it, name it {TORCHSCRIPT}."
+        )
+    if program and not trust:
+        raise InputError(
+            f"{path}: TorchScript is a program that could do anything while it is read; "
+            "use --trust (trust=True) if you trust who made it."
+        )
     try:
-        if is_torchscript(path):
+        if program:
             return dict(torch.jit.load(path, map_location="cpu").state_dict())
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged files end in whatever the readers of torch, pickle and zip stumble over
         raise InputError(
             f"{path}: cannot be read as network weights; it is damaged or holds more than tensors, "
             "so save the state dictionary alone with torch.save."
         ) from error
 
 
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive, whatever its name."""
+def holds_code(path: Path) -> bool:
+    """Whether a file is TorchScript or another archive with code, whatever its name."""
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [Path(name) for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError, ValueError):  # torch then says what it is
+        return False
+    return any(name.name == "constants.pkl" or name.suffix == ".py" or "code" in name.parts for name in names)
 
 
-def _tensors(loaded) -> dict | None:
+def _tensors(loaded, path: Path) -> dict | None:
     """The state dictionary in float32 (counters keep their type); None if it is none."""
     import torch
 
-    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
+    if not isinstance(loaded, dict):
         return None
-    return {key: value.float() if value.is_floating_point() else value for key, value in loaded.items()}
+    if not all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in loaded.items()):
+        return None
+    state = {}
+    for key, value in loaded.items():
+        if kind := _unusual(value):
+            raise InputError(f"{path}: '{key}' is {kind}; give weights of plain floating-point numbers.")
+        state[key] = value.float() if value.is_floating_point() else value
+        if not torch.isfinite(state[key]).all():
+            raise InputError(f"{path}: '{key}' holds values that are no finite numbers; the training has failed.")
+    return state
+
+
+def _unusual(value) -> str:
+    """What makes a tensor none of plain numbers; empty for a plain one."""
+    import torch
+
+    kinds = {
+        "quantised": value.is_quantized,
+        "sparse": value.layout != torch.strided,
+        "a nested tensor": value.is_nested,
+        "complex": value.is_complex(),
+        "without values": value.is_meta,
+    }
+    return next((kind for kind, is_so in kinds.items() if is_so), "")

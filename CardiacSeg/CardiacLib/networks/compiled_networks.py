@@ -8,6 +8,7 @@ import hashlib
 import inspect
 from pathlib import Path
 
+from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
 
 from .bundles import cache_folder
@@ -51,7 +52,7 @@ def keep_compiled(file: Path, exported: bytes) -> None:
     try:
         with atomic_directory(file.parent) as work:
             (work / file.name).write_bytes(hashlib.sha256(exported).digest() + exported)
-    except OSError:
+    except (InputError, OSError):
         return
     for old in sorted(file.parent.glob("*.bin"), key=_last_used)[:-KEPT]:
         old.unlink(missing_ok=True)

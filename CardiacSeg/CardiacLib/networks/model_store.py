@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from CardiacLib.errors import InputError
-from CardiacLib.files import atomic_directory, write_json
+from CardiacLib.files import atomic_directory, require_output, write_json
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.resources import resource_path
 
-from .bundles import bundle_path, cache_folder, load_weights, read_config
+from .bundles import bundle_path, cache_folder, load_weights, network_of, read_config
 from .download import checksum, download
 from .manifest import Entry, manifest
 
@@ -50,10 +50,15 @@ def weights_source(name: str, cache: str | Path | None = None) -> WeightsSource:
     source = cache_folder(cache) / name / "source.json"
     if not source.is_file():
         return WeightsSource("missing")
-    stated = json.loads(source.read_text(encoding="utf-8"))
-    return WeightsSource(
-        state=stated["state"], origin=stated["from"], sha256=stated["sha256"], published=stated["published"]
-    )
+    try:
+        stated = json.loads(source.read_text(encoding="utf-8"))
+        return WeightsSource(
+            state=stated["state"], origin=stated["from"], sha256=stated["sha256"], published=stated["published"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{source}: is damaged; remove the weights ('cineheart bundles clear {name}') and get them again."
+        ) from error
 
 
 def fetch(name: str, cache: str | Path | None = None, progress: Progress = silent) -> Path:
@@ -69,6 +74,7 @@ def fetch(name: str, cache: str | Path | None = None, progress: Progress = silen
     if entry is None:
         raise InputError(f"'{name}' has no published weights; use 'cineheart bundles import {name} FILE' or train it.")
     folder = cache_folder(cache)
+    require_output(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
     partial = _part_file(folder, name)
     problems = []
@@ -88,22 +94,24 @@ def fetch(name: str, cache: str | Path | None = None, progress: Progress = silen
     )
 
 
-def import_file(name: str, path: str | Path, cache: str | Path | None = None) -> Path:
+def import_file(name: str, path: str | Path, cache: str | Path | None = None, *, trust: bool = False) -> Path:
     """Take the weights of a bundle from a ``.pt``, a TorchScript ``.ts`` or the zip of a MONAI bundle.
 
     Only weights are taken from a zip: its configuration could run code. A zip may hold several weights files; then
-    ``models/model.pt`` is taken, or else ``models/model.ts``.
+    ``models/model.pt`` is taken, or else ``models/model.ts``. TorchScript is a program: it is read only with ``trust``.
 
     Raises:
-        InputError: the file cannot be read or is of another network; the cache then stays as it was.
+        InputError: the file cannot be read, is of another network or would have to be trusted; the cache then stays as
+            it was.
     """
     _refuse_shipped(name)
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file.")
+    require_output(cache_folder(cache) / name)
     with tempfile.TemporaryDirectory() as work:
         source = _unpacked(path, Path(work))
-        return _install(name, source, "imported", path.name, cache_folder(cache))
+        return _install(name, source, "imported", path.name, cache_folder(cache), trust)
 
 
 def clear(name: str, cache: str | Path | None = None) -> int:
@@ -209,12 +217,13 @@ def _weights_member(path: Path, members: list[zipfile.ZipInfo]) -> zipfile.ZipIn
     return member
 
 
-def _install(name: str, source: Path, state: str, origin: str, cache: Path) -> Path:
+def _install(name: str, source: Path, state: str, origin: str, cache: Path, trust: bool = False) -> Path:
     """Put weights into the cache once they load strictly into the bundle's network."""
     import torch
 
-    network = read_config(bundle_path(name), "inference").get_parsed_content("network_def", instantiate=True)
-    load_weights(network, source)
+    bundle = bundle_path(name)
+    network = network_of(bundle, read_config(bundle, "inference"))
+    load_weights(network, source, trust)
     with atomic_directory(cache / name) as folder:
         (folder / "models").mkdir()
         torch.save(network.state_dict(), folder / "models" / "model.pt")

@@ -48,7 +48,7 @@ def open_network(choice: NetworkChoice, *, bfloat16: bool = True) -> OpenedNetwo
     """
     folder = bundle_path(choice.bundle)
     require_weights(folder)  # before MONAI is loaded, which takes seconds
-    config = read_config(folder, "inference")
+    config = read_config(folder, "inference", choice.trust)
     device = choose_device(choice.runs_on.device)
     network = load_network(folder, config, device)
     predictor = make_predictor(network, device, choice.runs_on.backend, bfloat16=bfloat16)
@@ -68,11 +68,14 @@ def runner_of(choice: NetworkChoice, library: str, usual: str) -> type:
     """
     folder = bundle_path(choice.bundle)
     require_weights(folder)
-    named = bundle_metadata(folder).get("runner", usual)
+    named = str(bundle_metadata(folder).get("runner", usual))
     module, _, name = named.rpartition(".")
     try:
         if module.split(".")[0] != library:
             raise ImportError(f"it is run by {module.split('.')[0]}")
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
+        if not isinstance(found, type) or not found.__module__.startswith(f"{library}."):
+            raise ImportError(f"'{named}' is no class of {library}")
+        return found
     except (ImportError, AttributeError) as error:
         raise InputError(f"'{folder.name}' cannot be used here ({error}); choose another bundle.") from error

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.readers.dicom.dicom_planes import read_dicom_planes
 from CardiacLib.types.cine import Cine
 
-from .dicom.dicom_planes import read_dicom_planes
-from .images import cine_of, list_files, read_raw
+from .images import cine_of, list_files, read_raw, require_frames
 from .planes import parallel_groups, without_repeats
 from .stacking import stack
 
@@ -18,7 +18,8 @@ def read_image(path: str | Path, view: str = "sax", progress: Progress = silent)
     Slices stay in the file's order; of DICOM they are sorted along the normal i x j.
 
     Raises:
-        InputError: unreadable, 2-D, another modality, or a folder with planes of several orientations.
+        InputError: unreadable, 2-D, another modality, a folder with planes of several orientations, channels or
+            patients instead of frames, or a long-axis file whose frames lie on the axis of slices.
 
     Example:
         >>> import numpy as np
@@ -32,10 +33,10 @@ def read_image(path: str | Path, view: str = "sax", progress: Progress = silent)
     path = Path(path)
     files = list_files(path)
     if not path.is_dir() and (files.images or files.pictures):
-        return cine_of(read_raw(path), view, path)
+        return _in_view(path, view)
     planes, left_out, _ = read_dicom_planes(files.others, part(progress, 0.0, 0.4))
     if not planes and path.is_dir() and len(files.images) == 1:
-        return cine_of(read_raw(files.images[0]), view, files.images[0])
+        return _in_view(files.images[0], view)
     if not planes:
         raise InputError(f"{path}: is no DICOM, NIfTI or NRRD image{': ' + left_out[0] if left_out else ''}.")
     groups = parallel_groups([p for p in planes if not p.fault]) or parallel_groups(planes)
@@ -46,3 +47,9 @@ def read_image(path: str | Path, view: str = "sax", progress: Progress = silent)
     kept, repeats = without_repeats(groups[0])
     cine = stack(kept, view, str(path), part(progress, 0.4, 1.0))
     return cine.with_changes(notes=(*cine.notes, *left_out, *repeats))
+
+
+def _in_view(path: Path, view: str) -> Cine:
+    cine = cine_of(read_raw(path), view, path)
+    require_frames(cine, view)
+    return cine

@@ -1,5 +1,6 @@
 """Read image files (NIfTI, NRRD, MetaImage) and folders of them."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,19 @@ import numpy as np
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import matrix_of
 from CardiacLib.progress import Progress, silent
+from CardiacLib.readers.view.views import LAX_VIEWS, hint_of
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.patient import Patient
 
+from .axes import checked
+from .info_cfg import patient_beside
 from .nifti import read_nifti
 from .nrrd import read_nrrd
+from .one_cine import require_one_cine
 from .planes import Plane
 from .raw import RawImage, even_times_ms, require_numbers
-from .views import hint_of
 
+AS_FRAMES = "save the file with time as its fourth axis (columns x rows x 1 x frames)"
 NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")
 META = (".mha", ".mhd")
@@ -52,10 +57,7 @@ def list_files(path: Path) -> Files:
     """
     if not path.exists():
         raise InputError(f"{path}: does not exist.")
-    files = [path]
-    if path.is_dir():
-        inside = (p for p in path.rglob("*") if p.is_file())
-        files = sorted(p for p in inside if not any(part.startswith(".") for part in p.relative_to(path).parts))
+    files = _files_below(path) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path}: the folder is empty.")
     images = [p for p in files if p.name.lower().endswith(NIFTI + NRRD + META)]
@@ -64,11 +66,34 @@ def list_files(path: Path) -> Files:
     return Files(images, pictures, [p for p in files if p not in known])
 
 
+def _files_below(folder: Path) -> list[Path]:
+    """Files that are not hidden, in the order of their paths. Links are followed, no folder is entered twice.
+
+    Raises:
+        InputError: a link to nothing.
+    """
+    found: list[Path] = []
+    entered: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        true = os.path.realpath(parent)
+        if true in entered:
+            folders.clear()
+            continue
+        entered.add(true)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+            if path.is_symlink() and not path.exists():
+                raise InputError(f"{path}: is a link to a file that does not exist; copy the files themselves.")
+            if path.is_file():
+                found.append(path)
+    return sorted(found)
+
+
 def read_raw(path: Path) -> RawImage:
     """Voxels of one image file, by its suffix.
 
     Raises:
-        InputError: missing, unknown kind, 2-D picture, or damaged.
+        InputError: missing, unknown kind, 2-D picture, damaged, or channels of a segmentation instead of frames.
     """
     name = path.name.lower()
     if not path.is_file():
@@ -84,7 +109,7 @@ def read_raw(path: Path) -> RawImage:
     else:
         raise InputError(f"{path}: is no DICOM, NIfTI, NRRD or MetaImage file.")
     require_numbers(raw.array, path)
-    return raw
+    return checked(raw, path)
 
 
 def _read_meta(path: Path) -> RawImage:
@@ -104,14 +129,24 @@ def _read_meta(path: Path) -> RawImage:
 
 
 def cine_of(raw: RawImage, view: str, path) -> Cine:
-    """The Cine of one file on the file's own grid."""
-    return Cine(raw.array, raw.ijk_to_lps, raw.times_ms, view, str(path), raw.notes, _patient(raw))
+    """The Cine of one file on the file's own grid; of ACDC's files with what ``Info.cfg`` says of the patient."""
+    patient = _patient(raw).completed_by(patient_beside(Path(path)))
+    return Cine(raw.array, raw.ijk_to_lps, raw.times_ms, view, str(path), raw.notes, patient, grid=raw.grid)
+
+
+def require_frames(cine: Cine, view: str) -> None:
+    """Raise InputError for a long-axis file of one frame and several slices: no cine, or its third axis is time."""
+    if view in LAX_VIEWS and cine.n_frames == 1 and cine.n_slices > 1:
+        raise InputError(
+            f"{cine.source}: has {cine.n_slices} slices of one frame, where a long-axis cine has frames of one slice; "
+            f"if these are frames, {AS_FRAMES}."
+        )
 
 
 def _patient(raw: RawImage) -> Patient:
     """The heart rate, if the file tells frame times: a retrospectively gated cine spans one beat."""
-    n = len(raw.times_ms)
-    if n < 2 or any("frame times" in note or "was taken in" in note for note in raw.notes):
+    n = len(raw.array)
+    if n < 2 or raw.times_ms is None or any("was taken in" in note for note in raw.notes):
         return Patient()
     span = float(raw.times_ms[-1] - raw.times_ms[0])
     return Patient(heart_rate_bpm=60000.0 * (n - 1) / (span * n) if span > 0 else None)
@@ -122,6 +157,9 @@ def read_image_items(paths: list[Path], progress: Progress = silent) -> tuple[li
 
     Files of one frame that lie in one folder on one grid and are named alike except for a number are the
     frames of one cine, in the order of these numbers.
+
+    Raises:
+        InputError: a file is damaged, or such files are of several patients.
     """
     cines: list[tuple[Path, Cine]] = []
     left_out = []
@@ -148,7 +186,11 @@ def _stem(path: Path) -> str:
 
 
 def _joined(cines: list[tuple[Path, Cine]]) -> list[tuple[Path, Cine]]:
-    """Single-frame files of one series joined to cines."""
+    """Single-frame files of one series joined to cines.
+
+    Raises:
+        InputError: the files are of several patients, or otherwise no frames of one cine.
+    """
     result, series = [], {}
     for path, cine in cines:
         grid = (cine.frames.shape, np.round(cine.ijk_to_lps, 3).tobytes())
@@ -160,6 +202,7 @@ def _joined(cines: list[tuple[Path, Cine]]) -> list[tuple[Path, Cine]]:
         group.sort(key=lambda item: [int(n) for n in re.findall(r"\d+", item[0].name)])
         path, first = group[0]
         if len(group) > 1:
+            require_one_cine([path for path, _ in group], [cine.frames[0] for _, cine in group])
             times, notes = even_times_ms(len(group), 0.0, None)
             note = f"{len(group)} single-frame files taken as frames in the order of their numbers"
             frames = np.concatenate([cine.frames for _, cine in group])
@@ -177,7 +220,8 @@ def _plane_of(cine: Cine, path: Path, keys: tuple[str, ...], hint: str) -> Plane
     return Plane(
         matrix=matrix,
         shape=cine.frames.shape[2:],
-        times_ms=cine.times_ms,
+        times_ms=np.arange(cine.n_frames, dtype=float) if cine.times_ms is None else cine.times_ms,
+        timed=cine.times_ms is not None,
         beat_ms=60000.0 / rate if rate else None,
         load=lambda: cine.frames[:, 0],
         name=path.name,
@@ -187,4 +231,6 @@ def _plane_of(cine: Cine, path: Path, keys: tuple[str, ...], hint: str) -> Plane
         notes=cine.notes,
         patient=cine.patient,
         fault="" if cine.n_frames > 1 else "a single image, not a cine",
+        last_resort=cine.n_frames == 1,
+        sized=cine.grid.sized,
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLib.errors import InputError
-from CardiacLib.types.label_order import is_acdc_labels, labels_from_acdc
-from CardiacLib.types.labels import LabelMap, structures
+from CardiacLib.types.label_order import in_order, is_acdc_labels, require_order
+from CardiacLib.types.labels import LV, MYO, RV, RV_WALL, LabelMap, structures
 
 from .images import LABEL_NAME, list_files, read_raw
 from .raw import RawImage
@@ -18,7 +18,10 @@ SYNONYMS = {
     4: ("rv myocardium", "rv myo", "right ventricular myocardium", "right ventricular wall"),
 }
 KNOWN = "0 background, 1 LV blood pool, 2 LV myocardium, 3 RV blood pool, 4 RV wall"
-ORDERS = ("auto", "cineheart", "acdc")
+ROUNDING = 1e-3
+"""Distance from a whole number within which a value is that number."""
+INNERMOST = (LV, RV, MYO, RV_WALL)
+"""Of overlapping segments the first of these wins: a myocardium may be drawn filled."""
 
 
 def find_label_files(folder: str | Path) -> list[Path]:
@@ -40,11 +43,14 @@ def read_labels(path: str | Path, order: str = "auto") -> LabelMap:
     Args:
         path: ``.nii``, ``.nii.gz`` or ``.nrrd`` (3-D or 4-D) with values 0 to 4, or ``.seg.nrrd``, whose segments
             are told by name, else by SNOMED CT code.
-        order: whose label values: cineheart; acdc (1 RV pool, 2 LV myocardium, 3 LV pool); auto: acdc for a
+        order: of the label values, see :func:`~CardiacLib.types.label_order.in_order`; auto: acdc for a
             ``patientNNN_frameNN_gt.nii.gz`` with its ``Info.cfg`` beside it, else cineheart.
 
+    Returns:
+        Labels with slices along k; ``notes`` says what was repaired, assumed, or drawn in some frames only.
+
     Raises:
-        InputError: unreadable, values that are no labels of CineHeart, or unknown segments.
+        InputError: unreadable, values that are no labels of CineHeart, unknown segments, or labels in another order.
 
     Example:
         >>> from CardiacLib.phantom import PhantomOptions, make_phantom
@@ -53,33 +59,50 @@ def read_labels(path: str | Path, order: str = "auto") -> LabelMap:
         >>> read_labels("labels.nii.gz").volume_ml(1).round(1)[:2].tolist()  # LV blood pool of the first frames
         [138.9, 114.6]
     """
-    if order not in ORDERS:
-        raise InputError(f"Label order '{order}' is not known; choose {', '.join(ORDERS)}.")
     raw = read_raw(Path(path))
-    if order == "acdc" or (order == "auto" and is_acdc_labels(path)):
-        return LabelMap(labels_from_acdc(raw.array, path), raw.ijk_to_lps, raw.times_ms, str(path))
+    notes, times = list(raw.notes), raw.times_ms
     if raw.segments:
-        labels = _from_segments(raw, path)
-        return LabelMap(labels[None], raw.ijk_to_lps, np.zeros(1), str(path))
-    return LabelMap(_whole_numbers(raw.array, path), raw.ijk_to_lps, raw.times_ms, str(path))
+        labels = _from_segments(raw, path, notes)[None]
+        times = np.zeros(1)
+    else:
+        labels = _whole_numbers(raw.array, path)
+        acdc = order == "acdc" or (order == "auto" and is_acdc_labels(path))
+        labels = in_order(labels, "acdc" if acdc else order, path)
+    require_order(labels, str(path))
+    notes += _drawn_notes(labels)
+    return LabelMap(labels, raw.ijk_to_lps, times, str(path), tuple(notes), raw.grid)
 
 
 def _whole_numbers(array: np.ndarray, path) -> np.ndarray:
+    """Values as uint8; those within ROUNDING of whole numbers, as a scale factor leaves them, are these."""
     if not np.isfinite(array).all():
         raise InputError(f"{path}: contains NaN or infinite values, so it is no label map.")
     low, high = float(array.min()), float(array.max())
-    if array.dtype.kind == "f" and (array != np.rint(array)).any():
+    whole = np.rint(array)
+    if array.dtype.kind == "f" and np.abs(array - whole).max() > ROUNDING:
         raise InputError(f"{path}: holds fractions ({low:g} to {high:g}): an image or probabilities, not labels.")
-    if low < 0 or high > 4:
-        values = np.unique(array)
+    if whole.min() < 0 or whole.max() > RV_WALL:
+        values = np.unique(whole)
         shown = ", ".join(f"{v:g}" for v in values[:6]) + (", ..." if len(values) > 6 else "")
         raise InputError(f"{path}: holds the values {shown}; known labels are {KNOWN}.")
-    return array.astype(np.uint8)
+    return whole.astype(np.uint8)
 
 
-def _from_segments(raw: RawImage, path) -> np.ndarray:
-    """(K, J, I) labels from the layers of a segmentation file."""
-    labels = np.zeros(raw.array.shape[1:], np.uint8)
+def _drawn_notes(labels: np.ndarray) -> list[str]:
+    """Which frames are drawn, where others are empty."""
+    drawn = labels.any((1, 2, 3))
+    if drawn.all() or not drawn.any():
+        return []
+    frames = ", ".join(str(t + 1) for t in np.flatnonzero(drawn))
+    return [
+        f"Labels are drawn in {drawn.sum()} of {len(drawn)} frames only ({frames}, counted from 1): "
+        "end-diastole and end-systole are the largest and the smallest LV of these."
+    ]
+
+
+def _from_segments(raw: RawImage, path, notes: list[str]) -> np.ndarray:
+    """(K, J, I) labels from the layers of a segmentation file; where segments overlap the first of INNERMOST wins."""
+    masks: dict[int, np.ndarray] = {}
     for segment in raw.segments:
         try:
             layer, value = int(segment.get("Layer", 0)), int(segment.get("LabelValue", 1))
@@ -88,8 +111,16 @@ def _from_segments(raw: RawImage, path) -> np.ndarray:
             raise InputError(f"{path}: the header of segment '{name}' is damaged; export the file again.") from error
         if layer >= len(raw.array):
             raise InputError(f"{path}: segment '{segment.get('Name')}' lies on layer {layer}, which the file lacks.")
-        mask = raw.array[layer] == value
-        labels[mask] = _label_of(segment, path)
+        label = _label_of(segment, path)
+        masks[label] = masks.get(label, False) | (raw.array[layer] == value)
+    labels = np.zeros(raw.array.shape[1:], np.uint8)
+    for label in INNERMOST:
+        mask = masks.get(label, np.zeros(labels.shape, bool))
+        for kept in INNERMOST[: INNERMOST.index(label)]:
+            if count := int((mask & (labels == kept)).sum()):
+                inner, outer = structures()[kept].name, structures()[label].name
+                notes.append(f"Segments overlap: {count} voxels of {outer} that lie in {inner} count as {inner}.")
+        labels[mask & (labels == 0)] = label
     return labels
 
 

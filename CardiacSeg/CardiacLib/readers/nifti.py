@@ -13,12 +13,26 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLib.errors import InputError
-from CardiacLib.geometry import direction_of, matrix_from, spacing_of, with_square_axes
+from CardiacLib.file_grid import FileGrid
+from CardiacLib.geometry import (
+    SQUARE_TOLERANCE,
+    apply,
+    direction_of,
+    matrix_from,
+    orthonormality_error,
+    spacing_of,
+    with_square_axes,
+)
 
+from .axes import NO_SIZE
 from .raw import RawImage, even_times_ms
 
 SPACE_UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 TIME_UNIT_MS = {8: 1000.0, 16: 1.0, 24: 0.001}
+SCANNER = 1
+"""Code of the frame that ITK takes from the sform although there is a qform."""
+SAME_PLACE_MM = 0.05
+"""sform and qform agree where they put no corner of the image farther apart."""
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -44,7 +58,8 @@ def read_nifti(path: str | Path) -> RawImage:
         raise InputError(f"{path}: the NIfTI header is damaged ({error}); export the file again.") from error
     time_unit = TIME_UNIT_MS.get(int(header["xyzt_units"]) & 56)
     times, time_notes = even_times_ms(len(array), float(header["pixdim"][4]), time_unit, float(header["toffset"]))
-    return RawImage(array, matrix, times, notes + time_notes)
+    grid = FileGrid(sized=NO_SIZE not in notes)
+    return RawImage(array, matrix, times, notes + time_notes, grid=grid)
 
 
 def _content(path: Path) -> bytes:
@@ -101,20 +116,31 @@ def _shape(dim: list[int], path) -> tuple[int, int, int, int]:
 
 
 def _lps_matrix(header) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Index-to-LPS matrix with orthogonal axes: sform if usable, else qform, else the bare spacing."""
+    """Index-to-LPS matrix with orthogonal axes: sform if usable, else qform, else the bare spacing.
+
+    Where both are coded and differ, the one that ITK, and so Slicer, takes: the sform if its code is that of the
+    scanner and its axes are perpendicular, else the qform (itkNiftiImageIO.cxx, SetImageIOOrientationFromNIfTI).
+    """
     notes: list[str] = []
     spacing = np.abs(header["pixdim"][1:4].astype(float))
-    if not np.isfinite(spacing).all() or (spacing == 0).any():
-        spacing = np.where(np.isfinite(spacing) & (spacing > 0), spacing, 1.0)
-        notes.append("the header has no voxel size along some axis: 1 mm assumed")
     affine, _ = header.get_sform(coded=True)
-    if affine is not None and abs(np.linalg.det(affine[:3, :3])) > 1e-9:
+    usable = affine is not None and abs(np.linalg.det(affine[:3, :3])) > 1e-9
+    known = np.isfinite(spacing) & (spacing > 0)
+    if not known.all():
+        notes.append("the header has no voxel size along some axis: that of the sform is used" if usable else NO_SIZE)
+        spacing = np.where(known, spacing, spacing_of(affine) if usable else 1.0)
+    if usable:
+        true = affine
         if not np.allclose(spacing_of(affine), spacing, rtol=0.01):
             notes.append("the sform scales differ from the voxel size of the header: the voxel size is used")
             affine = matrix_from(affine[:3, 3], direction_of(affine), spacing)
+        if header["qform_code"] > 0:
+            qform = _qform(header, spacing)
+            if _apart_mm(affine, qform, header["dim"][1:4]) > SAME_PLACE_MM:
+                affine, note = _as_itk(true, qform, affine, int(header["sform_code"]))
+                notes.append(note)
     elif header["qform_code"] > 0:
-        header["pixdim"][:4] = [-1.0 if header["pixdim"][0] < 0 else 1.0, *spacing]
-        affine = header.get_qform()
+        affine = _qform(header, spacing)
     else:
         # Without any orientation ITK (and so Slicer) takes the index axes for LPS; do the same.
         affine = RAS_TO_LPS @ np.diag([*spacing, 1.0])
@@ -123,3 +149,22 @@ def _lps_matrix(header) -> tuple[np.ndarray, tuple[str, ...]]:
     matrix[:3] *= SPACE_UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
     matrix, square_notes = with_square_axes(matrix)
     return matrix, (*notes, *square_notes)
+
+
+def _qform(header, spacing: np.ndarray) -> np.ndarray:
+    header["pixdim"][:4] = [-1.0 if header["pixdim"][0] < 0 else 1.0, *spacing]
+    return header.get_qform()
+
+
+def _apart_mm(first: np.ndarray, second: np.ndarray, dim) -> float:
+    """Greatest distance between the places that two affines give a corner of the image."""
+    corners = np.array(np.meshgrid(*([0, max(int(n) - 1, 0)] for n in dim))).reshape(3, -1).T
+    return float(np.linalg.norm(apply(first, corners) - apply(second, corners), axis=1).max())
+
+
+def _as_itk(sform: np.ndarray, qform: np.ndarray, sized: np.ndarray, code: int) -> tuple[np.ndarray, str]:
+    """The matrix that ITK takes of two that differ, and a note; ``sized``: the sform with the header's voxel size."""
+    plain = orthonormality_error(direction_of(sform)) < SQUARE_TOLERANCE and np.allclose(sform, sized, rtol=0.01)
+    taken = "sform" if code == SCANNER and plain else "qform"
+    note = f"sform and qform put the image in different places: the {taken} is used, as ITK and Slicer do"
+    return (sized if taken == "sform" else qform), note

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.file_grid import FileGrid
 from CardiacLib.geometry import with_square_axes
 
+from .axes import NO_SIZE
 from .raw import PLAUSIBLE_BEAT_MS, RawImage, even_times_ms
 
 TO_LPS = {
@@ -55,8 +57,12 @@ def read_nrrd(path: str | Path) -> RawImage:
     elif frame_axis == 0:
         # The fastest axis of the file is the last of the array.
         array = np.moveaxis(array, -1, 0)
-    times, time_notes = _times(header, frame_axis, frame_step, len(array))
-    return RawImage(np.ascontiguousarray(array), matrix, times, notes + time_notes, _segments(header))
+    segments = _segments(header)
+    # Layers of a segmentation are no frames.
+    times, time_notes = (np.zeros(len(array)), ()) if segments else _times(header, frame_axis, frame_step, len(array))
+    grid = FileGrid(sized=_has_size(header, frame_axis))
+    notes += time_notes if grid.sized else (NO_SIZE, *time_notes)
+    return RawImage(np.ascontiguousarray(array), matrix, times, notes, segments, grid)
 
 
 def _header(stream, path: Path) -> dict:
@@ -122,6 +128,14 @@ def _axes(header: dict, path: Path) -> tuple[np.ndarray, int | None, float | Non
     return matrix, missing[0] if missing else None, step
 
 
+def _has_size(header: dict, frame_axis: int | None) -> bool:
+    """Whether the header gives the voxel size along every spatial axis, by directions or by spacings."""
+    spacings = header.get("spacings", np.full(len(header["sizes"]), np.nan))
+    return "space directions" in header or bool(
+        np.isfinite([s for a, s in enumerate(spacings) if a != frame_axis]).all()
+    )
+
+
 def _lps_matrix(header: dict, vectors: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     space = header.get("space", "").lower().removesuffix("-time")
     oriented = space or "space dimension" in header
@@ -133,7 +147,9 @@ def _lps_matrix(header: dict, vectors: np.ndarray, path: Path) -> tuple[np.ndarr
     return matrix, notes if oriented else ("the header has no orientation", *notes)
 
 
-def _times(header: dict, axis: int | None, step: float | None, n_frames: int) -> tuple[np.ndarray, tuple[str, ...]]:
+def _times(
+    header: dict, axis: int | None, step: float | None, n_frames: int
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """(T,) frame times in ms from the index values of a Slicer sequence or MultiVolume, else from the axis step."""
     if axis is None or n_frames == 1:
         return np.zeros(n_frames), ()

@@ -5,14 +5,16 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from CardiacLib.errors import InputError
+from CardiacLib.file_grid import FileGrid
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.patient import Patient
 
 from .planes import Plane, offset_along
 
-EXACT_MM = 0.02
-"""In-plane offsets below this are rounding of the text in DICOM headers; above, the slice is resampled."""
+EXACT_MM = 0.1
+"""In-plane offsets below this are rounding and jitter of numbers in headers; above, the slice is resampled."""
 EVEN_FRACTION = 0.01
 """Slice positions this close (in spacings) to an even grid count as on it."""
 
@@ -26,10 +28,14 @@ def stack(planes: list[Plane], view: str, source: str, progress: Progress = sile
 
     Returns:
         Cine (T, K, J, I); notes tell each thing that is not as in the files.
+
+    Raises:
+        InputError: planes with different numbers of frames whose order is known but not their times.
     """
     reference = _reference(planes)
     order = sorted(planes, key=lambda p: offset_along(p, reference.normal))
-    notes: list[str] = [f"{p.name}: {note}" for p in order for note in p.notes]
+    _require_times(order, source)
+    notes = _notes(order)
     n_frames, times, phases = _common_phases(order, notes)
     slices, moved = [], []
     for number, plane in enumerate(order):
@@ -52,7 +58,32 @@ def stack(planes: list[Plane], view: str, source: str, progress: Progress = sile
     progress(1.0, "Slices stacked")
     positions = first + step * np.arange(frames.shape[1])
     files = _files(order, offsets, positions, phases)
-    return Cine(frames, matrix, times, view, source, tuple(dict.fromkeys(notes)), _patient(order), files)
+    times = times if all(plane.timed for plane in planes) else None
+    grid = FileGrid(sized=all(plane.sized for plane in order))
+    return Cine(frames, matrix, times, view, source, tuple(dict.fromkeys(notes)), _patient(order), files, grid)
+
+
+def _require_times(planes: list[Plane], source: str) -> None:
+    counts = sorted({plane.n_frames for plane in planes})
+    guessed = [plane for plane in planes if plane.order and plane.n_frames > 1]
+    if len(counts) > 1 and guessed:
+        raise InputError(
+            f"{source}: slices have {' or '.join(map(str, counts))} frames, and {guessed[0].name} has no trigger times "
+            "that tell which belong together; export the study again."
+        )
+
+
+def _notes(planes: list[Plane]) -> list[str]:
+    """What was assumed of the planes; a sentence that holds for all of them once."""
+    sentences = dict.fromkeys(note for plane in planes for note in plane.notes)
+    result = []
+    for sentence in sentences:
+        having = [plane for plane in planes if sentence in plane.notes]
+        if 1 < len(having) == len(planes):
+            result.append(f"all {len(planes)} slices: {sentence}")
+        else:
+            result += [f"{plane.name}: {sentence}" for plane in having]
+    return result
 
 
 def _reference(planes: list[Plane]) -> Plane:
@@ -75,7 +106,7 @@ def _common_phases(planes: list[Plane], notes: list[str]) -> tuple[int, np.ndarr
         others = ", ".join(f"{p.name} ({p.n_frames})" for p in planes if p.n_frames != n_frames)
         notes.append(f"resampled in time over the heart beat to {n_frames} frames: {others}")
     spread = max(beats) - min(beats)
-    if beat and spread > 0.02 * beat and n_frames > 1:
+    if beat and spread > 0.02 * beat and n_frames > 1 and all(plane.timed for plane in usual):
         notes.append(
             f"the RR interval differs between slices ({min(beats):.0f} to {max(beats):.0f} ms): "
             "frames are matched by phase, frame times are means"

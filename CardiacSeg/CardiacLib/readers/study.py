@@ -9,15 +9,15 @@ import numpy as np
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import HUMAN_APEX, slice_normal
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.readers.dicom.dicom_planes import read_dicom_planes
+from CardiacLib.readers.view.heart import find_heart
+from CardiacLib.readers.view.views import LAX_VIEWS, LongAxisPlane, decide_views, named_view
 from CardiacLib.types.cine import VIEWS, Cine
 from CardiacLib.types.study import Study
 
-from .dicom.dicom_planes import read_dicom_planes
-from .heart import find_heart
-from .images import Volume, list_files, read_image_items
+from .images import AS_FRAMES, Volume, list_files, read_image_items, require_frames
 from .planes import Plane, parallel_groups, without_repeats
 from .stacking import stack
-from .views import LAX_VIEWS, LongAxisPlane, decide_views, named_view
 
 LEAST_POSITIONS = 3
 USUAL_FRAMES = 8
@@ -126,7 +126,7 @@ def _short_axis(found: _Found, forced: dict[int, str], path: Path, progress: Pro
     volumes = [item for item in free if isinstance(item, Volume)]
     planes = [item for item in free if isinstance(item, Plane)]
     groups = parallel_groups([p for p in planes if wanted or not p.fault])
-    named = [p for p in planes if p.fault and named_view(p.hint) == "sax"]
+    named = [p for p in planes if p.fault and p.last_resort and named_view(p.hint) == "sax"]
     candidates: list = [*volumes, *groups]
     usable = [c for c in candidates if wanted or _n_positions(c) >= LEAST_POSITIONS]
     if not usable:
@@ -198,6 +198,8 @@ def _long_axis(rest: list, forced: dict[int, str], sax: Cine, found: _Found) -> 
             found.left_out.append(f"{item.name}: set to '{view}'")
         elif isinstance(item, Volume):
             found.left_out.append(f"{item.name}: {item.cine.n_slices} slices, but not the short-axis stack chosen")
+            if item.cine.n_frames == 1 and named_view(item.hint) in LAX_VIEWS:
+                found.left_out[-1] += "; if these are frames, " + AS_FRAMES
         elif item.fault:
             found.left_out.append(f"{item.name}: {item.fault}")
         else:
@@ -240,5 +242,6 @@ def _decisions(candidates: list[Plane], sax: Cine, found: _Found) -> list[tuple[
 
 def _cine_of(item, view: str) -> Cine:
     if isinstance(item, Volume):
+        require_frames(item.cine, view)
         return item.cine.with_changes(view=view)
     return stack([item], view, item.name)

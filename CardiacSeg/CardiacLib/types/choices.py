@@ -56,6 +56,7 @@ class NetworkChoice:
         bundle: name or folder of its MONAI bundle.
         runs_on: device and backend.
         quality: one of QUALITIES; ``best`` is the mean over four flips of the images, at four times the cost.
+        trust: let the configuration of a foreign bundle run code.
 
     Raises:
         InputError: there is no such quality.
@@ -64,6 +65,7 @@ class NetworkChoice:
     bundle: str = SHORT_AXIS_BUNDLE
     runs_on: RunsOn = RunsOn()
     quality: str = QUALITIES[0]
+    trust: bool = False
 
     def __post_init__(self) -> None:
         require_choice(self.quality, QUALITIES, "quality")

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.file_grid import USUAL_GRID, FileGrid
 from CardiacLib.geometry import spacing_of, voxel_ml
 
 from .patient import Patient
-from .times import checked_times, times_at
+from .times import checked_times, times_at, times_at_rate
 from .values import job_value
 
 VIEWS = ("sax", "2ch", "3ch", "4ch", "other")
@@ -32,6 +33,7 @@ class Cine:
         patient: facts that the files gave.
         files: of a cine read from DICOM, T tuples of K entries: (path, number of the frame in a multi-frame file or
             None), or None for a slice that was interpolated. Empty for any other cine.
+        grid: how the voxels lay in the file, and whether it gave their size.
 
     Example:
         >>> import numpy as np
@@ -49,6 +51,7 @@ class Cine:
     notes: tuple[str, ...] = ()
     patient: Patient = Patient()
     files: tuple[tuple[tuple[str, int | None] | None, ...], ...] = ()
+    grid: FileGrid = USUAL_GRID
 
     def __post_init__(self) -> None:
         frames = np.asarray(self.frames, np.float32)
@@ -91,6 +94,12 @@ class Cine:
         chosen = list(frames)
         files = tuple(self.files[t] for t in chosen) if self.files else ()
         return replace(self, frames=self.frames[chosen], times_ms=times_at(self.times_ms, chosen), files=files)
+
+    def at_rate(self, heart_rate_bpm: float | None) -> "Cine":
+        """The cine itself or, if its files give no times and a heart rate is known, with frames even over one beat."""
+        if heart_rate_bpm is None or self.times_ms is not None:
+            return self
+        return replace(self, times_ms=times_at_rate(self.n_frames, heart_rate_bpm))
 
     def with_changes(self, **changes: Any) -> "Cine":
         """A copy with some fields replaced; new frames come from no file unless ``files`` are given with them."""

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.file_grid import USUAL_GRID, FileGrid
 from CardiacLib.geometry import voxel_ml
 from CardiacLib.resources import resource_path
 
+from .cine import Cine
 from .times import checked_times, times_at
 from .values import job_value
 
@@ -77,6 +79,8 @@ class LabelMap:
         ijk_to_lps: float64 (4, 4), voxel index (i, j, k, 1) at the voxel centre to LPS mm.
         times_ms: float64 (T,), as of the images; None where their files give no time.
         source: path or name of what was labelled, for messages and reports.
+        notes: what the reader repaired or assumed, one sentence each.
+        grid: how the voxels lay in the file, and whether it gave their size.
 
     Example:
         >>> import numpy as np
@@ -90,6 +94,8 @@ class LabelMap:
     ijk_to_lps: np.ndarray
     times_ms: np.ndarray | None
     source: str = ""
+    notes: tuple[str, ...] = ()
+    grid: FileGrid = USUAL_GRID
 
     def __post_init__(self) -> None:
         labels = np.asarray(self.labels)
@@ -105,6 +111,11 @@ class LabelMap:
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "ijk_to_lps", np.asarray(self.ijk_to_lps, np.float64))
         object.__setattr__(self, "times_ms", times)
+
+    @classmethod
+    def of(cls, labels: np.ndarray, cine: Cine) -> "LabelMap":
+        """Labels, uint8 (T, K, J, I), of the frames of a cine."""
+        return cls(labels, cine.ijk_to_lps, cine.times_ms, cine.source, grid=cine.grid)
 
     @property
     def n_frames(self) -> int:

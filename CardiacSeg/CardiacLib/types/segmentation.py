@@ -75,4 +75,4 @@ def labels_of_part(cine: Cine, frames: Sequence[np.ndarray]) -> Segmentation:
     labels = np.zeros(cine.frames.shape, np.uint8)
     labels[: len(frames)] = frames
     note = f"{len(frames)} of {cine.n_frames} frames were labelled before the run was cancelled; the others are empty."
-    return Segmentation(LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source), None, (note,))
+    return Segmentation(LabelMap.of(labels, cine), None, (note,))

@@ -53,3 +53,8 @@ def frame_phases(frames: Timed) -> np.ndarray:
     """
     times, beat, count = frames.times_ms, beat_ms(frames), frames.n_frames
     return (times - times[0]) / beat if times is not None and beat > 0 else np.arange(count) / count
+
+
+def times_at_rate(n_frames: int, heart_rate_bpm: float) -> np.ndarray:
+    """(T,) ms of frames spread evenly over one beat."""
+    return np.arange(n_frames) * 60000.0 / (heart_rate_bpm * n_frames)

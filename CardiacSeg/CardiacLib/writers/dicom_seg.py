@@ -5,7 +5,6 @@ A cine has one series per slice and many phases. The standard lets one SEG refer
 and position only, and readers take a SEG for one volume: so there is one SEG per phase, all in one new series.
 """
 
-import copy
 import json
 import warnings
 from collections.abc import Sequence
@@ -22,6 +21,8 @@ from CardiacLib.readers.dicom.headers import FrameHeader, frames_of
 from CardiacLib.readers.planes import plane_matrix
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import RV, LabelMap, structures
+
+from .dicom_values import is_permitted, permitted_copy
 
 DICOM_SEG_NAMES = ("segmentation.dcm", "segmentation_dicom")
 """The file of one frame, the folder of the files of several."""
@@ -131,6 +132,10 @@ def _headers_of(cine: Cine) -> dict[str, object]:
         missing = [name for name in IDENTITY if not dataset.get(name)]
         if missing:
             raise InputError(f"{path}: lacks {', '.join(missing)}, which a DICOM segmentation refers to.")
+        if wrong := [name for name in IDENTITY if not is_permitted(dataset[name])]:
+            raise InputError(
+                f"{path}: {wrong[0]} '{dataset.get(wrong[0])}' is no UID that a segmentation can refer to."
+            )
         for name in MAY_BE_EMPTY:
             if name not in dataset:
                 setattr(dataset, name, "")
@@ -144,15 +149,15 @@ def _headers_of(cine: Cine) -> dict[str, object]:
 def _template(image, ijk_to_lps: np.ndarray):
     """What highdicom copies into a SEG: study, patient and frame of reference of an image, classic or multi-frame.
 
-    It has the place of the labels' first slice, and so nothing of their geometry is replaced by that of an image,
-    which is rounded.
+    Values that DICOM forbids are blank. It has the place of the labels' first slice, and so nothing of their geometry
+    is replaced by that of an image, which is rounded.
     """
     from pydicom.dataset import Dataset
 
     plain = Dataset()
-    for element in image:
+    for element in permitted_copy(image):
         if element.tag.group < 0x5200 and element.keyword != "NumberOfFrames":
-            plain.add(copy.copy(element))  # the image's own elements stay as they are
+            plain.add(element)
     spacing, direction = spacing_of(ijk_to_lps), direction_of(ijk_to_lps)
     plain.SOPClassUID = MR_IMAGE_STORAGE
     plain.ImageOrientationPatient = _decimals(*direction[:, 0], *direction[:, 1])

@@ -47,8 +47,13 @@ def end_frames(volume_ml: np.ndarray) -> tuple[int, int]:
     With at least LEAST_FRAMES frames, the extremes of the curve's first harmonics, outliers left out: with noise of
     2 % of the volume this misses the frame half as often as the plain extremes do, and does not pick the frame
     whose error is largest. With fewer frames, the extremes next to those of the curve smoothed over three frames.
+    Frames without volume are not drawn, and left out, where others have some.
     """
     volume = np.asarray(volume_ml, float)
+    drawn = np.flatnonzero(volume > 0)
+    if 0 < len(drawn) < len(volume):
+        ed, es = end_frames(volume[drawn])
+        return int(drawn[ed]), int(drawn[es])
     if len(volume) >= LEAST_FRAMES:
         outlier = spikes(volume)
         fitted = _harmonics(volume, outlier)(np.arange(len(volume)) / len(volume))
@@ -66,7 +71,7 @@ def filling(volume_ml: np.ndarray, beat: float | None, ed: int, es: int) -> Fill
     (Bacharach et al., J Nucl Med 1979;20:189).
     """
     volume = np.asarray(volume_ml, float)
-    if len(volume) < LEAST_FRAMES or beat is None or not volume[ed] > volume[es]:
+    if len(volume) < LEAST_FRAMES or beat is None or not volume[ed] > volume[es] or not (volume > 0).all():
         return None
     curve = _harmonics(volume, spikes(volume))
     n, fine = len(volume), 20

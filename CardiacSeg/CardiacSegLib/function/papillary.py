@@ -6,6 +6,8 @@ thresholding within the endocardial contour, as Codella et al. do (Circ Cardiova
 10.1161/CIRCIMAGING.111.966754).
 """
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.ndimage import binary_dilation, binary_erosion
 
@@ -36,7 +38,7 @@ def papillary_to_myocardium(labels: LabelMap, cine: Cine) -> LabelMap:
     changed = labels.labels.copy()
     for plane, image in zip(changed.reshape(-1, *changed.shape[2:]), _planes(cine), strict=True):
         plane[_muscle_in_cavity(plane, image)] = MYO
-    return LabelMap(changed, labels.ijk_to_lps, labels.times_ms, labels.source)
+    return replace(labels, labels=changed)
 
 
 def _planes(cine: Cine) -> np.ndarray:

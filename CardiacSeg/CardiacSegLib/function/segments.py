@@ -9,6 +9,7 @@ import numpy as np
 
 from CardiacLib.aha import apical_segment, basal_segment
 from CardiacLib.geometry import HUMAN_APEX, direction_of, has_patient_axes, towards_anterior
+from CardiacLib.label_axes import trend
 from CardiacLib.types.labels import LV, MYO, RV, LabelMap
 
 from .rings import DIRECTIONS, Ring
@@ -35,8 +36,7 @@ def base_direction(labels: LabelMap, frame: int) -> np.ndarray | None:
     held = np.flatnonzero(size)
     if held.size < 2:
         return None
-    slope = np.polyfit(held, size[held], 1)[0]
-    return direction_of(labels.ijk_to_lps)[:, 2] * (1.0 if slope >= 0 else -1.0)
+    return direction_of(labels.ijk_to_lps)[:, 2] * (1.0 if trend(held, size[held]) >= 0 else -1.0)
 
 
 def septum_directions(rings: list[list[Ring | None]], turning: int) -> np.ndarray | None:

@@ -8,8 +8,10 @@ draw it, unless asked otherwise.
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.label_axes import on_short_axis, stack_end_notes
 from CardiacLib.types.choices import Body, SegmentChoice
 from CardiacLib.types.cine import Cine
+from CardiacLib.types.label_order import require_order
 from CardiacLib.types.labels import LV, MYO, RV, LabelMap
 from CardiacLib.types.segmentation import ValveCut
 
@@ -21,6 +23,7 @@ from .segments import base_direction
 from .shape import body_surface_m2, sphericity
 
 MYOCARDIAL_DENSITY_G_PER_ML = 1.05
+UNSIZED_NOTE = "The voxel size is not known: no volumes, no mass, no thickness, no strain."
 
 
 def measure(
@@ -41,7 +44,7 @@ def measure(
         cut: volumes of the same labels where these end at the valve planes; they replace the counts of whole voxels.
 
     Raises:
-        InputError: the cine is needed and missing, or on another grid.
+        InputError: the cine is needed and missing, or on another grid; the labels are in another order of values.
 
     Example:
         >>> from CardiacLib.phantom import PhantomOptions, make_phantom
@@ -51,14 +54,19 @@ def measure(
         >>> function.regional.segments[0].name
         'basal anterior'
     """
+    require_order(labels.labels, labels.source or "The label map")
     body, counted = choice.body, _counted(labels, choice.papillary, cine)
     lv, myo, rv = (_volume(label, labels, counted, cut) for label in (LV, MYO, RV))
     ed, es = end_frames(lv if lv.any() else rv)
+    if not labels.grid.sized:
+        return _unsized(labels, choice, (ed, es))
     beat = plausible_beat_ms(labels)
     rate = body.heart_rate_bpm or (60000.0 / beat if beat else None)
     area = body_surface_m2(body.height_m, body.weight_kg)
-    regional = measure_regions(labels, ed, es) if lv.any() and myo.any() else None
-    round_ed, round_es = _sphericities(labels, ed, es)
+    slices, slice_notes = _short_axis(labels, ed)
+    regional = measure_regions(slices, ed, es) if slices and lv.any() and myo.any() else None
+    round_ed, round_es = _sphericities(slices, ed, es) if slices else (None, None)
+    lv, myo, rv = (_where_drawn(volume, labels) for volume in (lv, myo, rv))
     return Function(
         times_ms=labels.times_ms,
         ed=ed,
@@ -72,7 +80,51 @@ def measure(
         lv_sphericity_es=round_es,
         papillary=choice.papillary,
         regional=regional,
-        notes=(*_wall_notes(regional, choice.papillary), *_notes(labels, body, beat, area)),
+        notes=(*slice_notes, *_wall_notes(regional, choice.papillary), *_notes(labels, body, beat, area)),
+    )
+
+
+def _short_axis(labels: LabelMap, ed: int) -> tuple[LabelMap | None, tuple[str, ...]]:
+    """The labels on short-axis slices, None where they cannot be brought there; notes of the reader, and on slices."""
+    try:
+        slices = on_short_axis(labels, ed)
+    except InputError as error:
+        return None, (*labels.notes, f"No thickness and no strain: {error}")
+    return slices, (*slices.notes, *stack_end_notes(slices.labels[ed]))
+
+
+def _where_drawn(volume_ml: np.ndarray, labels: LabelMap) -> np.ndarray:
+    """(T,) volumes, NaN in frames in which nothing is labelled, if something is in others."""
+    drawn = labels.labels.any((1, 2, 3))
+    return np.where(drawn, volume_ml, np.nan) if drawn.any() else volume_ml
+
+
+def _unsized(labels: LabelMap, choice: SegmentChoice, phases: tuple[int, int]) -> Function:
+    """What is known without a voxel size: the frames of ED and ES."""
+    unknown = np.full(labels.n_frames, np.nan)
+    ventricle = Ventricle(
+        volume_ml=unknown,
+        edv_ml=None,
+        esv_ml=None,
+        sv_ml=None,
+        ef_percent=None,
+        cardiac_output_l_per_min=None,
+        filling=None,
+    )
+    return Function(
+        times_ms=labels.times_ms,
+        ed=phases[0],
+        es=phases[1],
+        lv=ventricle,
+        rv=ventricle,
+        myocardium=Myocardium(volume_ml=unknown, mass_g=None, mass_es_g=None),
+        heart_rate_bpm=choice.body.heart_rate_bpm,
+        body_surface_m2=body_surface_m2(choice.body.height_m, choice.body.weight_kg),
+        lv_sphericity_ed=None,
+        lv_sphericity_es=None,
+        papillary=choice.papillary,
+        regional=None,
+        notes=(*labels.notes, UNSIZED_NOTE),
     )
 
 

@@ -108,6 +108,10 @@ def judge(
 ) -> QualityReport:
     """The same with a given calibration; ``note`` says why it is none."""
     flags = [*shape_flags(Heart(labels, function.ed, function.es)), *curve_flags(function)]
+    if not labels.grid.sized:
+        flags.append(
+            Flag("voxel_size", "serious", "The file has lost its voxel size: nothing is measured in mm or ml.")
+        )
     dice = slice_dice = None
     if statistics is not None:
         dice = calibration.dice(expected_dice(statistics))

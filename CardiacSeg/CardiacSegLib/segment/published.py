@@ -8,6 +8,7 @@ Source: Kerfoot et al., STACOM 2018, doi 10.1007/978-3-030-12029-0_40, and the b
 
 import numpy as np
 
+from CardiacLib.networks.bundles import config_value
 from CardiacLib.progress import Progress
 from CardiacLib.types.choices import NetworkChoice
 from CardiacLib.types.cine import Cine
@@ -29,7 +30,7 @@ class VolumeSegmenter(SliceNetwork):
 
     def __init__(self, choice: NetworkChoice):
         super().__init__(choice)
-        self.inferer = self.config.get_parsed_content("inferer")
+        self.inferer = config_value(self.folder, self.config, "inferer")
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         import torch
@@ -50,7 +51,7 @@ class VolumeSegmenter(SliceNetwork):
                     on_frame(frame, labels[frame * shape[1] : (frame + 1) * shape[1]])
         progress(1.0, "labelled all frames")
         return Segmentation(
-            labels=LabelMap(labels.reshape(shape), cine.ijk_to_lps, cine.times_ms, cine.source),
+            labels=LabelMap.of(labels.reshape(shape), cine),
             statistics=joined_statistics(
                 statistics, lambda parts: np.concatenate(parts).reshape(*shape[:2], *parts[0].shape[1:])
             ),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from CardiacLib.networks.bundles import config_value
 from CardiacLib.networks.intensity import intensity_limits, rescale
 from CardiacLib.networks.opened import runner_of
 from CardiacLib.networks.spoilt_slices import bridged, spoilt_slices
@@ -77,8 +78,8 @@ class Segmenter(SliceNetwork):
 
     def __init__(self, choice: NetworkChoice = NetworkChoice()):
         super().__init__(choice)
-        self.pixel_mm = float(self.config.get_parsed_content("pixel_mm"))
-        self.window = int(self.config.get_parsed_content("window"))
+        self.pixel_mm = float(config_value(self.folder, self.config, "pixel_mm"))
+        self.window = int(config_value(self.folder, self.config, "window"))
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         spoilt = spoilt_slices(cine.frames, cine.spacing)
@@ -90,7 +91,7 @@ class Segmenter(SliceNetwork):
         notes = settle(found.probabilities, found.images)
         labels = np.stack([clean_frame(frame) for frame in found.labels()])
         progress(1.0, "labelled all frames")
-        result = LabelMap(labels, cine.ijk_to_lps, cine.times_ms, cine.source)
+        result = LabelMap.of(labels, cine)
         return Segmentation(labels=result, statistics=statistics, notes=notes)
 
     def _probabilities(self, cine: Cine, progress: Progress, on_frame: OnFrame | None = None) -> "Prediction":

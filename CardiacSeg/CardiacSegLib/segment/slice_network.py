@@ -63,7 +63,7 @@ class SliceNetwork:
 
     def __init__(self, choice: NetworkChoice):
         opened = open_network(choice)
-        self.config, self.predictor = opened.config, opened.predictor
+        self.folder, self.config, self.predictor = opened.folder, opened.config, opened.predictor
         self.flips = FLIPS[choice.quality]
 
     def segment(

@@ -5,7 +5,7 @@ costs several ml (Schulz-Menger et al., JCMR 2020, doi 10.1186/s12968-020-00610-
 each pixel counts by the fraction of its slab, of the height of the slice distance, that lies below the plane.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def cut_at_valve_plane(labels: LabelMap, landmarks: Landmarks) -> ValveCut:
                 counted = _count(frame, structures, heights, abs(rise), 1 if rise > 0 else -1)
             for label, voxels in counted.items():
                 volumes[t, (LV, MYO, RV).index(label)] = voxels * labels.voxel_ml
-    result = LabelMap(cut, labels.ijk_to_lps, labels.times_ms, labels.source)
+    result = replace(labels, labels=cut)
     return ValveCut(result, *volumes.T, _notes(planes))
 
 

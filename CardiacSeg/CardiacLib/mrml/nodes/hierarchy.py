@@ -24,8 +24,12 @@ Nodes = dict[str, "vtkMRMLNode"]
 
 
 def add_study(subject: str, study: str) -> int:
-    """Subject hierarchy item of a new study within a new subject."""
+    """Subject hierarchy item of a new study within a new subject.
+
+    Control characters of a header, which XML cannot hold, become spaces; all else MRML escapes.
+    """
     tree = _tree()
+    subject, study = ("".join(c if c.isprintable() else " " for c in name) for name in (subject, study))
     subject_item = tree.CreateSubjectItem(tree.GetSceneItemID(), subject)
     study_item = tree.CreateStudyItem(subject_item, study)
     for item in (subject_item, study_item):

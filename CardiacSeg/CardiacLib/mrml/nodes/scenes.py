@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from CardiacLib.errors import InputError
+from CardiacLib.files import safe_name
 
 from .host import plain_host, quiet
 
@@ -23,6 +24,7 @@ def save_scene(path: str | Path) -> None:
     if path.suffix != ".mrb":
         raise InputError(f"{path}: a scene with its data must be named .mrb.")
     plain_host()
+    _make_names_safe()
     with quiet() as said, _same_folder():
         written = slicer.mrmlScene.WriteToMRB(str(path))
     if not written:
@@ -45,6 +47,19 @@ def load_scene(path: str | Path) -> None:
         read = slicer.mrmlScene.ReadFromMRB(str(path), True)
     if not read:
         raise InputError(f"{path}: not a readable MRML scene bundle. {said()}")
+
+
+def _make_names_safe() -> None:
+    """Rename nodes whose names MRML would make file names of that break the XML: it escapes names, not those files."""
+    import slicer
+
+    nodes = [slicer.mrmlScene.GetNthNode(n) for n in range(slicer.mrmlScene.GetNumberOfNodes())]
+    for sequence in [node for node in nodes if node.IsA("vtkMRMLSequenceNode")]:
+        nodes += [sequence.GetNthDataNode(n) for n in range(sequence.GetNumberOfDataNodes())]
+    for node in nodes:
+        name = node.GetName()
+        if name and ("&" in name or not name.isprintable()):
+            node.SetName(safe_name(name))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from CardiacLib.errors import InputError
+from CardiacLib.files import safe_name
 from CardiacLib.mrml.nodes.cines import cine_to_scene
 from CardiacLib.mrml.nodes.hierarchy import Nodes, place
 from CardiacLib.mrml.nodes.hierarchy import add_study as add_study_item
@@ -33,8 +34,11 @@ class Source(NamedTuple):
 
 
 def study_name(study: Study) -> str:
-    """Short name of a study for nodes and titles: the patient's id, else the name of the file or folder read."""
-    return study.patient.id or Path(study.source).name or "study"
+    """Short name of a study for nodes and titles: the patient's id, else the name of the file or folder read.
+
+    Characters that files, or the XML of a scene, cannot hold are replaced.
+    """
+    return safe_name(study.patient.id or Path(study.source).name)
 
 
 def study_request(path: str | Path) -> JobRequest:

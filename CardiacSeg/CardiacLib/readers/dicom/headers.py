@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,26 @@ from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.patient import Patient
 
+from .kinds import component_of, is_localizer, modality_of
+from .log import warnings_to_log
+
 TAGS = [
-    "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "SeriesDescription",
-    "AcquisitionDate", "AcquisitionTime", "ContentTime", "AcquisitionDateTime", "SeriesTime", "PatientName",
-    "PatientID", "PatientSex", "PatientAge", "PatientSize", "PatientWeight", "ScanningSequence", "SequenceVariant",
-    "SequenceName", "PulseSequenceName", "SliceThickness", "TriggerTime", "NominalInterval", "HeartRate",
-    "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "InstanceNumber", "ImagePositionPatient",
+    "SpecificCharacterSet", "ImageType", "ComplexImageComponent", "Manufacturer", "SOPClassUID", "SOPInstanceUID",
+    "Modality", "SeriesDescription", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime",
+    "AcquisitionDateTime", "SeriesDate", "SeriesTime", "AcquisitionNumber", "MRAcquisitionType", "ProtocolName",
+    "PatientName", "PatientID", "PatientSex", "PatientAge", "PatientSize", "PatientWeight", "ScanningSequence",
+    "SequenceVariant", "SequenceName", "PulseSequenceName", "SliceThickness", "TriggerTime", "NominalInterval",
+    "HeartRate", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "InstanceNumber", "ImagePositionPatient",
     "ImageOrientationPatient", "TemporalPositionIdentifier", "SamplesPerPixel", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "PixelSpacing", "RescaleSlope", "RescaleIntercept", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    "BitsAllocated", "PhotometricInterpretation", "PixelSpacing", "RescaleSlope", "RescaleIntercept",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence", (0x0043, 0x102F),
 ]  # fmt: skip
-IMAGE_CLASSES = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.2")
+PIXEL_CLASSES = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.2")
 """MR, enhanced MR and CT image storage: without an image part such a file is damaged."""
+TIME_DIMENSIONS = (0x00209128, 0x00209153, 0x00209252, 0x0020930D, 0x00189074, 0x00181060)
+"""Temporal position index, nominal and actual trigger delay, time offset, time of acquisition, trigger time."""
+DAY_ZERO = 730000
+"""Days are counted from here, so that seconds keep microseconds."""
 NOT_DICOM = {".txt", ".xml", ".json", ".csv", ".pdf", ".html", ".md", ".py", ".cfg", ".zip", ".png", ".jpg", ".log"}
 
 
@@ -32,6 +41,9 @@ class FrameHeader:
 
     ``index`` is the frame's number in a multi-frame file, None in a classic one. ``geometry`` is position (3),
     row direction (3), column direction (3), spacing along i and j (2), or None where the file has none.
+    ``clocks`` are seconds of the date and time of acquisition (frame's or file's), of the acquisition time alone, and
+    of the content; ``temporal`` and ``instance`` are numbers that count frames; ``acquisition`` is the number of the
+    acquisition. All are None where the file does not say. ``acquired`` sorts acquisitions of one plane by time.
     """
 
     path: Path
@@ -48,9 +60,15 @@ class FrameHeader:
     shape: tuple[int, int]
     trigger_ms: float | None
     beat_ms: float | None
-    order: tuple[float, float]
-    acquired: tuple[str, float]
+    temporal: float | None
+    clocks: tuple[float | None, float | None, float | None]
+    instance: float | None
+    acquisition: float | None
+    acquired: tuple[float, float, float]
     scaling: tuple[float, float]
+    inverted: bool = False
+    volumetric: bool = False
+    localizer: bool = False
     patient: Patient = Patient()
 
 
@@ -60,32 +78,45 @@ def read_headers(paths: list[Path], progress: Progress = silent) -> tuple[list[F
     Raises:
         InputError: a DICOM file ends within its header.
     """
-    frames: dict[tuple[str, int | None], FrameHeader] = {}
+    frames: list[FrameHeader] = []
     left_out = []
     for number, path in enumerate(paths):
         if number % 20 == 0:
             progress(number / len(paths), "Reading DICOM headers")
         try:
-            found = _frames_in(path, left_out)
+            with warnings_to_log(path):
+                frames += _frames_in(path, left_out)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror or 'no such file'}).") from error
         except Exception as error:
             # Whatever the parser trips over, here or when a value is first looked at, the reason is a damaged file.
-            raise InputError(f"{path}: the DICOM file is truncated or damaged; copy or export it again.") from error
-        for frame in found:
-            # A file copied twice is one image.
-            frames.setdefault((frame.uid, frame.index), frame)
+            raise InputError(
+                f"{path}: the DICOM file is truncated or damaged ({reason_of(error)}); copy or export it again."
+            ) from error
     progress(1.0, "DICOM headers read")
-    return list(frames.values()), left_out
+    return frames, left_out
+
+
+def reason_of(error: Exception) -> str:
+    """The first words of an exception, on one line."""
+    return " ".join(str(error).split())[:120].rstrip(" .;") or type(error).__name__
 
 
 def _frames_in(path: Path, left_out: list[str]) -> list[FrameHeader]:
     dataset = _header_of(path)
     if dataset is None:
         return []
-    if dataset.get("SOPClassUID") in IMAGE_CLASSES and "BitsAllocated" not in dataset:
+    if dataset.get("SOPClassUID") in PIXEL_CLASSES and "BitsAllocated" not in dataset:
         raise ValueError("the header ends before the description of the pixels")
     if "Rows" not in dataset:
         if dataset.get("Modality") not in (None, ""):
             left_out.append(f"{path.name}: DICOM object without images ({dataset.Modality})")
+        return []
+    if not dataset.get("PerFrameFunctionalGroupsSequence") and int(dataset.get("NumberOfFrames") or 1) != 1:
+        left_out.append(
+            f"{path.name}: {dataset.NumberOfFrames} frames by NumberOfFrames, but no functional groups that tell the "
+            "place and time of each"
+        )
         return []
     return list(frames_of(dataset, path))
 
@@ -111,8 +142,7 @@ def frames_of(dataset, path: Path) -> Iterator[FrameHeader]:
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
     groups = dataset.get("PerFrameFunctionalGroupsSequence")
     if not groups:
-        if int(dataset.get("NumberOfFrames") or 1) == 1:
-            yield _frame(dataset, path, None, lambda sequence: None)
+        yield _frame(dataset, path, None, lambda sequence: None)
         return
     for index, group in enumerate(groups):
 
@@ -139,44 +169,101 @@ def _number(dataset, keyword) -> float | None:
 
 def _frame(dataset, path: Path, index: int | None, item) -> FrameHeader:
     """The header of one frame; ``item(sequence)`` gives a functional group of an enhanced file, else None."""
-    heart = item("CardiacSynchronizationSequence")
     content = item("FrameContentSequence")
     scaling = item("PixelValueTransformationSequence") or dataset
-    trigger = _any(
-        _number(heart, "NominalCardiacTriggerDelayTime"),
-        _number(heart, "ActualCardiacTriggerDelayTime"),
-        _number(content, "NominalCardiacTriggerDelayTime"),
-        _number(dataset, "TriggerTime"),
-    )
-    beat = _any(_number(heart, "RRIntervalTimeNominal"), _number(dataset, "NominalInterval"))
-    rate = _number(dataset, "HeartRate")
-    if not beat and rate:
-        beat = 60000.0 / rate
-    temporal = _any(_number(content, "TemporalPositionIndex"), _number(dataset, "TemporalPositionIdentifier"), 0.0)
-    instance = _number(dataset, "InstanceNumber") or 0.0
-    when = content.get("FrameAcquisitionDateTime") if content is not None else None
+    beat = _beat(dataset, item)
+    clocks = _clocks(dataset, content)
+    series_number = _number(dataset, "SeriesNumber") or 0.0
+    acquisition = _any(_number(content, "FrameAcquisitionNumber"), _number(dataset, "AcquisitionNumber"))
+    when = _any(*clocks, _seconds(dataset.get("SeriesDate"), dataset.get("SeriesTime")), 0.0)
     slope, intercept = _number(scaling, "RescaleSlope"), _number(scaling, "RescaleIntercept")
     measures = item("PixelMeasuresSequence") or dataset
+    description = str(dataset.get("SeriesDescription") or "")
     return FrameHeader(
         path=path,
         index=index,
         uid=str(dataset.get("SOPInstanceUID") or path),
         series_uid=str(dataset.get("SeriesInstanceUID") or ""),
-        series_number=int(_number(dataset, "SeriesNumber") or 0),
-        description=str(dataset.get("SeriesDescription") or ""),
-        modality=str(dataset.get("Modality") or ""),
-        component=_component(dataset, item("MRImageFrameTypeSequence")),
+        series_number=int(series_number),
+        description=description,
+        modality=modality_of(dataset),
+        component=component_of(dataset, item("MRImageFrameTypeSequence")),
         technique=_technique(dataset),
         geometry=_geometry(dataset, item, measures),
         thickness_mm=_number(measures, "SliceThickness") or 1.0,
         shape=(int(dataset.Rows), int(dataset.get("Columns") or 0)),
-        trigger_ms=trigger,
-        beat_ms=beat if beat and beat > 0 else None,
-        order=(temporal, float(index) if index is not None else instance),
-        acquired=(_when(dataset, when), _number(dataset, "SeriesNumber") or 0.0),
+        trigger_ms=_trigger(dataset, item),
+        beat_ms=beat,
+        temporal=_temporal(dataset, content),
+        clocks=clocks,
+        # The number of a frame within its file is no time.
+        instance=_number(dataset, "InstanceNumber"),
+        acquisition=acquisition,
+        acquired=(when, series_number, acquisition or 0.0),
         scaling=(1.0 if slope is None else slope, 0.0 if intercept is None else intercept),
+        inverted=str(dataset.get("PhotometricInterpretation") or "").upper() == "MONOCHROME1",
+        volumetric=str(dataset.get("MRAcquisitionType") or "").upper() == "3D",
+        localizer=is_localizer(description, str(dataset.get("ProtocolName") or "")),
         patient=_patient(dataset, beat),
     )
+
+
+def _trigger(dataset, item) -> float | None:
+    heart, content = item("CardiacSynchronizationSequence"), item("FrameContentSequence")
+    return _any(
+        _number(heart, "NominalCardiacTriggerDelayTime"),
+        _number(heart, "ActualCardiacTriggerDelayTime"),
+        _number(content, "NominalCardiacTriggerDelayTime"),
+        _number(dataset, "TriggerTime"),
+    )
+
+
+def _beat(dataset, item) -> float | None:
+    """RR interval in ms."""
+    heart = item("CardiacSynchronizationSequence")
+    beat = _any(_number(heart, "RRIntervalTimeNominal"), _number(dataset, "NominalInterval"))
+    rate = _number(dataset, "HeartRate")
+    if not beat and rate:
+        beat = 60000.0 / rate
+    return beat if beat and beat > 0 else None
+
+
+def _temporal(dataset, content) -> float | None:
+    """A number that counts frames in time; of an enhanced file also its index in a dimension of time."""
+    value = _any(_number(content, "TemporalPositionIndex"), _number(dataset, "TemporalPositionIdentifier"))
+    values = content.get("DimensionIndexValues") if content is not None else None
+    if value is not None or values is None:
+        return value
+    values = [values] if isinstance(values, int) else list(values)
+    for dimension, index in zip(dataset.get("DimensionIndexSequence") or (), values, strict=False):
+        if dimension.get("DimensionIndexPointer") in TIME_DIMENSIONS:
+            return float(index)
+    return None
+
+
+def _clocks(dataset, content) -> tuple[float | None, float | None, float | None]:
+    """Seconds of acquisition by date and time, of acquisition by time alone, of content."""
+    frame = content.get("FrameAcquisitionDateTime") or content.get("FrameReferenceDateTime") if content else None
+    moment = str(frame or dataset.get("AcquisitionDateTime") or "")
+    date = dataset.get("AcquisitionDate")
+    return (
+        _seconds(moment[:8], moment[8:]),
+        _seconds(date, dataset.get("AcquisitionTime")),
+        _seconds(dataset.get("ContentDate"), dataset.get("ContentTime")),
+    )
+
+
+def _seconds(date, time) -> float | None:
+    """Seconds of a DICOM date (may be absent or no date) and a time (HHMMSS.F); None where there is no time."""
+    match = re.match(r"(\d\d):?(\d\d)?:?(\d\d(?:\.\d*)?)?", str(time or ""))
+    if not match:
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    try:
+        day = datetime.strptime(re.sub(r"\D", "", str(date or "")), "%Y%m%d").toordinal() - DAY_ZERO
+    except ValueError:
+        day = 0
+    return day * 86400.0 + hours * 3600.0 + minutes * 60.0 + seconds
 
 
 def _any(*values: float | None) -> float | None:
@@ -195,20 +282,6 @@ def _geometry(dataset, item, measures) -> tuple[float, ...] | None:
     return numbers if usable else None
 
 
-def _component(dataset, frame_type) -> str:
-    """M for magnitude; what else an MR image may show: phase, velocity, a map, a picture of a document."""
-    values = [str(v).upper() for v in dataset.get("ImageType") or ()]
-    complex_part = str(frame_type.get("ComplexImageComponent") or "").upper() if frame_type is not None else ""
-    if complex_part and complex_part not in ("MAGNITUDE", "MIXED"):
-        return complex_part
-    third = values[2] if len(values) > 2 else "M"
-    if third in ("P", "R", "I", "REAL", "IMAGINARY") or third.startswith(("PHASE", "VELOCITY", "T1", "T2")):
-        return third
-    if int(dataset.get("SamplesPerPixel") or 1) != 1:
-        return "colour"
-    return "M"
-
-
 def _technique(dataset) -> str:
     """What kind of sequence made the image: planes of different kinds are not stacked."""
 
@@ -219,13 +292,6 @@ def _technique(dataset) -> str:
     name = str(dataset.get("SequenceName") or dataset.get("PulseSequenceName") or "")
     family = re.match(r"\W*([A-Za-z]*)", name).group(1).lower()
     return "/".join((words("ScanningSequence"), words("SequenceVariant"), family))
-
-
-def _when(dataset, frame_time) -> str:
-    """A text that sorts by acquisition time."""
-    date = dataset.get("AcquisitionDate") or ""
-    time = dataset.get("AcquisitionTime") or dataset.get("ContentTime") or dataset.get("SeriesTime") or ""
-    return str(frame_time or dataset.get("AcquisitionDateTime") or f"{date}{time}")
 
 
 def _patient(dataset, beat: float | None) -> Patient:
