@@ -109,12 +109,12 @@ def test_unusable_choices_are_one_sentence(files, tmp_path, capsys):
 @pytest.mark.slow
 def test_the_worker_gives_the_librarys_voxels(phantom, tmp_path):
     cine, labels = phantom.cines["sax"], phantom.labels
-    choice = PropagateChoice(runs_on=RunsOn("cpu", "torch"))
+    choice = PropagateChoice(runs_on=RunsOn("cpu"))
     job = write_job(tmp_path, "propagate", {"cine": cine, "frame": phantom.ed, "choice": choice, "labels": labels})
     worker = [sys.executable, "-m", "cineheart.worker", str(job)]
     run = subprocess.run(worker, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert json.loads(run.stdout.splitlines()[-1])["event"] == "done"
     value = read_value(tmp_path / "output.npz")
-    own = SlicePropagation(RunsOn("cpu", "torch"))(cine, phantom.ed, labels)
+    own = SlicePropagation(RunsOn("cpu"))(cine, phantom.ed, labels)
     np.testing.assert_array_equal(value.labels.labels, own.labels.labels)
     assert value.notes == own.notes

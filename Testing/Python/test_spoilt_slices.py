@@ -5,7 +5,7 @@ import pytest
 
 from BiVMeshLib.propagation import SlicePropagation
 from CardiacLib.networks.spoilt_slices import bridged, spoilt_note, spoilt_slices
-from CardiacLib.types.choices import NetworkChoice, RunsOn
+from CardiacLib.types.choices import NetworkChoice
 from CardiacSegLib import open_segmenter
 from CardiacSegLib.function import measure
 from CardiacSegLib.quality import assess
@@ -43,7 +43,7 @@ def test_spoilt_slices_are_interpolated():
 
 
 def test_a_noisy_slice_is_labelled_from_its_neighbours_and_told(phantom):
-    cine, segmenter = phantom.cines["sax"], open_segmenter(NetworkChoice(runs_on=RunsOn("cpu", "torch")))
+    cine, segmenter = phantom.cines["sax"], open_segmenter(NetworkChoice())
     k = cine.n_slices // 2
     good, found = segmenter.segment(cine), segmenter.segment(with_noise(cine, k))
     assert good.statistics.spoilt == () and found.statistics.spoilt == (k,)
@@ -58,7 +58,7 @@ def test_a_noisy_slice_is_labelled_from_its_neighbours_and_told(phantom):
 def test_propagation_goes_past_a_noisy_slice(phantom):
     cine, labels = phantom.cines["sax"], phantom.labels
     k = cine.n_slices // 2
-    networks = SlicePropagation(RunsOn("cpu", "torch"))
+    networks = SlicePropagation()
     found = networks(with_noise(cine, k), phantom.ed)
     assert any(f"Slice {k} shows nothing" in note for note in found.notes)
     assert not any("shows nothing" in note for note in networks(cine, phantom.ed, labels).notes)
