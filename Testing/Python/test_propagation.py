@@ -26,7 +26,6 @@ from BiVMeshLib.propagation.training_data import (
     make_heart,
 )
 from CardiacLib import geometry
-from CardiacLib.datasets.acdc import patient_folders
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.networks.intensity import normalise
@@ -39,7 +38,6 @@ from CardiacLib.types.labels import LabelMap
 from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
 from cineheart.evaluate.propagation import EvaluationOptions, evaluate_propagation, methods_of
-from cineheart.outputs import write_rows
 
 TINY = {"biv_propagation": [[8, 12], [6, 8]], "biv_initialization": [[6, 8], [6, 8], [6, 8]]}
 NETS = {"biv_propagation": PropagationNet, "biv_initialization": InitializationNet}
@@ -465,41 +463,6 @@ def copied(folders, together) -> str:
     for folder in folders:
         shutil.copytree(folder, together / Path(folder).name)
     return str(together / "biv_propagation")
-
-
-def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypatch):
-    trained, evaluated = [], []
-
-    def train(name, data, folder, options, progress):
-        trained.append((name, options.fold, options.epochs))
-
-    def evaluate(bundle, data, output, options, *, progress):
-        fold = options.fold
-        evaluated.append(fold)
-        output.mkdir(parents=True)
-        write_rows(output / "evaluation.csv", [{"method": m, "myocardium": 0.5 + fold / 10} for m in methods_of(fold)])
-
-    monkeypatch.setattr("cineheart.commands.crossvalidate.train_bundle", train)
-    monkeypatch.setattr("cineheart.commands.crossvalidate.evaluate_propagation", evaluate)
-    words = ["crossvalidate", "biv_propagation", "--data", str(tmp_path), "-o", str(tmp_path / "out"), "--epochs", "2"]
-    assert main(words) == 0
-    assert trained == [(name, fold, 2) for fold in range(5) for name in TINY] and evaluated == [0, 1, 2, 3, 4]
-    facts = json.loads((tmp_path / "out" / "crossvalidation.json").read_text())
-    assert facts["volumes"] == 5 and facts["network"].startswith("0.7000 +- 0.1581")
-    assert set(facts) - {"volumes", "provenance"} == set(methods_of(1))  # no mean of one fold among means of five
-    (tmp_path / "out" / "fold3" / "evaluation" / "evaluation.csv").unlink()
-    (tmp_path / "out" / "fold3" / "evaluation").rmdir()
-    assert main(words) == 0 and evaluated == [0, 1, 2, 3, 4, 3]
-    assert main(["crossvalidate", "cineheart_sax", "--data", str(tmp_path), "-o", str(tmp_path / "other")]) == 2
-
-
-def test_folds_hold_out_every_patient_once(tmp_path):
-    for number in range(1, 101):
-        (tmp_path / f"patient{number:03d}").mkdir()
-    held_out = [f.name for fold in range(5) for f in patient_folders(tmp_path, True, fold)]
-    assert len(held_out) == len(set(held_out)) == 100
-    for fold in range(5):
-        assert not set(patient_folders(tmp_path, True, fold)) & set(patient_folders(tmp_path, False, fold))
 
 
 def test_evidence_of_labels_needs_labels(phantom, random_bundles):

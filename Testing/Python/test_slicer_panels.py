@@ -298,9 +298,7 @@ def untrained(tmp_path_factory) -> str:
     shutil.copytree(resource_path("Bundles") / "cineheart_sax", folder, ignore=shutil.ignore_patterns("*.pt"))
     config = folder / "configs" / "inference.json"
     content = json.loads(config.read_text(encoding="utf-8"))
-    content = {
-        key: value for key, value in content.items() if "$" not in json.dumps(value)
-    }  # as of a stranger's folder
+    content = {key: value for key, value in content.items() if "$" not in json.dumps(value)}  # else it needs trust
     content["network_def"]["channels"] = [4] * len(content["network_def"]["channels"])
     config.write_text(json.dumps(content), encoding="utf-8")
     torch.manual_seed(0)
