@@ -145,6 +145,7 @@ def test_a_network_that_openvino_cannot_run():
         make_predictor(Strange().eval(), CPU, "openvino")(torch.zeros(1, 3, 4, 4))
 
 
+@pytest.mark.slow
 @needs_openvino
 def test_the_shipped_network_labels_the_phantom_alike(phantom):
     cine = phantom.cines["sax"]

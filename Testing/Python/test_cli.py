@@ -138,6 +138,7 @@ def test_segment_writes_the_contract(tmp_path, random_bundle, capsys, read_json)
     assert (out / "segmentation.seg.nrrd").is_file() and not (out / "segmentation.seq.mrb").exists()
 
 
+@pytest.mark.slow
 def test_mesh_writes_the_contract(tmp_path, ring_labels, capsys, read_json):
     matrix = oblique_matrix((1.6, 1.6, 8.0))
     write_labels(tmp_path / "labels.nii.gz", LabelMap(ring_labels[None], matrix, np.zeros(1)))

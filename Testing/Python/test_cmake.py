@@ -107,6 +107,7 @@ def run_installed(installed: Path, code: str, *arguments: str) -> subprocess.Com
     )
 
 
+@pytest.mark.slow
 def test_every_installed_python_file_imports_from_there(installed):
     code = """
 import importlib, pkgutil, sys
@@ -154,6 +155,7 @@ def test_the_worker_is_found_beside_a_module(installed, tmp_path, module):
         Worker.beside(tmp_path / "alone" / module, "cineheart.worker")
 
 
+@pytest.mark.slow
 def test_installed_panels_open(installed):
     pytest.importorskip("slicer")
     pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)

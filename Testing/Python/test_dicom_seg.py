@@ -239,6 +239,7 @@ def test_what_cannot_be_referred_to_is_one_sentence(phantom, labels, sax, tmp_pa
     assert not list(tmp_path.glob("segmentation*"))
 
 
+@pytest.mark.slow
 def test_command_line_writes_them_and_takes_old_ones_away(study, sax, random_bundle, tmp_path, read_json, capsys):
     stack = tmp_path / "stack"
     stack.mkdir()

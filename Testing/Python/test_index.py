@@ -95,6 +95,7 @@ def test_the_types_that_module_files_import_load_numpy_alone():
     assert stated and not heavy & set(ended.stdout.split())
 
 
+@pytest.mark.slow
 def test_opening_the_panels_imports_nothing_else():
     pytest.importorskip("slicer")
     pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)

@@ -158,6 +158,7 @@ def test_the_modules_own_test(host, scene):
     module.CardiacLandmarksTest().runTest()
 
 
+@pytest.mark.slow
 def test_a_measured_segmentation_of_the_study_gives_the_apex(host, scene, phantom):
     """Found and measured again, the motion is that of the command line: the LV axis ends at the apex of the labels."""
     from CardiacLib.mrml.panel.studies import add_study

@@ -48,6 +48,7 @@ def exact_volumes():
     return pool, body - pool
 
 
+@pytest.mark.slow
 def test_mesh_passes_the_gate_and_has_the_right_volumes():
     q = mesh().quality.to_dict()
     assert (q["open_edges"], q["nonmanifold_edges"], q["nonmanifold_vertices"]) == (0, 0, 0)
@@ -85,6 +86,7 @@ def test_patches_and_regions_lie_where_they_should():
     assert 0 < np.median(distance) < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["base first", "left-handed", "oblique"])
 def test_orientation_does_not_matter(case):
     labels, matrix = heart()
@@ -256,6 +258,7 @@ def test_quality_file(tmp_path):
     assert report["frame"] == "LPS" and report["units"] == "mm" and report["tets"] == len(mesh().tets)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "acdc_train").exists(), reason="the ACDC training data is not there")
 def test_expert_labels_of_a_patient():
     """Patient 060 at end systole, whose RV ends below the base of the LV."""

@@ -72,6 +72,7 @@ def mesh(ending="whole"):
     return build_mesh(labels, matrix, COARSE, valves=valve_points())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["whole", "cut"])
 def test_a_tilted_base_has_the_true_volumes(ending):
     """Within 3 %, wherever the labels end."""
@@ -83,6 +84,7 @@ def test_a_tilted_base_has_the_true_volumes(ending):
     assert q.fidelity.contour_distance_mm["all"].mean < 0.6
 
 
+@pytest.mark.slow
 def test_the_base_lies_in_the_plane_of_the_points():
     """Flat; within 0.5 mm of the true plane all over, for the prior takes a little off the slope."""
     m = mesh()
@@ -93,6 +95,7 @@ def test_the_base_lies_in_the_plane_of_the_points():
     assert any("The base is the plane of 8 valve points" in note for note in m.notes)
 
 
+@pytest.mark.slow
 def test_labels_that_end_below_the_plane_go_on_up_to_it():
     m = mesh("short")
     base = m.nodes[np.unique(m.patch("BASE"))]
@@ -140,6 +143,7 @@ def test_points_of_another_heart_are_one_sentence(case):
         build_mesh(*heart(), COARSE, valves=change(valve_points()))
 
 
+@pytest.mark.slow
 def test_the_phantom_up_to_its_own_valves():
     """True points of a whole phantom: the LV under the plane is nearly all of its true volume, without them 87 %."""
     phantom = make_phantom(PhantomOptions.small(n_frames=2, sax_pixel_mm=2.0))

@@ -73,6 +73,7 @@ def export(host, panel) -> None:
     host.wait_until(lambda: not panel.panel.running)
 
 
+@pytest.mark.slow
 def test_the_button_writes_every_frame(host, loaded, tmp_path, monkeypatch):
     panel = host.open_panel("CardiacSeg")
     panel.ui.outputSelector.setCurrentNode(None)

@@ -84,6 +84,7 @@ def test_every_button_says_why_it_is_off(host, scene, name):
     assert not panel.ui.applyButton.enabled and "fetch or import" in panel.ui.applyButton.toolTip
 
 
+@pytest.mark.slow
 def test_import_and_clear(host, panel, cache, weights, monkeypatch):
     choose_file(monkeypatch, weights)
     panel.ui.importButton.click()
@@ -98,6 +99,7 @@ def test_import_and_clear(host, panel, cache, weights, monkeypatch):
     assert panel.ui.fetchButton.enabled and not panel.ui.applyButton.enabled
 
 
+@pytest.mark.slow
 def test_a_file_that_does_not_fit_is_one_sentence(host, panel, cache, tmp_path, monkeypatch):
     (tmp_path / "page.pt").write_text("<html>quota exceeded</html>")
     choose_file(monkeypatch, tmp_path / "page.pt")
@@ -155,6 +157,7 @@ def server(panel, weights, monkeypatch, tmp_path):
         yield made
 
 
+@pytest.mark.slow
 def test_a_broken_fetch_goes_on_where_it_stopped(host, panel, cache, server, weights):
     server.break_after = 1_000_000
     panel.ui.fetchButton.click()

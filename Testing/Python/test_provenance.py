@@ -69,6 +69,7 @@ def read(path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_every_document_of_a_run_names_program_command_networks_and_input(plain, dicom):
     documents = [path for path in plain.rglob("*.json") if path.name in STAMPED]
     names = {path.relative_to(plain).as_posix() for path in documents}
@@ -122,6 +123,7 @@ def test_commands_are_told_without_folders():
     assert provenance().command == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["mesh", "meshes", "segment"])
 def test_other_commands_say_it_too(command, made, tmp_path, rough_meshes):
     write_labels(tmp_path / "a.nii.gz", made.labels.only([0]))
@@ -155,6 +157,7 @@ def test_other_commands_say_it_too(command, made, tmp_path, rough_meshes):
         assert len(entry["networks"]) == (command == "segment")
 
 
+@pytest.mark.slow
 def test_summary_has_one_row_of_the_study(plain, hidden):
     (row,) = csv.DictReader((plain / "summary.csv").open())
     measured = read(plain / "segmentation" / "measurements.json")
@@ -229,6 +232,7 @@ def test_the_version(capsys):
     assert capsys.readouterr().out.strip() == f"cineheart {__version__}"
 
 
+@pytest.mark.slow
 def test_run_writes_the_formats_that_are_asked_for(dicom, tmp_path, rough_meshes):
     words = ["run", str(dicom), "-o", str(tmp_path / "o"), "--no-scene", "--edge-length", "8"]
     assert main([*words, "--format", "stl,msh", "--fibre-angles", "45,-30"]) in (0, 1)

@@ -109,6 +109,7 @@ def whole(phantom):
     return phantom.labels.only([0, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spacing", ((2.0, 2.0, 2.0), (1.6, 1.6, 3.0)))
 def test_labels_along_the_patient_are_cut_anew(tmp_path, whole, spacing):
     patient = on_axes(whole, np.eye(3), np.array(spacing))

@@ -111,6 +111,7 @@ def export(segmentation, folder, study, frame="all") -> list[Path]:
     return export_dicom_seg(segmentation, folder, DicomExport(study, frame), worker=CardiacSeg.worker())
 
 
+@pytest.mark.slow
 def test_a_segmentation_becomes_dicom_on_the_grid_of_its_images(host, segmentation, dicom, phantom, tmp_path):
     hd = pytest.importorskip("highdicom")
     from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
@@ -133,6 +134,7 @@ def test_a_segmentation_becomes_dicom_on_the_grid_of_its_images(host, segmentati
         assert phantom.labels.labels[3][tuple(index[2::-1])] == 1
 
 
+@pytest.mark.slow
 def test_export_says_what_it_needs(host, scene, segmentation, dicom, phantom, tmp_path):
     pytest.importorskip("highdicom")
     from CardiacLib.mrml.nodes.segmentations import labels_to_scene

@@ -42,6 +42,7 @@ def test_spoilt_slices_are_interpolated():
     assert spoilt_note(spoilt)[0].startswith("Slice 5 shows nothing") and spoilt_note(spoilt & False) == ()
 
 
+@pytest.mark.slow
 def test_a_noisy_slice_is_labelled_from_its_neighbours_and_told(phantom):
     cine, segmenter = phantom.cines["sax"], open_segmenter(NetworkChoice())
     k = cine.n_slices // 2
@@ -55,6 +56,7 @@ def test_a_noisy_slice_is_labelled_from_its_neighbours_and_told(phantom):
     assert flag.slices == (k,) and f"slice {k + 1}" in flag.sentence and report.light != "green"
 
 
+@pytest.mark.slow
 def test_propagation_goes_past_a_noisy_slice(phantom):
     cine, labels = phantom.cines["sax"], phantom.labels
     k = cine.n_slices // 2

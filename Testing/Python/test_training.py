@@ -120,6 +120,7 @@ def test_every_heart_counts_the_same_in_the_loss():
     assert rise(0, equal) > 2 * rise(1, equal)
 
 
+@pytest.mark.slow
 def test_phantoms_join_the_patients():
     pair = list(random_phantoms(2, 3))
     again = next(random_phantoms(1, 3))

@@ -152,6 +152,7 @@ def test_motion_counts_frames(result, tmp_path):
     np.testing.assert_allclose(Cycle(None, 0, np.ones(8, bool)).phase, even.phase)
 
 
+@pytest.mark.slow
 def test_the_report_counts_frames(result, tmp_path):
     pool = {f"{of}lv_pool_ml": [100.0] * 8 for of in ("", "label_")}
     assert "Frame" in mesh_volume_curves(SimpleNamespace(times_ms=None, curves=lambda: pool), (0, 3)).svg
