@@ -3,7 +3,6 @@
 import csv
 import math
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from CardiacLib.clock import Clock
 from CardiacLib.networks.device import supports_bfloat16
 from CardiacLib.progress import Progress, silent
 
@@ -49,9 +49,9 @@ class Trainer:
         optimiser, schedule, average = self._prepare()
         first = self._resume(optimiser, schedule, average)
         for epoch in range(first, epochs):
-            start = time.perf_counter()
+            clock = Clock()
             mean_loss = self._epoch(optimiser, schedule, average)
-            row = {"epoch": epoch + 1, "loss": mean_loss, "seconds": time.perf_counter() - start}
+            row = {"epoch": epoch + 1, "loss": mean_loss, "seconds": clock.elapsed}
             if self.validate and ((epoch + 1) % self.validate_every == 0 or epoch + 1 == epochs):
                 row |= self.validate(average.module.eval())
             append_log(self.output / "log.csv", row)

@@ -1,11 +1,11 @@
 """Bundles that train with MONAI's own engine (``SupervisedTrainer``), behind the ``run`` of our :class:`Trainer`."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from CardiacLib.clock import Clock
 from CardiacLib.progress import Progress, silent
 
 from .engine import append_log
@@ -30,7 +30,7 @@ class MonaiTraining:
         from ignite.engine import Events
 
         self.output.mkdir(parents=True, exist_ok=True)
-        state, losses, start = self.trainer.state, [], time.perf_counter()
+        state, losses, clock = self.trainer.state, [], Clock()
 
         def after_iteration(_):
             losses.append(float(state.output[0]["loss"]))
@@ -38,7 +38,7 @@ class MonaiTraining:
             progress(fraction, f"epoch {state.epoch} of {state.max_epochs}, loss {losses[-1]:.4f}")
 
         def after_epoch(_):
-            row = {"epoch": state.epoch, "loss": sum(losses) / len(losses), "seconds": time.perf_counter() - start}
+            row = {"epoch": state.epoch, "loss": sum(losses) / len(losses), "seconds": clock.elapsed}
             append_log(self.output / "log.csv", row | self.validator.state.metrics)
             losses.clear()
 
