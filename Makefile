@@ -1,4 +1,5 @@
-# Two commands do everything: `make demo` and `make test`. Both make .venv on first use and need no network afterwards.
+# Two commands do everything: `make demo` and `make test`. Both make .venv on first use, `make demo` with what a user
+# needs, `make test` with the rest (PyTorch, Qt, ...), and need no network afterwards.
 # While one works, `make check`: lint, types, and the quick tests. `.venv/bin/pre-commit install` checks every commit.
 PYTHON ?= python3
 VENV := .venv
@@ -10,15 +11,19 @@ JOBS ?= 2
 # A worker that crashes, or hangs (see pyproject.toml), is replaced once.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 
-.PHONY: demo test check test-slicer-core lint types clean
+.PHONY: demo test check resolve test-slicer-core lint types clean
 
-$(BIN)/.ready: pyproject.toml $(CONSTRAINTS)
+$(BIN)/.light: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[scene]"
+	touch $@
+
+$(BIN)/.ready: $(BIN)/.light
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) torch
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[test]"
 	touch $@
 
-demo: $(BIN)/.ready
+demo: $(BIN)/.light
 	$(BIN)/python -m cineheart phantom --output $(DEMO)/study
 	$(BIN)/python -m cineheart run $(DEMO)/study --output $(DEMO)/result
 	@echo "Open $(DEMO)/result/report.html in a browser and $(DEMO)/result/scene.mrb in 3D Slicer."
@@ -41,6 +46,10 @@ test-slicer-core: $(BIN)/.ready
 	    slicer-core==$$core vtk==$${pair#*/} || exit 1; \
 	  PYTHONPATH=$$folder $(PYTEST) $(SLICER_TESTS) || exit 1; \
 	done
+
+# Whether pip finds wheels of what a user needs, for every system, with the NumPy of Slicer 5.10 and 5.12. Asks an index.
+resolve: $(BIN)/.light
+	$(BIN)/python .ci/resolve.py
 
 lint: $(BIN)/.ready
 	$(BIN)/python -m ruff check .

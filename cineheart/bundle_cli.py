@@ -1,4 +1,4 @@
-"""Command line: ``cineheart bundles list | fetch | import | clear``."""
+"""Command line: ``cineheart bundles list | fetch | import | export | clear``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +44,18 @@ def import_bundle(
 
     with Console("cineheart bundles import", as_json) as console:
         console.finish(import_bundle(name, file, trust=trust))
+    return 0
+
+
+@bundles.command("export")
+def export_bundle(
+    bundle: Annotated[str, typer.Argument(help="Name or folder.")], trust: Trust = False, as_json: Json = False
+) -> int:
+    """Write a network's model.onnx of its model.pt, for OpenVINO and ONNX Runtime; needs the extra 'train'."""
+    from cineheart.commands.bundle_commands import export_bundle
+
+    with Console("cineheart bundles export", as_json) as console:
+        console.finish(export_bundle(bundle, trust=trust))
     return 0
 
 

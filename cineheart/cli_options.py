@@ -45,8 +45,8 @@ HeartRate = Annotated[float | None, typer.Option(help="Beats per minute, instead
 Anonymise = Annotated[bool, typer.Option("--anonymise", help="No name, ID or file name of the patient in any result.")]
 UpdateCard = Annotated[bool, typer.Option("--update-card", help="Write the numbers into the bundle's model card too.")]
 Bundle = Annotated[str, typer.Option(help="Network: name of a shipped bundle or folder of a MONAI bundle.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Backend = Annotated[str, typer.Option(help="auto, torch or openvino: what runs the network.")]
+Device = Annotated[str, typer.Option(help="auto, cpu; cuda, cuda:1, mps of PyTorch; gpu of OpenVINO (Intel).")]
+Backend = Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch: what runs the network.")]
 QualityOption = Annotated[Quality, typer.Option(help="best: mean over four flips of the images, four times slower.")]
 EdgeLength = Annotated[
     float | None, typer.Option(help="Mean edge of the tetrahedra in mm; without it 1.8, less where the wall is thin.")

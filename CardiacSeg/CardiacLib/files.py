@@ -95,9 +95,14 @@ def atomic_directory(target: str | Path, replace: tuple[str, ...] = ()) -> Itera
 
 def write_json(path: str | Path, value) -> None:
     """Write JSON through a temporary file; NaN is refused because JSON has none."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text (UTF-8) through a temporary file."""
     path = Path(path)
     work = path.with_name(f".{path.name}.part")
-    work.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    work.write_text(text, encoding="utf-8")
     os.replace(work, path)
 
 

@@ -88,10 +88,11 @@ def scene(host):
 
 @pytest.fixture(scope="session")
 def random_bundle(tmp_path_factory) -> Path:
-    """The shipped short-axis bundle with random weights instead of its own."""
+    """The shipped short-axis bundle with random weights instead of its own, as PyTorch and as ONNX have them."""
     import torch
 
     from CardiacLib.networks.bundles import bundle_path, read_config
+    from CardiacLib.networks.onnx_export import export_bundle
 
     folder = tmp_path_factory.mktemp("bundles") / "random_sax"
     shutil.copytree(bundle_path("cineheart_sax") / "configs", folder / "configs")
@@ -99,6 +100,7 @@ def random_bundle(tmp_path_factory) -> Path:
     network = read_config(folder, "inference").get_parsed_content("network_def")
     (folder / "models").mkdir()
     torch.save({k: v.half() for k, v in network.state_dict().items()}, folder / "models" / "model.pt")
+    export_bundle(folder)
     return folder
 
 

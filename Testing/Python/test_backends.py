@@ -1,162 +1,213 @@
-"""The backends of the networks: which one is taken, and that OpenVINO gives what torch gives."""
+"""The backends of the networks: which one is taken and why, and that all give what torch gives in float32."""
 
 import importlib.util
+import shutil
 import sys
 
 import numpy as np
 import pytest
-import torch
 
 from CardiacLib.errors import InputError
-from CardiacLib.metrics import dice
-from CardiacLib.networks.backends import GPU_BATCH, OpenVinoPredictor, TorchPredictor, make_predictor
-from CardiacLib.networks.device import supports_bfloat16
-from CardiacLib.networks.plain_convolutions import PlainConvTranspose2d, with_plain_convolutions
-from CardiacLib.types.choices import NetworkChoice, RunsOn
-from CardiacLib.types.cine import Cine
-from CardiacLib.types.labels import LV, MYO, RV
-from CardiacSegLib import Segmenter
+from CardiacLib.networks import device
+from CardiacLib.networks.backends import choice as backends
+from CardiacLib.networks.backends.choice import choose_backend
+from CardiacLib.networks.backends.openvino_backend import OpenVinoPredictor
+from CardiacLib.networks.bundles import bundle_path
+from CardiacLib.networks.onnx_files import FILE, onnx_path, onnx_problem
+from CardiacLib.networks.opened import open_network
+from CardiacLib.types.choices import (
+    INITIALIZATION_BUNDLE,
+    LANDMARK_BUNDLE,
+    PROPAGATION_BUNDLE,
+    SHORT_AXIS_BUNDLE,
+    NetworkChoice,
+    RunsOn,
+)
 from cineheart.cli import main
 
-CPU = torch.device("cpu")
-needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed")
+SHIPPED = {
+    SHORT_AXIS_BUNDLE: (6, 112, 128),
+    LANDMARK_BUNDLE: (1, 160, 160),
+    INITIALIZATION_BUNDLE: (1, 96, 112),
+    PROPAGATION_BUNDLE: (9, 96, 80),
+}
+"""Channels, rows and columns of an input."""
+LIGHT = ("openvino", "onnxruntime")
 
 
-@pytest.fixture(scope="module")
-def network():
-    """A narrow network of the kind of the bundles, random."""
-    from monai.networks.nets import UNet
-
-    torch.manual_seed(1)
-    norm = ("INSTANCE", {"affine": True})
-    return UNet(2, 3, 4, (4, 8, 8), (2, 2), num_res_units=2, norm=norm, act="LEAKYRELU").eval()
+def needs(backend: str):
+    return pytest.param(backend, marks=pytest.mark.skipif(not backends.is_installed(backend), reason="not installed"))
 
 
 @pytest.fixture
-def no_openvino(monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "openvino" else find(name))
+def installed(monkeypatch):
+    """Sets which backends seem to be there."""
+
+    def only(*names: str):
+        monkeypatch.setattr(backends, "is_installed", lambda name: name in names)
+        monkeypatch.setattr(backends, "torch_gpu", lambda: None)
+
+    return only
 
 
-def test_unknown_backend(network):
-    with pytest.raises(InputError, match="No backend 'onnx'; choose one of auto, torch, openvino"):
-        make_predictor(network, CPU, "onnx")
+@pytest.mark.parametrize(
+    ("there", "taken", "reason"),
+    [
+        (("openvino", "onnxruntime", "torch"), "openvino", "fastest"),
+        (("onnxruntime", "torch"), "onnxruntime", "OpenVINO is not installed"),
+        (("torch",), "torch", "OpenVINO and ONNX Runtime are not installed"),
+    ],
+)
+def test_what_is_taken_on_the_processor(installed, there, taken, reason):
+    installed(*there)
+    for place in ("auto", "cpu"):
+        chosen = choose_backend(RunsOn(place))
+        assert (chosen.backend, chosen.device) == (taken, "cpu") and reason in chosen.reason
+    assert chosen.sentence("net").startswith(f"net is run by {backends.NAMES[taken]} on the processor: ")
 
 
-def test_torch_where_openvino_is_not_installed(network, no_openvino):
-    assert isinstance(make_predictor(network, CPU), TorchPredictor)
-    with pytest.raises(InputError, match=r"OpenVINO is not installed; .*pip install openvino"):
-        make_predictor(network, CPU, "openvino")
+def test_a_gpu_is_torchs_or_openvinos(installed, monkeypatch):
+    installed("openvino", "onnxruntime", "torch")
+    monkeypatch.setattr(backends, "torch_gpu", lambda: "cuda")
+    assert choose_backend(RunsOn()) == backends.Chosen("torch", "cuda", "PyTorch is installed and can use it")
+    assert choose_backend(RunsOn(backend="torch")).device == "cuda"
+    assert choose_backend(RunsOn("cpu")).backend == "openvino"
+    assert choose_backend(RunsOn("cuda:1")).backend == "torch"
+    assert choose_backend(RunsOn("gpu")).backend == choose_backend(RunsOn("gpu", "openvino")).backend == "openvino"
+    for backend in LIGHT:
+        with pytest.raises(InputError, match="on the processor, not on 'cuda'"):
+            choose_backend(RunsOn("cuda", backend))
 
 
-def test_a_broken_openvino_is_not_passed_over(network, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    predictor = make_predictor(network, CPU)
-    with pytest.raises(InputError, match="cannot be loaded"):
-        predictor(torch.zeros(1, 3, 16, 16))
+def test_what_is_not_there_is_said(installed):
+    installed()
+    with pytest.raises(InputError, match="Nothing that runs networks is installed"):
+        choose_backend(RunsOn())
+    for backend, package in (("openvino", "openvino"), ("onnxruntime", "onnxruntime"), ("torch", "cineheart.gpu")):
+        with pytest.raises(InputError, match=f"is not installed; get it with: pip install .*{package}"):
+            choose_backend(RunsOn(backend=backend))
+    with pytest.raises(InputError, match="PyTorch is not installed"):
+        choose_backend(RunsOn("mps"))
 
 
-def test_transposed_convolutions_of_stride_one_become_convolutions():
-    from monai.networks.nets import UNet
-
-    torch.manual_seed(3)
-    network = UNet(2, 3, 4, (4, 8, 8), (1, 2), num_res_units=2).eval()
-    plain = with_plain_convolutions(network)
-    changed = {m.stride for m in plain.modules() if isinstance(m, PlainConvTranspose2d)}
-    left = {m.stride for m in plain.modules() if type(m) is torch.nn.ConvTranspose2d}
-    assert changed == {(1, 1)} and left == {(2, 2)}
-    assert not any(isinstance(m, PlainConvTranspose2d) for m in network.modules())
-    network.load_state_dict(plain.state_dict())
-    slices = torch.randn(2, 3, 20, 28)
-    with torch.inference_mode():
-        torch.testing.assert_close(plain(slices), network(slices))
-    assert with_plain_convolutions(plain) is plain
+def test_a_network_without_onnx_is_run_by_torch(installed):
+    installed("openvino", "torch")
+    chosen = choose_backend(RunsOn(), "mine has no model.onnx")
+    assert chosen.backend == "torch" and "no model.onnx" in chosen.reason
+    with pytest.raises(InputError, match="OpenVINO cannot run this network: mine has"):
+        choose_backend(RunsOn(backend="openvino"), "mine has no model.onnx")
+    installed("openvino")
+    with pytest.raises(InputError, match=r"Mine has no model.onnx; PyTorch, .* missing"):
+        choose_backend(RunsOn(), "mine has no model.onnx")
 
 
-@pytest.mark.parametrize("options", [{"padding": 0}, {"padding": 1}, {"padding": 2, "bias": False}])
-def test_a_turned_kernel_gives_what_the_transposed_one_gives(options):
-    transposed = torch.nn.ConvTranspose2d(3, 5, (3, 5), **options).eval()
-    slices = torch.randn(2, 3, 9, 11)
-    plain = with_plain_convolutions(torch.nn.Sequential(transposed))
-    assert type(plain[0]) is PlainConvTranspose2d and not plain[0].training
-    with torch.inference_mode():
-        torch.testing.assert_close(plain(slices), transposed(slices))
+def test_torch_is_not_imported_to_find_no_gpu(monkeypatch, tmp_path):
+    """A build of PyTorch for processors, and one for GPUs without a driver, are told by their files."""
+    assert not backends._may_have_gpu(tmp_path) or sys.platform == "darwin"
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "libtorch_cuda.so").touch()
+    monkeypatch.setattr(backends.sys, "platform", "linux")
+    monkeypatch.setattr(backends, "ROCM_DEVICE", tmp_path / "none")
+
+    def no_driver(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(backends.ctypes, "CDLL", no_driver)
+    assert not backends._may_have_gpu(tmp_path)
+    monkeypatch.setattr(backends.ctypes, "CDLL", lambda name: None)
+    assert backends._may_have_gpu(tmp_path)
 
 
-@needs_openvino
-def test_openvino_is_taken_on_the_processor_only(network):
-    assert make_predictor(network, CPU).name == "openvino"
-    assert make_predictor(network, CPU, "torch").name == "torch"
-    other = make_predictor(network, torch.device("cuda"))
-    assert other.name == "torch" and other.batch == GPU_BATCH
-    with pytest.raises(InputError, match="not on 'cuda'"):
-        make_predictor(network, torch.device("cuda"), "openvino")
+def decided(bundle: str, answer: np.ndarray) -> np.ndarray:
+    """Labels of every pixel; of the valve points the cell of every point."""
+    if bundle == LANDMARK_BUNDLE:
+        return answer.reshape(*answer.shape[:2], -1).argmax(-1)
+    classes = 4 if bundle == SHORT_AXIS_BUNDLE else 5
+    return answer.reshape(len(answer), -1, classes, *answer.shape[2:]).argmax(2)
 
 
-@needs_openvino
-def test_same_logits_for_every_number_and_size_of_slices(network):
-    """To bfloat16's rounding where the processor has it, else to float32's."""
-    predictor = make_predictor(network, CPU, "openvino")
-    tolerance = 3e-2 if supports_bfloat16(CPU) else 1e-4
-    assert predictor.device == CPU and 1 <= predictor.batch <= 16
+@pytest.mark.parametrize("backend", [needs(name) for name in LIGHT])
+@pytest.mark.parametrize("bundle", SHIPPED)
+def test_every_shipped_network_answers_as_torch_does(bundle, backend):
+    """In float32, with the weights of model.pt, for every number and size of slices."""
+    pytest.importorskip("torch")
+    theirs, ours = (
+        open_network(NetworkChoice(bundle, RunsOn("cpu", name)), bfloat16=False).predictor
+        for name in ("torch", backend)
+    )
+    channels, rows, columns = SHIPPED[bundle]
+    random = np.random.default_rng(3)
     earlier = []
-    for shape in [(2, 3, 48, 64), (1, 3, 32, 32), (5, 3, 64, 48)]:
-        inputs = torch.rand(shape, generator=torch.Generator().manual_seed(shape[0])).transpose(2, 3)
-        with torch.inference_mode():
-            expected = network(inputs)
-        found = predictor(inputs)
-        assert found.dtype == torch.float32 and found.device == CPU
-        assert torch.allclose(found, expected, atol=tolerance * float(expected.abs().max()))
-        earlier.append((found, found.clone()))
-    assert all(torch.equal(kept, copy) for kept, copy in earlier)
+    for shape in ((1, channels, rows, columns), (3, channels, columns, rows)):
+        slices = random.random(shape, np.float32)
+        expected, found = theirs(slices), ours(slices)
+        assert found.dtype == np.float32 and found.shape == expected.shape
+        assert np.allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+        labels = [decided(bundle, values) for values in (found, expected)]
+        assert (labels[0] == labels[1]).mean() >= 0.9999
+        earlier.append((found, found.copy()))
+    assert all(np.array_equal(kept, copy) for kept, copy in earlier)
 
 
-@needs_openvino
-def test_as_many_threads_as_torch_and_nobody_is_called(network, monkeypatch):
-    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
-    predictor = OpenVinoPredictor(network, CPU)
-    predictor(torch.zeros(1, 3, 16, 16))
-    assert predictor._compiled.get_property("INFERENCE_NUM_THREADS") == 1
-    assert predictor._compiled.get_property("ENABLE_CPU_PINNING") is False
-    assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
+def test_files_of_shipped_networks_fit_their_records():
+    for bundle in map(bundle_path, SHIPPED):
+        assert onnx_problem(bundle) == "" and onnx_path(bundle).stat().st_size < 10e6
 
 
-@pytest.mark.parametrize("backend", ["torch", pytest.param("openvino", marks=needs_openvino)])
-def test_torch_does_not_keep_cores_busy_beside_openvino(network, backend, monkeypatch):
-    threads = [4]
-    monkeypatch.setattr("torch.get_num_threads", lambda: threads[-1])
-    monkeypatch.setattr("torch.set_num_threads", threads.append)
-    predictor = make_predictor(network, CPU, backend)
-    with pytest.raises(KeyError), predictor.running():
-        assert torch.is_inference_mode_enabled()
-        assert threads[-1] == (1 if backend == "openvino" else 4)
-        raise KeyError
-    assert threads[-1] == 4
+def test_a_file_of_other_weights_is_not_run(random_bundle, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(random_bundle, folder)
+    assert onnx_problem(folder) == ""
+    weights, file = folder / "models" / "model.pt", folder / "models" / FILE
+    weights.write_bytes(weights.read_bytes() + b" ")
+    assert "was made of other weights" in onnx_problem(folder)
+    file.write_bytes(file.read_bytes()[:-1])
+    assert "not the one of its record" in onnx_problem(folder)
+    with pytest.raises(InputError, match="cineheart bundles export mine"):
+        open_network(NetworkChoice(str(folder), RunsOn("cpu", "openvino")))
+    file.unlink()
+    assert "has no model.onnx" in onnx_problem(folder)
 
 
-@needs_openvino
-def test_a_network_that_openvino_cannot_run():
-    class Strange(torch.nn.Module):
-        def forward(self, inputs):
-            return torch.linalg.eigvals(inputs).real
+@pytest.mark.parametrize("backend", [needs(name) for name in LIGHT])
+def test_a_broken_backend_is_not_passed_over(random_bundle, monkeypatch, backend):
+    monkeypatch.setattr(backends, "is_installed", lambda name: True)
+    monkeypatch.setitem(sys.modules, backend, None)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        opened = open_network(NetworkChoice(str(random_bundle), RunsOn("cpu", backend)))
+        opened.predictor(np.zeros((1, 6, 16, 16), np.float32))
 
+
+@pytest.mark.parametrize("backend", [needs(name) for name in LIGHT])
+def test_a_network_that_cannot_be_run(backend, tmp_path, monkeypatch):
+    folder = tmp_path / "broken"
+    shutil.copytree(bundle_path(INITIALIZATION_BUNDLE), folder)
+    (folder / "models" / FILE).write_bytes(b"no network")
+    monkeypatch.setattr("CardiacLib.networks.opened.onnx_problem", lambda bundle: "")
     with pytest.raises(InputError, match="cannot run this network"):
-        make_predictor(Strange().eval(), CPU, "openvino")(torch.zeros(1, 3, 4, 4))
+        opened = open_network(NetworkChoice(str(folder), RunsOn("cpu", backend)))
+        opened.predictor(np.zeros((1, 1, 16, 16), np.float32))
 
 
-@pytest.mark.slow
-@needs_openvino
-def test_the_shipped_network_labels_the_phantom_alike(phantom):
-    cine = phantom.cines["sax"]
-    two = Cine(cine.frames[[0, phantom.es]], cine.ijk_to_lps, cine.times_ms[[0, phantom.es]], "sax")
-    labels = [
-        Segmenter(NetworkChoice(runs_on=RunsOn("cpu", backend))).segment(two).labels.labels
-        for backend in ("torch", "openvino")
-    ]
-    heart = (labels[0] > 0) | (labels[1] > 0)
-    assert (labels[0] == labels[1])[heart].mean() >= 0.999
-    assert all(dice(labels[0] == label, labels[1] == label) > 0.999 for label in (LV, MYO, RV))
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed")
+def test_openvino_takes_as_many_threads_as_it_is_given_and_calls_nobody(monkeypatch):
+    monkeypatch.setattr("CardiacLib.networks.backends.openvino_backend.processor_threads", lambda: 1)
+    predictor = OpenVinoPredictor(onnx_path(bundle_path(INITIALIZATION_BUNDLE)).read_bytes())
+    predictor(np.zeros((1, 1, 32, 32), np.float32))
+    compiled = predictor._requests[0].get_compiled_model()
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False
+    assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
+    with pytest.raises(InputError, match="OpenVINO finds no device 'npu7'"):
+        OpenVinoPredictor(b"", "npu7")(np.zeros((1, 1, 32, 32), np.float32))
+
+
+def test_threads_are_those_of_the_environment(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert device.processor_threads() == 3
+    for said in ("", "0", "many"):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert device.processor_threads() >= 1
 
 
 def test_the_command_line_knows_the_backend(tmp_path, capsys):
@@ -166,4 +217,4 @@ def test_the_command_line_knows_the_backend(tmp_path, capsys):
     nibabel.save(nibabel.Nifti1Image(np.ones((32, 32, 4), np.float32), np.diag([1.5, 1.5, 8.0, 1.0])), image)
     words = ["segment", str(image), "-o", str(tmp_path / "out"), "--no-scene", "--device", "cpu", "--json"]
     assert main([*words, "--backend", "onnx"]) == 2
-    assert "No backend 'onnx'" in capsys.readouterr().err
+    assert "No backend 'onnx'; choose one of auto, openvino, onnxruntime, torch" in capsys.readouterr().err

@@ -4,16 +4,17 @@ import importlib.util
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
-from CardiacLib.networks.backends import OpenVinoPredictor
+from CardiacLib.networks.backends import openvino_backend
+from CardiacLib.networks.backends.openvino_backend import OpenVinoPredictor
+from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.networks.compiled_networks import KEPT, clear_compiled, compiled_file, keep_compiled, read_compiled
-from CardiacSegLib.segment.feature_unet import FeatureUNet
+from CardiacLib.networks.onnx_files import onnx_path
+from CardiacLib.types.choices import INITIALIZATION_BUNDLE
 from cineheart.cli import main
 
-CPU = torch.device("cpu")
-SHAPE = {"spatial_dims": 2, "in_channels": 3, "out_channels": 4, "channels": [4, 8], "strides": [1], "num_res_units": 1}
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="OpenVINO is not installed")
 
 
@@ -23,30 +24,15 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache" / "compiled"
 
 
-def made(seed=0, **changes) -> torch.nn.Module:
-    torch.manual_seed(seed)
-    return FeatureUNet(**(SHAPE | {"features": 8} | changes)).eval()
-
-
-def test_the_same_network_has_the_same_file(folder, monkeypatch):
-    file = compiled_file(made(), "openvino 1", "f32")
-    assert file == compiled_file(made(), "openvino 1", "f32") and file.parent == folder
+def test_the_same_network_has_the_same_file(folder):
+    file = compiled_file("network", "openvino 1", "f32")
+    assert file == compiled_file("network", "openvino 1", "f32") and file.parent == folder
     others = [
-        compiled_file(made(seed=1), "openvino 1", "f32"),
-        compiled_file(made(act="TANH"), "openvino 1", "f32"),
-        compiled_file(made(), "openvino 2", "f32"),
-        compiled_file(made(), "openvino 1", "bf16"),
+        compiled_file("another", "openvino 1", "f32"),
+        compiled_file("network", "openvino 2", "f32"),
+        compiled_file("network", "openvino 1", "bf16"),
     ]
-    monkeypatch.setattr("inspect.getsource", lambda kind: "changed code")
-    assert len({file, *others, compiled_file(made(), "openvino 1", "f32")}) == 6
-
-
-def test_code_that_cannot_be_read_is_not_kept(monkeypatch):
-    def unreadable(kind):
-        raise OSError
-
-    monkeypatch.setattr("inspect.getsource", unreadable)
-    assert compiled_file(made()) is None
+    assert len({file, *others}) == 4
 
 
 def test_only_whole_files_are_read(folder):
@@ -81,7 +67,7 @@ def test_files_that_another_process_removes_are_no_error(folder):
 
 def test_a_cache_that_cannot_be_written_to(tmp_path):
     (tmp_path / "cache").write_text("no folder")
-    keep_compiled(compiled_file(made()), b"exported")
+    keep_compiled(compiled_file("network"), b"exported")
     assert (tmp_path / "cache").read_text() == "no folder"
 
 
@@ -92,32 +78,37 @@ def test_the_command_removes_them(folder, capsys):
     assert not list(folder.iterdir()) and clear_compiled() == 0
 
 
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    return onnx_path(bundle_path(INITIALIZATION_BUNDLE)).read_bytes()
+
+
+SLICES = np.random.default_rng(0).random((3, 1, 32, 48), np.float32)
+
+
 @needs_openvino
-def test_a_kept_network_is_not_converted_again(folder, monkeypatch):
-    slices = torch.rand(3, 3, 24, 32)
-    first = OpenVinoPredictor(made(), CPU)(slices)
+def test_a_kept_network_is_not_converted_again(folder, content, monkeypatch):
+    first = OpenVinoPredictor(content)(SLICES)
     assert len(list(folder.glob("*.bin"))) == 1
-    monkeypatch.setattr("torch.jit.trace", None)
-    again = OpenVinoPredictor(made(), CPU)
-    assert torch.equal(again(slices), first)
-    assert again(torch.rand(5, 3, 16, 48)).shape == (5, 4, 16, 48)
+
+    def no_more(file, exported):
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr(openvino_backend, "keep_compiled", no_more)
+    again = OpenVinoPredictor(content)
+    assert np.array_equal(again(SLICES), first)
+    assert again(np.zeros((5, 1, 16, 48), np.float32)).shape == (5, 5, 16, 48)
 
 
 @needs_openvino
-def test_a_damaged_file_is_made_anew(folder):
-    slices = torch.rand(1, 3, 24, 32)
-    first = OpenVinoPredictor(made(), CPU)(slices)
+@pytest.mark.parametrize("damage", ["shortened", "of another kind"])
+def test_a_damaged_file_is_made_anew(folder, content, damage):
+    """As is one that this OpenVINO cannot import."""
+    first = OpenVinoPredictor(content)(SLICES)
     (file,) = folder.glob("*.bin")
-    file.write_bytes(file.read_bytes()[:-100])
-    assert torch.equal(OpenVinoPredictor(made(), CPU)(slices), first)
-    assert read_compiled(file)
-
-
-@needs_openvino
-def test_what_this_openvino_cannot_import_is_made_anew(folder):
-    slices = torch.rand(1, 3, 24, 32)
-    first = OpenVinoPredictor(made(), CPU)(slices)
-    (file,) = folder.glob("*.bin")
-    keep_compiled(file, b"of another kind")
-    assert torch.equal(OpenVinoPredictor(made(), CPU)(slices), first)
+    if damage == "shortened":
+        file.write_bytes(file.read_bytes()[:-100])
+    else:
+        keep_compiled(file, b"of another kind")
+    assert np.array_equal(OpenVinoPredictor(content)(SLICES), first)
     assert len(read_compiled(file)) > 100

@@ -25,10 +25,10 @@ MAY_IMPORT = {
 SOURCES = [(name, path) for name, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
 
 
-def imported(tree: ast.AST) -> set[str]:
-    """Top-level names that a module imports absolutely, anywhere in the file."""
+def imported(tree: ast.AST, nodes=ast.walk) -> set[str]:
+    """Top-level names that a module imports absolutely, anywhere in the file, or in some of its nodes."""
     names = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -46,6 +46,14 @@ def test_imports_point_upwards(package, path):
         assert "mrml" in path.parts
 
 
+def outside_functions(tree: ast.AST):
+    """Nodes of a module that are executed when it is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            yield node
+            yield from outside_functions(node)
+
+
 def module_name(package: str, path: Path) -> str:
     parts = (package, *path.relative_to(PACKAGES[package]).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -54,11 +62,12 @@ def module_name(package: str, path: Path) -> str:
 MODULES = {module_name(package, path): path for package, path in SOURCES}
 
 
-def imported_modules(name: str, path: Path) -> set[str]:
-    """Modules of the house that a module imports, anywhere in the file, and those packages that this loads first."""
+def imported_modules(name: str, path: Path, nodes=ast.walk) -> set[str]:
+    """Modules of the house that a module imports, anywhere in the file or in some of its nodes, and those packages that
+    this loads first."""
     own = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -111,6 +120,21 @@ def test_importing_the_libraries_loads_nothing_heavy():
     command = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_what_a_study_goes_through_imports_no_package_that_runs_networks():
+    """Until a network is opened: from the command line, its commands and the worker on, at file scope."""
+    reached = {name for name in MODULES if name.startswith(("cineheart.commands.", "cineheart.report"))}
+    left = reached | {"cineheart.cli", "cineheart.pipeline", "cineheart.worker"}
+    reached = set()
+    while left:
+        name = left.pop()
+        reached.add(name)
+        left |= imported_modules(name, MODULES[name], outside_functions) - reached
+    heavy = {"torch", "monai", "ignite", "onnx", "openvino", "onnxruntime"}
+    sources = {name: ast.parse(MODULES[name].read_text(encoding="utf-8")) for name in reached}
+    assert {name for name, tree in sources.items() if imported(tree, outside_functions) & heavy} == set()
+    assert "CardiacSegLib.segment.segmenter" in reached and "CardiacLib.networks.opened" in reached
 
 
 def test_every_package_is_in_the_wheel():

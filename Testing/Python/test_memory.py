@@ -32,7 +32,7 @@ def opened(monkeypatch) -> list[tuple[str, str]]:
     def open_segmenter(choice):
         device = choice.runs_on.device
         found.append((device, choice.runs_on.backend))
-        predictor = SimpleNamespace(batch=4, device=SimpleNamespace(type=device))
+        predictor = SimpleNamespace(batch=4, device=device)
 
         def segment(cine, landmarks, progress, on_frame):
             if predictor.batch > found.fits[device]:

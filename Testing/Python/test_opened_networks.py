@@ -50,8 +50,22 @@ def test_a_bundle_that_names_nobody_is_run_as_monai_does_it(random_bundle, tmp_p
 
 def test_what_is_opened(random_bundle):
     opened = open_network(NetworkChoice(str(random_bundle), ON_PROCESSOR))
-    assert opened.name == random_bundle.name and opened.device.type == "cpu" and opened.predictor.name == "torch"
-    assert not opened.network.training and opened.config.get("pixel_mm") == 1.4
+    assert opened.name == random_bundle.name
+    assert (opened.predictor.name, opened.predictor.device) == ("torch", "cpu")
+    assert opened.said == "random_sax is run by PyTorch on the processor: it was asked for"
+    assert opened.number("pixel_mm") == 1.4 and opened.setting("network_def", "norm")[0] == "INSTANCE"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("$1.4", "as a plain value"), ("@window", "as a plain value"), (True, "no number")]
+)
+def test_settings_are_plain_values(random_bundle, tmp_path, value, said):
+    folder = tmp_path / "mine"
+    shutil.copytree(random_bundle, folder)
+    file = folder / "configs" / "inference.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"pixel_mm": value}), encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        open_segmenter(NetworkChoice(str(folder), RunsOn("cpu", "openvino")))
 
 
 def test_a_device_that_is_not_there(random_bundle):

@@ -150,15 +150,15 @@ def test_a_slice_beside_the_stack_is_refused(host, scene, nodes):
 def test_missing_packages_are_told_before_a_worker_starts(host, scene, nodes, monkeypatch):
     version = importlib.metadata.version
 
-    def without_torch(name):
-        if name == "torch":
+    def without_readers(name):
+        if name == "nibabel":
             raise importlib.metadata.PackageNotFoundError(name)
         return version(name)
 
-    monkeypatch.setattr(importlib.metadata, "version", without_torch)
+    monkeypatch.setattr(importlib.metadata, "version", without_readers)
     panel = host.open_panel("BiVMesh")
     panel.ui.propagateButton.click()
-    assert "packages are missing: torch" in host.errors.pop() and not panel.panel.running
+    assert "packages are missing: nibabel" in host.errors.pop() and not panel.panel.running
 
 
 def test_a_result_is_still_one_after_saving_and_loading(host, scene, nodes, phantom, tmp_path):

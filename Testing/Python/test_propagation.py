@@ -29,6 +29,7 @@ from CardiacLib import geometry
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.networks.intensity import normalise
+from CardiacLib.networks.onnx_export import export_bundle
 from CardiacLib.readers import read_labels
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer
@@ -75,6 +76,7 @@ def random_bundles(tmp_path_factory):
         network = NETS[name](4, widths)
         (folder / "models").mkdir()
         torch.save(network.state_dict(), folder / "models" / "model.pt")
+        export_bundle(folder, trust=True)
         folders.append(str(folder))
     return folders
 

@@ -19,7 +19,7 @@ from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import likeliest
 from CardiacSegLib import open_segmenter
-from CardiacSegLib.segment.published import VolumeSegmenter, scale_frames
+from CardiacSegLib.segment.published import VolumeSegmenter, Windows, scale_frames
 from cineheart.cli import main
 
 NAME = "ventricular_short_axis_3label"
@@ -114,7 +114,7 @@ def test_the_network_is_the_published_one(random_network):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIZES)
 def test_monai_runs_the_bundle_to_the_same_voxels(name, evaluated, segmenter, monkeypatch):
-    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.torch_backend.supports_bfloat16", lambda device: False)
     found = segmenter.segment(read_image(evaluated / f"{name}.nii.gz")).labels.labels[0]
     theirs = np.asarray(nibabel.load(evaluated / "out" / f"{name}_seg.nii.gz").dataobj)
     assert len(np.unique(found)) > 1
@@ -136,7 +136,7 @@ def test_statistics_are_those_of_the_probabilities(segmenter, random_network):
     frames = smooth_image((256, 256, 2), 3).transpose(2, 1, 0)[None]
     found = segmenter.segment(Cine(frames, AFFINE, np.zeros(1), "sax"))
     with torch.inference_mode():
-        inputs = torch.from_numpy(scale_frames(frames.astype(np.float32)))[0][:, None].transpose(2, 3)
+        inputs = torch.from_numpy(scale_frames(frames.astype(np.float32)))[0][:, None].mT
         probabilities = random_network(inputs).softmax(1)
     for label in (1, 2, 3):
         soft = probabilities[:, label].sum((1, 2)).numpy()
@@ -148,8 +148,26 @@ def test_statistics_are_those_of_the_probabilities(segmenter, random_network):
 
 
 def test_likeliest_is_argmax_with_its_ties():
-    values = torch.randint(0, 3, (2, 4, 20, 20), generator=torch.Generator().manual_seed(0)).float()
-    assert torch.equal(likeliest(values), values.argmax(1).to(torch.uint8))
+    values = np.random.default_rng(0).integers(0, 3, (2, 4, 20, 20)).astype(np.float32)
+    assert np.array_equal(likeliest(values), values.argmax(1))
+
+
+def test_windows_are_those_of_monai(random_network):
+    """Sizes below, at and beyond one window, along one axis or both."""
+    from monai.inferers import SliceInferer
+
+    windows = Windows((32, 48), 0.25)
+
+    def network(slices):
+        return torch.cat([slices * (2 + torch.arange(slices.shape[-1])), slices**2], 1)
+
+    def predictor(slices):
+        return network(torch.from_numpy(slices)).numpy()
+
+    for shape in ((20, 30), (32, 48), (33, 100), (90, 48), (31, 120)):
+        images = np.random.default_rng(1).random((2, 1, *shape), np.float32)
+        theirs = SliceInferer(roi_size=(32, 48), spatial_dim=2)(torch.from_numpy(images)[..., None], network)
+        assert np.allclose(windows.apply(images, predictor), theirs[..., 0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_flat_frame_becomes_zeros():
@@ -177,7 +195,7 @@ def test_the_factory_opens_it_and_long_axis_views_are_refused(weights):
 
 def test_the_published_example_slice(data, segmenter, random_network, monkeypatch):
     """The bundle's own example through our path and through the bare network, as its notebook does."""
-    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.torch_backend.supports_bfloat16", lambda device: False)
     image = np.load(data / "seed_samples" / "SC-N-2-3-0.npy").astype(np.float32)
     labels = segmenter.segment(Cine(image.T[None, None], AFFINE, np.zeros(1), "sax")).labels.labels[0, 0].T
     scaled = torch.from_numpy((image - image.min()) / (image.max() - image.min()))

@@ -4,10 +4,8 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from CardiacLib.errors import InputError
-from CardiacLib.networks.backends import TorchPredictor
 from CardiacLib.phantom import PhantomOptions, make_phantom
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, read_landmarks
@@ -37,7 +35,7 @@ class TooHigh(SliceNetwork):
 
     def __init__(self, labels: LabelMap):
         self.truth = labels
-        self.predictor = TorchPredictor(torch.nn.Identity(), torch.device("cpu"))
+        self.said = "The truth is drawn"
 
     def _segment(self, cine, progress, on_frame):
         wrong = self.truth.labels.copy()

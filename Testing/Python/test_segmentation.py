@@ -4,11 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.geometry import matrix_from
 from CardiacLib.networks.intensity import intensity_limits, normalise, percentile
+from CardiacLib.networks.sampling import sample
 from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
@@ -23,6 +23,7 @@ from CardiacSegLib.segment.preprocess import (
     with_neighbours,
 )
 from CardiacSegLib.segment.segmenter import Look, heart_window, predict
+from CardiacSegLib.segment.slice_network import softmax
 from CardiacSegLib.segment.statistics import slice_statistics
 
 
@@ -71,6 +72,8 @@ def test_unknown_bundle_and_device(random_bundle):
 
 
 def test_wrong_weights_are_refused(random_bundle, tmp_path):
+    import torch
+
     copy = tmp_path / "wrong"
     shutil.copytree(random_bundle, copy)
     torch.save({"some.weight": torch.zeros(3)}, copy / "models" / "model.pt")
@@ -107,19 +110,19 @@ def test_the_window_from_coarse_pixels():
 def test_labels_in_a_window_are_those_of_the_whole_field(window):
     """Probabilities that are background outside the window give the same labels with and without it."""
     grid = NetworkGrid((70, 90), (1.3, 1.6), 1.4)
-    probabilities = torch.rand(3, 4, *grid.shape, generator=torch.Generator().manual_seed(4)).softmax(1)
-    everywhere = torch.zeros_like(probabilities)
+    probabilities = softmax(np.random.default_rng(4).random((3, 4, *grid.shape), np.float32))
+    everywhere = np.zeros_like(probabilities)
     everywhere[:, 0] = 1.0
     everywhere[:, :, window[0], window[1]] = probabilities[:, :, window[0], window[1]]
     inside = grid.labels(probabilities[:, :, window[0], window[1]], window)
-    assert torch.equal(inside, grid.labels(everywhere, grid.whole))
-    rows, columns = np.nonzero(inside.numpy().any(0))
+    assert np.array_equal(inside, grid.labels(everywhere, grid.whole))
+    rows, columns = np.nonzero(inside.any(0))
     assert rows.min() >= (window[0].start - 1) * 1.4 / 1.3 and rows.max() <= window[0].stop * 1.4 / 1.3
     assert columns.min() >= (window[1].start - 1) * 1.4 / 1.6 and columns.max() <= window[1].stop * 1.4 / 1.6
 
 
 def test_best_quality_is_the_mean_over_flips(random_bundle, monkeypatch):
-    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.torch_backend.supports_bfloat16", lambda device: False)
     segmenter = Segmenter(on_processor(random_bundle, "torch", "best"))
     images = normalise(made_cine(1, 2).frames)
     grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
@@ -127,28 +130,28 @@ def test_best_quality_is_the_mean_over_flips(random_bundle, monkeypatch):
     once = predict(images, Look(grid, window), segmenter.predictor).probabilities
     mean = predict(images, Look(grid, window, flips=segmenter.flips), segmenter.predictor).probabilities
     flipped_grid = NetworkGrid((48, 48), (1.4, 1.4), 1.4)
-    stack = grid.from_images(torch.from_numpy(images[0]), window)
+    stack = grid.from_images(images[0], window)
     whole = Look(flipped_grid, flipped_grid.whole)
-    flipped = predict(stack.flip(-1)[None].numpy(), whole, segmenter.predictor)
-    assert (mean - once).abs().max() > 1e-3
-    four = [once[0], flipped.probabilities[0].flip(-1)]
+    flipped = predict(np.flip(stack, -1)[None], whole, segmenter.predictor)
+    assert np.abs(mean - once).max() > 1e-3
+    four = [once[0], np.flip(flipped.probabilities[0], -1)]
     for axes in ((-2,), (-2, -1)):
-        turned = predict(stack.flip(axes)[None].numpy(), whole, segmenter.predictor)
-        four.append(turned.probabilities[0].flip(axes))
-    assert torch.allclose(mean[0].float(), torch.stack([p.float() for p in four]).mean(0), atol=5e-3)
+        turned = predict(np.flip(stack, axes)[None], whole, segmenter.predictor)
+        four.append(np.flip(turned.probabilities[0], axes))
+    assert np.allclose(mean[0], np.mean(four, 0), atol=1e-4)
     with pytest.raises(InputError, match="No quality 'slow'"):
         on_processor(random_bundle, quality="slow")
 
 
 def test_limits_and_labelling_of_every_second_slice(random_bundle, monkeypatch):
-    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.torch_backend.supports_bfloat16", lambda device: False)
     predictor = Segmenter(on_processor(random_bundle, "torch")).predictor
     frames = made_cine(2, 5).frames
     grid = NetworkGrid((70, 90), (1.3, 1.6), 1.4)
     expected = predict(normalise(frames), Look(grid, grid.whole), predictor).probabilities
     some = Look(grid, grid.whole, intensity_limits(frames), every=2)
     found = predict(frames, some, predictor).probabilities
-    assert found.shape[1] == 3 and torch.allclose(found, expected[:, ::2], atol=2e-3)
+    assert found.shape[1] == 3 and np.allclose(found, expected[:, ::2], atol=1e-4)
 
 
 @pytest.mark.parametrize(("slices", "looked_through"), [(7, 7), (8, 4), (9, 5)])
@@ -177,7 +180,7 @@ def test_statistics_are_sums_over_the_slice(random_bundle):
     assert statistics.entropy.shape == (2, 3) and (statistics.entropy > 0).all()
     assert np.array_equal(statistics.hard, np.round(statistics.hard))
     assert (statistics.both <= np.minimum(statistics.soft, statistics.hard) + 1e-2).all()
-    sure = torch.zeros(1, 4, 5, 6)
+    sure = np.zeros((1, 4, 5, 6), np.float32)
     sure[:, 2] = 1.0
     sums = slice_statistics(sure)
     assert sums.soft.tolist() == sums.hard.tolist() == sums.both.tolist() == [[0.0, 30.0, 0.0]]
@@ -187,26 +190,37 @@ def test_statistics_are_sums_over_the_slice(random_bundle):
 def test_the_opposite_frame_is_the_least_alike():
     size = np.array([12, 10, 6, 4, 7, 11])
     frames = np.array([np.hypot(*np.mgrid[-16:16, -16:16]) < r for r in size], np.float32)[:, None]
-    noisy = torch.from_numpy(frames + np.random.default_rng(0).normal(0, 0.05, frames.shape).astype(np.float32))
+    noisy = frames + np.random.default_rng(0).normal(0, 0.05, frames.shape).astype(np.float32)
     assert opposite_frames(noisy).tolist() == [3, 3, 0, 0, 0, 3]
     assert opposite_frames(noisy[:1]).tolist() == [0]
 
 
 def test_neighbours_beyond_the_ends_are_zero():
-    volume = torch.arange(1.0, 4.0)[:, None, None].expand(3, 2, 2)
+    volume = np.arange(1.0, 4.0)[:, None, None] * np.ones((1, 2, 2))
     stacked = with_neighbours(volume)
     assert stacked[:, :, 0, 0].tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 0]]
 
 
 def test_resampling_there_and_back_keeps_positions():
-    rows, columns = torch.meshgrid(torch.arange(60.0), torch.arange(80.0), indexing="ij")
+    rows, columns = np.mgrid[:60, :80].astype(np.float32)
     image = (rows + 2 * columns)[None, None]
     spacing = (1.1, 0.9)
     shape = resampled_shape((60, 80), spacing, 1.4)
     there = sample_slices(image, tuple(1.4 / s for s in spacing), shape)
     assert there[0, 0, 10, 20] == pytest.approx(10 * 1.4 / 1.1 + 2 * 20 * 1.4 / 0.9, abs=1e-3)
     back = sample_slices(there, tuple(s / 1.4 for s in spacing), (60, 80))
-    assert torch.allclose(back[..., 2:-2, 2:-2], image[..., 2:-2, 2:-2], atol=2e-2)
+    assert np.allclose(back[..., 2:-2, 2:-2], image[..., 2:-2, 2:-2], atol=2e-2)
+
+
+@pytest.mark.parametrize("beyond", ["border", "zeros"])
+def test_sampling_is_that_of_torch(beyond):
+    torch = pytest.importorskip("torch")
+    images = np.random.default_rng(2).random((2, 3, 11, 14), np.float32)
+    rows, columns = np.linspace(-3, 13, 17), np.linspace(-2.5, 15, 9)
+    where = np.stack(np.meshgrid(2 * columns / 13 - 1, 2 * rows / 10 - 1), -1).astype(np.float32)
+    grid, options = torch.from_numpy(where)[None].expand(2, -1, -1, -1), {"padding_mode": beyond, "align_corners": True}
+    expected = torch.nn.functional.grid_sample(torch.from_numpy(images), grid, **options)
+    assert np.allclose(sample(images, rows, columns, beyond), expected, atol=1e-5)
 
 
 def test_normalise_ignores_gain_and_offset():
@@ -268,9 +282,8 @@ def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monke
     from CardiacLib.geometry import to_sitk
 
     rng = np.random.default_rng(5)
-    coarse = torch.from_numpy(rng.random((1, 5, 9, 11))).float()
-    smooth = torch.nn.functional.interpolate(coarse, size=(70, 90), mode="bicubic")
-    cine = made_cine(1, 5).with_changes(frames=smooth.numpy())
+    smooth = sample(rng.random((1, 5, 9, 11), np.float32), np.linspace(0, 8, 70), np.linspace(0, 10, 90))
+    cine = made_cine(1, 5).with_changes(frames=smooth)
     (tmp_path / "in").mkdir()
     sitk.WriteImage(to_sitk(cine.frames[0], cine.ijk_to_lps), str(tmp_path / "in" / "image.nii.gz"))
     settings = {
@@ -283,7 +296,7 @@ def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monke
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     subprocess.run([sys.executable, "-m", "monai.bundle", "run", *arguments], check=True, capture_output=True)
     theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "image_seg.nii.gz")))
-    monkeypatch.setattr("CardiacLib.networks.backends.supports_bfloat16", lambda device: False)
+    monkeypatch.setattr("CardiacLib.networks.backends.torch_backend.supports_bfloat16", lambda device: False)
     segmenter = Segmenter(on_processor(random_bundle, "torch"))
     grid = NetworkGrid((70, 90), (1.3, 1.6), segmenter.pixel_mm)
     ours = predict(normalise(cine.frames), Look(grid, grid.whole), segmenter.predictor).labels()[0]

@@ -9,11 +9,15 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
 slicer = pytest.importorskip("slicer")
 
 from CardiacLib.errors import Cancelled, InputError  # noqa: E402
 from CardiacLib.mrml.panel import dependencies  # noqa: E402
+from CardiacLib.types.choices import RunsOn  # noqa: E402
+
+TORCH = dependencies.TORCH_REQUIREMENTS
 
 
 @pytest.fixture
@@ -89,14 +93,12 @@ def packaging(monkeypatch, application) -> list[tuple]:
 
 
 def names(requirements: list[str]) -> set[str]:
-    from packaging.requirements import Requirement
-
     return {Requirement(line).name for line in requirements}
 
 
 def test_requirements_name_each_package_once_and_only_lower_bounds():
     found = dependencies.requirements()
-    assert found[0].startswith("torch")
+    assert not names(found) & {"torch", "monai"} and names(found) & {"openvino", "onnxruntime"}
     assert len(names(found)) == len(found)
     assert not any("==" in line for line in found)
 
@@ -105,33 +107,49 @@ def test_requirements_are_the_wheels_without_what_slicer_brings():
     tomllib = pytest.importorskip("tomllib")
     stated = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     brought = {"numpy", "scipy", "SimpleITK", "pydicom", "vtk"}
-    assert names(dependencies.requirements()) == names(stated["project"]["dependencies"]) - brought
+    applying = [Requirement(line) for line in stated["project"]["dependencies"]]
+    wanted = {found.name for found in applying if found.marker is None or found.marker.evaluate()}
+    assert names(dependencies.requirements()) == wanted - brought
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "asked"),
+    [
+        (RunsOn(), False),
+        (RunsOn("cpu", "openvino"), False),
+        (RunsOn("gpu"), False),
+        (RunsOn("cuda"), True),
+        (RunsOn("cpu", "torch"), True),
+    ],
+)
+def test_torch_is_asked_for_where_it_runs_the_network(runs_on, asked):
+    assert names(list(dependencies.torch_requirements(runs_on))) == ({"torch", "monai"} if asked else set())
 
 
 def test_nothing_is_asked_when_all_is_there(packages, application, torch_extension):
-    packages.update(dict.fromkeys(names(dependencies.requirements()), "99"))
-    packages["monai"] = "1.6.1"
+    packages.update(dict.fromkeys(names(dependencies.requirements()), "9999"))
     dependencies.ensure_dependencies("CardiacSeg")
     assert not application.asked and not torch_extension
 
 
 def test_too_old_packages_count_as_missing(packages):
+    packages["scikit-image"] = "0.19"
+    assert any(line.startswith("scikit-image") for line in dependencies.missing_requirements())
     packages["torch"] = "1.13"
-    assert any(line.startswith("torch") for line in dependencies.missing_requirements())
+    assert "torch>=2.4.1" in dependencies.missing_requirements(TORCH)
 
 
 def test_slicer_5_12_installs_by_slicer_packaging(packages, torch_extension, packaging):
-    dependencies.ensure_dependencies("CardiacSeg")
+    dependencies.ensure_dependencies("CardiacSeg", optional=TORCH)
     assert torch_extension == [{"askConfirmation": True, "torchVersionRequirement": ">=2.4.1"}]
     requirements, constraints, options = packaging[0]
-    assert names(requirements) == names(dependencies.requirements()) - {"torch"}
+    assert names(requirements) == names(dependencies.requirements()) | {"monai"}
     assert "torch==2.9.0+cu128" in constraints and "numpy==2.4.6" in constraints
     assert options["prompt_install"] and options["requester"] == "CardiacSeg"
 
 
 def test_what_one_worker_needs_beside_the_others_is_asked_for_with_it(packages, application, packaging):
-    packages.update(dict.fromkeys(names(dependencies.requirements()), "99"))
-    packages["monai"] = "1.6.1"
+    packages.update(dict.fromkeys(names(dependencies.requirements()), "9999"))
     dependencies.ensure_dependencies("CardiacSeg")
     assert not packaging
     dependencies.ensure_dependencies("CardiacSeg", optional=("highdicom>=0.27",))
@@ -152,14 +170,13 @@ def test_the_optional_requirement_is_that_of_the_wheel():
 def test_slicer_5_10_asks_and_installs_by_slicer_util(packages, application, torch_extension, monkeypatch):
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     dependencies.ensure_dependencies("CardiacSeg")
-    assert len(application.asked) == 1 and "monai" in application.asked[0]
-    assert names(application.installed) == names(dependencies.requirements()) - {"torch"}
+    assert len(application.asked) == 1 and "nibabel" in application.asked[0]
+    assert names(application.installed) == names(dependencies.requirements()) and not torch_extension
     assert "numpy==2.4.6" in application.constraints[0]
 
 
 @pytest.mark.parametrize("has_packaging", [True, False])
 def test_no_means_no(packages, application, torch_extension, packaging, monkeypatch, has_packaging):
-    packages["torch"] = "2.9"
     application.answer = False
     if not has_packaging:
         monkeypatch.setitem(sys.modules, "slicer.packaging", None)
@@ -171,27 +188,27 @@ def test_no_means_no(packages, application, torch_extension, packaging, monkeypa
 def test_declining_torch_stops_before_anything_else(packages, application, torch_extension, packaging):
     application.answer = False
     with pytest.raises(Cancelled, match="PyTorch"):
-        dependencies.ensure_dependencies("CardiacSeg")
+        dependencies.ensure_dependencies("CardiacSeg", optional=TORCH)
     assert not packaging
 
 
 def test_missing_torch_extension_is_one_sentence(packages, application, monkeypatch):
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
     with pytest.raises(InputError, match="Extensions Manager"):
-        dependencies.ensure_dependencies("CardiacSeg")
+        dependencies.ensure_dependencies("CardiacSeg", optional=TORCH)
 
 
 @pytest.mark.parametrize("change", [{"window": None}, {"testing": True}], ids=["no window", "testing"])
 def test_without_a_window_nothing_is_asked_or_installed(packages, application, torch_extension, packaging, change):
     vars(application).update(change)
-    with pytest.raises(InputError, match=r"monai.*install=True"):
+    with pytest.raises(InputError, match=r"nibabel.*install=True"):
         dependencies.ensure_dependencies("CardiacSeg")
     assert not application.asked and not torch_extension and not packaging
 
 
 def test_headless_flag_installs_without_questions(packages, application, torch_extension, packaging):
     application.window = None
-    dependencies.ensure_dependencies("CardiacSeg", install=True)
+    dependencies.ensure_dependencies("CardiacSeg", install=True, optional=TORCH)
     assert torch_extension[0]["askConfirmation"] is False
     assert not packaging[0][2]["prompt_install"] and not packaging[0][2]["prompt_restart"]
     assert packaging[0][2]["skip_in_testing"] is False
@@ -202,7 +219,7 @@ def test_outside_slicer_the_sentence_names_pip(packages):
         dependencies.ensure_dependencies("CardiacSeg")
 
 
-WHEELS = {"torch": "2.9.0", "monai": "1.6.1", "scikit-image": "0.26.0", "nibabel": "5.4", "pynrrd": "1.1.3"}
+WHEELS = {"openvino": "2026.4.1", "scikit-image": "0.26.0", "nibabel": "5.4", "pynrrd": "1.1.3"}
 WHEELS |= {"matplotlib": "3.11", "jinja2": "3.1.6", "typer": "0.29", "rich": "15.0", "platformdirs": "4.14.8"}
 
 

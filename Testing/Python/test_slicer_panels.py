@@ -293,6 +293,7 @@ def untrained(tmp_path_factory) -> str:
     import torch
 
     from CardiacLib.networks.bundles import read_config
+    from CardiacLib.networks.onnx_export import export_bundle
 
     folder = tmp_path_factory.mktemp("bundle") / "cineheart_sax"
     shutil.copytree(resource_path("Bundles") / "cineheart_sax", folder, ignore=shutil.ignore_patterns("*.pt"))
@@ -305,6 +306,7 @@ def untrained(tmp_path_factory) -> str:
     network = read_config(folder, "inference").get_parsed_content("network_def", instantiate=True)
     (folder / "models").mkdir(exist_ok=True)
     torch.save(network.state_dict(), folder / "models" / "model.pt")
+    export_bundle(folder)
     return str(folder)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from CardiacLib.networks.bundles import bundle_metadata, bundle_names, bundle_path, weights_path
 from CardiacLib.networks.compiled_networks import clear_compiled
+from CardiacLib.networks.device import import_torch
 from CardiacLib.networks.manifest import manifest
 from CardiacLib.networks.model_store import clear, fetch, import_file, weights_source
 from CardiacLib.progress import Progress
@@ -51,6 +52,16 @@ def fetch_bundle(name: str, *, progress: Progress) -> Answer:
 def import_bundle(name: str, file: Path, *, trust: bool = False) -> Answer:
     """``cineheart bundles import``."""
     return Answer({"weights": str(import_file(name, file, trust=trust))})
+
+
+def export_bundle(name: str, *, trust: bool = False) -> Answer:
+    """``cineheart bundles export``."""
+    import_torch("networks are exported with it")
+    from CardiacLib.networks.onnx_export import export_bundle
+
+    exported = export_bundle(bundle_path(name), trust=trust)
+    facts = {"network": str(exported.file), "size_mb": round(exported.file.stat().st_size / 1e6, 1)}
+    return Answer(facts | exported.record.to_dict())
 
 
 def clear_bundle(name: str) -> Answer:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, config_value, read_config
+from CardiacLib.networks.device import import_torch
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import AUTO
 from CardiacSegLib.quality import confidence
@@ -37,6 +38,7 @@ def train_bundle(
     Does what ``python -m monai.bundle run`` on the bundle's train.json does, with progress. The shipped bundle stays
     as it is; the copy can be used wherever a bundle is asked for.
     """
+    import_torch("networks are trained with it")
     import monai
 
     from CardiacLib.networks.device import choose_device
@@ -77,5 +79,16 @@ def train_bundle(
     (folder / "docs").mkdir(parents=True, exist_ok=True)
     write_trained_card(folder / "docs" / "README.md", source)
     train(trainer, folder, progress)
+    progress(1.0, _write_onnx(folder, options.trust))
     draw_learning_curve(folder / "training" / "log.csv", folder / "training" / "learning_curve.png")
     return folder
+
+
+def _write_onnx(folder: Path, trust: bool) -> str:
+    """Make ``model.onnx`` of the trained weights; what was done, or why PyTorch alone can run them."""
+    from CardiacLib.networks.onnx_export import export_bundle
+
+    try:
+        return f"wrote {export_bundle(folder, trust=trust).file}"
+    except InputError as error:
+        return f"No model.onnx was written, PyTorch runs this network: {error}"

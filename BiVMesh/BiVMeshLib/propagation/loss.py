@@ -4,7 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .networks import channels_of, probabilities
+from .answers import channels_of
+from .networks import probabilities
 
 SCALE, OFFSET = 0.999, 0.0005
 """p' = SCALE p + OFFSET keeps the logarithm finite."""

@@ -12,14 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .answers import channels_of, multiple_of
 from .isotropic import STEP
 
 SLOPE = 0.25
-
-
-def channels_of(structures: int) -> int:
-    """Channels of an answer: one for the one-class form, else background and the structures."""
-    return 1 if structures == 1 else structures + 1
 
 
 def probabilities(logits: torch.Tensor, structures: int) -> torch.Tensor:
@@ -113,7 +109,7 @@ class CoarseToFine(nn.Module):
         self.noise = Noise(images)
         counts = [inputs] + [inputs + outputs] * (len(widths) - 1)
         self.nets = nn.ModuleList(SubNet(n, outputs, tuple(w)) for n, w in zip(counts, widths, strict=True))
-        self.multiple = max(2 ** (len(w) - 1 + len(widths) - 1 - n) for n, w in enumerate(widths))
+        self.multiple = multiple_of(widths)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Logits (B, slices * channels, H, W); in training a list of them, coarsest first, each scale at its size."""

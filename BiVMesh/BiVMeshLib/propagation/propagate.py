@@ -10,6 +10,7 @@ from CardiacLib.networks.opened import open_network
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE, NetworkChoice
 
+from .answers import multiple_of, probabilities
 from .isotropic import SPACING, STEP
 
 MUSCLE = (2, 4)
@@ -55,25 +56,13 @@ class SliceLabeller:
 
     def __init__(self, choice: NetworkChoice):
         opened = open_network(choice)
-        self.device, self.predictor = opened.device, opened.predictor
-        self.structures, self.multiple = opened.network.structures, opened.network.multiple
+        self.predictor, self.said = opened.predictor, opened.said
+        self.structures = int(opened.number("network_def", "structures"))
+        self.multiple = multiple_of(opened.setting("network_def", "widths"))
 
     def probabilities(self, inputs: np.ndarray) -> np.ndarray:
-        """Float32 (B, S, 5, H, W) of labels 0 to 4, of inputs (B, C, H, W), H and W multiples of ``multiple``.
-
-        A network of one class, as published, knows no pools: all muscle is LV myocardium then.
-        """
-        import torch
-
-        from .networks import probabilities
-
-        with self.predictor.running():
-            logits = self.predictor(torch.from_numpy(np.ascontiguousarray(inputs, np.float32)).to(self.device))
-            found = probabilities(logits.float(), self.structures)
-            if self.structures == 1:
-                none = torch.zeros_like(found)
-                found = torch.cat([1 - found, none, found, none, none], 2)
-            return found.cpu().numpy()
+        """Float32 (B, S, 5, H, W) of labels 0 to 4, of inputs (B, C, H, W), H and W multiples of ``multiple``."""
+        return probabilities(self.predictor(np.ascontiguousarray(inputs, np.float32)), self.structures)
 
 
 class Initializer(SliceLabeller):

@@ -1,17 +1,14 @@
-"""Between points and heat maps: probability maps over cells and "absent", their targets, loss and sub-pixel decoding.
+"""From heat maps to points: probability maps over cells and "absent", and their sub-pixel decoding.
 
 For each point the network gives one logit per cell of a coarse grid over its window and one for "not in the window".
 Their softmax is the probability of where the point is. A cell is STRIDE x STRIDE window pixels; row r of the window
 lies at cell (r - (STRIDE - 1) / 2) / STRIDE.
 """
 
-import math
-from typing import NamedTuple
+import numpy as np
+from scipy.special import log_softmax
 
-import torch
-from torch.nn import functional
-
-from CardiacLandmarksLib.train.examples import ABSENT, PRESENT, UNKNOWN, UNKNOWN_VIEW, VIEWS
+from CardiacLandmarksLib.train.examples import VIEWS
 from CardiacLib.types.landmarks import LANDMARK_NAMES
 
 POINTS = len(LANDMARK_NAMES)
@@ -24,67 +21,32 @@ REACH_CELLS = 3
 """Half side of the square that decoding averages over, and radius within which the confidence sums."""
 VALVES = tuple((n, n + 1) for n in range(0, POINTS, 2))
 """The two points of each valve in each view."""
-VIEW_WEIGHT = 0.3
 
 
-class Target(NamedTuple):
-    """What is known of a batch: ``points`` (B, 10, 2) row and column in window pixels, ``state`` (B, 10) and ``doubt``
-    (B, 10) as in ``examples.Examples``, ``view`` (B,) index in VIEWS."""
-
-    points: torch.Tensor
-    state: torch.Tensor
-    doubt: torch.Tensor
-    view: torch.Tensor
-
-
-def log_probabilities(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def log_probabilities(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Natural logs of places (B, 10, h * w + 1), the last absent, and views (B, 4), of outputs (B, CHANNELS, h, w)."""
-    maps, absent = outputs[:, :POINTS].flatten(2), outputs[:, POINTS : 2 * POINTS, 0, 0]
-    places = torch.cat([maps, absent[..., None]], -1).log_softmax(-1)
-    return places, outputs[:, 2 * POINTS :, 0, 0].log_softmax(-1)
+    maps, absent = outputs[:, :POINTS].reshape(len(outputs), POINTS, -1), outputs[:, POINTS : 2 * POINTS, 0, 0]
+    places = log_softmax(np.concatenate([maps, absent[..., None]], -1), -1)
+    return places, log_softmax(outputs[:, 2 * POINTS :, 0, 0], -1)
 
 
-def mean_outputs(several: list[torch.Tensor]) -> torch.Tensor:
+def mean_outputs(several: list[np.ndarray]) -> np.ndarray:
     """Outputs (B, CHANNELS, h, w) whose probabilities are the means of those of several outputs for the same images."""
-    both = [log_probabilities(outputs.float()) for outputs in several]
-    places, views = (torch.stack(logs).logsumexp(0) - math.log(len(logs)) for logs in zip(*both, strict=True))
+    both = [log_probabilities(outputs) for outputs in several]
+    places, views = (_log_mean_exp(logs) for logs in zip(*both, strict=True))
     size = several[0].shape[-2:]
-    whole = torch.cat([places[..., -1], views], 1)[..., None, None].expand(-1, -1, *size)
-    return torch.cat([places[..., :-1].unflatten(-1, size), whole], 1)
+    whole = np.concatenate([places[..., -1], views], 1)[..., None, None]
+    maps = places[..., :-1].reshape(*places.shape[:2], *size)
+    return np.concatenate([maps, np.broadcast_to(whole, (*whole.shape[:2], *size))], 1)
 
 
-def encode(points: torch.Tensor, state: torch.Tensor, cells: int) -> torch.Tensor:
-    """Target probabilities (B, 10, cells * cells + 1): a Gaussian round a present point, all in the last if absent."""
-    at = (torch.nan_to_num(points) - (STRIDE - 1) / 2) / STRIDE
-    axis = torch.arange(cells, device=points.device, dtype=torch.float32)
-    rows, columns = ((-0.5 * ((axis - at[..., c, None]) / SIGMA_CELLS) ** 2).softmax(-1) for c in (0, 1))
-    place = (rows[..., :, None] * columns[..., None, :]).flatten(-2)
-    present = (state == PRESENT)[..., None]
-    return torch.cat([place * present, 1.0 - present.float()], -1)
+def _log_mean_exp(logs: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Logarithm of the mean of what these are the logarithms of."""
+    greatest = np.maximum.reduce(logs)
+    return greatest + np.log(sum(np.exp(values - greatest) for values in logs) / np.float32(len(logs)))
 
 
-def landmark_loss(outputs: torch.Tensor, target: Target) -> torch.Tensor:
-    """Robust likelihood of the known points, and of the view where it is known.
-
-    A point's label is right with probability 1 - doubt, and then the divergence of its target from the prediction
-    counts; else it may be anywhere. So a doubtful label far from a sure prediction hardly pulls. Points whose state is
-    UNKNOWN count nothing.
-    """
-    places, views = log_probabilities(outputs)
-    wanted = encode(target.points, target.state, outputs.shape[-1])
-    divergence = (torch.xlogy(wanted, wanted) - wanted * places).sum(-1)
-    anywhere = torch.full_like(divergence, (outputs.shape[-1] * outputs.shape[-2]) ** 0.5).log()
-    doubt = target.doubt.clamp(1e-4, 0.9)
-    loss = -torch.logaddexp((1 - doubt).log() - divergence, doubt.log() - anywhere)
-    known = (target.state != UNKNOWN).float()
-    weight = known * torch.where(target.state == ABSENT, 0.3, 1.0)
-    points = (loss * weight).sum() / weight.sum().clamp(min=1.0)
-    seen = target.view != UNKNOWN_VIEW
-    view = functional.nll_loss(views, target.view, ignore_index=UNKNOWN_VIEW, reduction="sum") / seen.sum().clamp(min=1)
-    return points + VIEW_WEIGHT * view
-
-
-def decode(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def decode(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points and confidence from network outputs (B, CHANNELS, h, w).
 
     The peak of the probability summed over 3 x 3 cells, refined to the mean over REACH_CELLS round it. Two points of
@@ -94,12 +56,12 @@ def decode(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         points (B, 10, 2), row and column in window pixels; confidence (B, 10), the probability that the point lies
         within REACH_CELLS of there.
     """
-    places, _ = log_probabilities(outputs.float())
-    maps = places[..., :-1].exp().unflatten(-1, outputs.shape[-2:])
+    places, _ = log_probabilities(np.asarray(outputs, np.float32))
+    maps = np.exp(places[..., :-1]).reshape(*places.shape[:2], *outputs.shape[-2:])
     at, confidence = _peaks(maps)
     for one, other in VALVES:
-        near = torch.linalg.norm(at[:, one] - at[:, other], dim=-1) < REACH_CELLS
-        for weak, strong, less in ((one, other, torch.lt), (other, one, torch.ge)):
+        near = np.linalg.norm(at[:, one] - at[:, other], axis=-1) < REACH_CELLS
+        for weak, strong, less in ((one, other, np.less), (other, one, np.greater_equal)):
             again = near & less(confidence[:, one], confidence[:, other])
             if again.any():
                 beyond = _distance(at[again, strong], maps.shape[-2:]) > REACH_CELLS
@@ -107,28 +69,37 @@ def decode(outputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return at * STRIDE + (STRIDE - 1) / 2, confidence
 
 
-def _peaks(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Places (..., 2) in cells and probability round them (...) of probability maps (..., h, w)."""
     height, width = maps.shape[-2:]
-    peak = functional.avg_pool2d(maps.reshape(-1, 1, height, width), 3, 1, 1).flatten(1).argmax(-1)
-    peak = peak.reshape(maps.shape[:-2])
-    at = torch.stack([peak // width, peak % width], -1).float()
-    rows, columns = torch.arange(height, device=at.device), torch.arange(width, device=at.device)
+    peak = _over_three(_over_three(maps, -2), -1).reshape(*maps.shape[:-2], -1).argmax(-1)
+    at = np.stack([peak // width, peak % width], -1).astype(np.float32)
+    rows, columns = np.arange(height, dtype=np.float32), np.arange(width, dtype=np.float32)
     for _ in range(3):  # the square follows the mean, else its edge would bias it towards the peak's cell
         near_rows = _soft_window(rows - at[..., 0, None])
         near_columns = _soft_window(columns - at[..., 1, None])
-        near = maps * near_rows[..., :, None] * near_columns[..., None, :]
-        total = near.sum((-1, -2)).clamp(min=1e-12)
-        at = torch.stack([(near.sum(-1) * rows).sum(-1) / total, (near.sum(-2) * columns).sum(-1) / total], -1)
+        by_row = near_rows * np.einsum("...hw,...w->...h", maps, near_columns)
+        by_column = near_columns * np.einsum("...hw,...h->...w", maps, near_rows)
+        total = np.maximum(by_row.sum(-1), 1e-12)
+        at = np.stack([(by_row * rows).sum(-1) / total, (by_column * columns).sum(-1) / total], -1)
     return at, (maps * (_distance(at, maps.shape[-2:]) <= REACH_CELLS)).sum((-1, -2))
 
 
-def _distance(at: torch.Tensor, shape) -> torch.Tensor:
+def _over_three(maps: np.ndarray, axis: int) -> np.ndarray:
+    """Sums over a cell and its two neighbours along an axis; nothing lies beyond the ends."""
+    maps = np.moveaxis(maps, axis, -1)
+    found = maps.copy()
+    found[..., 1:] += maps[..., :-1]
+    found[..., :-1] += maps[..., 1:]
+    return np.moveaxis(found, -1, axis)
+
+
+def _distance(at: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """(..., h, w) of every cell from places (..., 2)."""
-    rows, columns = torch.arange(shape[0], device=at.device), torch.arange(shape[1], device=at.device)
-    return torch.hypot(rows[:, None] - at[..., 0, None, None], columns - at[..., 1, None, None])
+    rows, columns = (np.arange(n, dtype=np.float32) for n in shape)
+    return np.hypot(rows[:, None] - at[..., 0, None, None], columns - at[..., 1, None, None])
 
 
-def _soft_window(offset: torch.Tensor) -> torch.Tensor:
+def _soft_window(offset: np.ndarray) -> np.ndarray:
     """1 within REACH_CELLS, falling to 0 over the next cell, so that the mean moves smoothly."""
-    return (REACH_CELLS + 0.5 - offset.abs()).clamp(0, 1)
+    return np.clip(REACH_CELLS + 0.5 - np.abs(offset), 0, 1)

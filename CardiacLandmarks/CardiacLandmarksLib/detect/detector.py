@@ -48,9 +48,11 @@ class Detector(Protocol):
 
     Attributes:
         bundle: name of its bundle.
+        said: what runs it and why, a sentence.
     """
 
     bundle: str
+    said: str
 
     def detect(
         self,

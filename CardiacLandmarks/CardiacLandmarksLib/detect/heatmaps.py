@@ -10,10 +10,12 @@ from CardiacLandmarksLib.train.examples import VIEWS
 from CardiacLib.errors import InputError
 from CardiacLib.networks.intensity import normalise
 from CardiacLib.networks.opened import open_network
+from CardiacLib.networks.sampling import sample
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import LANDMARK_BUNDLE, NetworkChoice
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 
+from .decode import decode, log_probabilities, mean_outputs
 from .detector import DETECTED_VIEWS, Detection
 
 FOUND = 0.3
@@ -40,8 +42,8 @@ class HeatmapDetector:
 
     def __init__(self, choice: NetworkChoice = NetworkChoice(LANDMARK_BUNDLE)):
         opened = open_network(choice)
-        self.bundle, self.predictor = opened.name, opened.predictor
-        self.pixel_mm, self.window = float(opened.config["pixel_mm"]), int(opened.config["window"])
+        self.bundle, self.predictor, self.said = opened.name, opened.predictor, opened.said
+        self.pixel_mm, self.window = float(opened.number("pixel_mm")), int(opened.number("window"))
 
     def detect(
         self,
@@ -54,6 +56,7 @@ class HeatmapDetector:
         """Points of every frame; see :class:`~CardiacLandmarksLib.detect.detector.Detector`."""
         if view is not None and view not in DETECTED_VIEWS:
             raise InputError(f"No view '{view}' has valve points; choose one of {', '.join(DETECTED_VIEWS)}.")
+        progress(0.0, self.said)
         images = scaled(frames)
         spacing = np.asarray(spacing_mm, float)
         some = images[np.unique(np.linspace(0, len(images) - 1, LOOKS).round().astype(int))]
@@ -75,20 +78,15 @@ class HeatmapDetector:
 
         Probabilities are averaged over sets of axes, ``flips``, to flip the windows along.
         """
-
-        from .decode import decode, log_probabilities, mean_outputs
-
         step = pixel_mm / spacing
         found: list[list] = [[], [], []]
         for start in range(0, len(images), self.predictor.batch):
             progress(start / len(images), f"finding valve points in frame {start + 1} of {len(images)}")
-            with self.predictor.running():
-                cut = cut_windows(images[start : start + self.predictor.batch], centre, step, self.window)
-                cut = cut.to(self.predictor.device)
-                outputs = mean_outputs([self.predictor(cut.flip(axes)).flip(axes).cpu() for axes in flips])
-                parts = (*decode(outputs), log_probabilities(outputs)[1])
+            cut = cut_windows(images[start : start + self.predictor.batch], centre, step, self.window)
+            outputs = mean_outputs([np.flip(self.predictor(np.flip(cut, axes)), axes) for axes in flips])
+            parts = (*decode(outputs), log_probabilities(outputs)[1])
             for values, more in zip(found, parts, strict=True):
-                values.append(more.double().numpy())
+                values.append(more.astype(np.float64))
         points, confidence, views = (np.concatenate(values) for values in found)
         points = centre + (points - (self.window - 1) / 2) * step
         outside = ((points < -0.5) | (points > np.array(images.shape[1:]) - 0.5)).any(-1)
@@ -107,17 +105,10 @@ def scaled(frames: np.ndarray) -> np.ndarray:
     return normalise(frames)
 
 
-def cut_windows(images: np.ndarray, centre: np.ndarray, step: np.ndarray, window: int):
-    """Torch float32 (T, 1, window, window) sampled round ``centre`` (row, column), ``step`` image pixels apart."""
-    import torch
-
-    from CardiacLib.training.augment import sampling_grid
-
-    axes = [c + s * (np.arange(window) - (window - 1) / 2) for c, s in zip(centre, step, strict=True)]
-    where = torch.from_numpy(np.stack(np.meshgrid(*axes, indexing="ij"), -1).astype(np.float32))[None]
-    grid = sampling_grid(where, images.shape[1:]).expand(len(images), -1, -1, -1)
-    stack = torch.from_numpy(images)[:, None]
-    return torch.nn.functional.grid_sample(stack, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+def cut_windows(images: np.ndarray, centre: np.ndarray, step: np.ndarray, window: int) -> np.ndarray:
+    """Float32 (T, 1, window, window) sampled round ``centre`` (row, column), ``step`` image pixels apart."""
+    rows, columns = (c + s * (np.arange(window) - (window - 1) / 2) for c, s in zip(centre, step, strict=True))
+    return sample(images, rows, columns, "zeros")[:, None]
 
 
 def mean_views(views: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ Source: Kerfoot et al., STACOM 2020, doi 10.1007/978-3-030-68107-4_15, and the b
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from CardiacLib.networks.opened import open_network
 from CardiacLib.progress import Progress, silent
@@ -33,8 +34,9 @@ class PointDetector:
 
     def __init__(self, choice: NetworkChoice):
         opened = open_network(choice, bfloat16=False)
-        self.bundle, self.predictor = opened.name, opened.predictor
-        self.size = opened.network.in_shape[1:]
+        self.bundle, self.predictor, self.said = opened.name, opened.predictor, opened.said
+        rows, columns = opened.setting("network_def", "in_shape")[1:]
+        self.size = (int(rows), int(columns))
 
     def predict(self, images: np.ndarray, progress: Progress = silent) -> np.ndarray:
         """The network's own answer, batch by batch.
@@ -46,15 +48,11 @@ class PointDetector:
         Returns:
             float32 (T, 2, 10), position along I and J in pixels; near (0, 0) for a point that is not in the view.
         """
-        import torch
-
         found = []
         batch = self.predictor.batch
-        with self.predictor.running():
-            for start in range(0, len(images), batch):
-                progress(start / len(images), f"finding valve points in frame {start + 1} of {len(images)}")
-                inputs = torch.from_numpy(images[start : start + batch])[:, None].to(self.predictor.device)
-                found.append(self.predictor(inputs).cpu().numpy())
+        for start in range(0, len(images), batch):
+            progress(start / len(images), f"finding valve points in frame {start + 1} of {len(images)}")
+            found.append(self.predictor(images[start : start + batch, None]))
         return np.concatenate(found)
 
     def detect(
@@ -69,6 +67,7 @@ class PointDetector:
 
         The confidence is the distance of the network's answer from (0, 0), of PRESENT_PIXELS and more being 1.
         """
+        progress(0.0, self.said)
         fit = Fit.of(frames.shape[1:], spacing_mm, self.size[::-1])
         answers = self.predict(np.ascontiguousarray(fit.apply(scale_series(frames)).transpose(0, 2, 1)), progress)
         points = answers[:, ::-1].transpose(0, 2, 1).astype(np.float64)  # (T, 10, 2), row and column
@@ -146,10 +145,9 @@ class Fit:
 
 
 def _resampled(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    import torch
-
-    stack = torch.from_numpy(images)[:, None]
-    return torch.nn.functional.interpolate(stack, size=shape, mode="bilinear", antialias=True)[:, 0].numpy()
+    """Images (T, H, W) on ``shape`` pixels over the same field, bilinear, over as many pixels as one of them covers."""
+    rows, columns = shape
+    return np.stack([np.asarray(Image.fromarray(i).resize((columns, rows), Image.Resampling.BILINEAR)) for i in images])
 
 
 def _overlap(length: int, offset: int, size: int) -> tuple[slice, slice]:

@@ -7,7 +7,7 @@ from CardiacLib.mrml.nodes.markups import VALVE_ATTRIBUTE
 from CardiacLib.mrml.nodes.sequences import sequence_of, show_frame
 from CardiacLib.mrml.nodes.views import show_chart, show_table
 from CardiacLib.mrml.panel.controls import ResultButtons, set_enabled, show_output
-from CardiacLib.mrml.panel.dependencies import ensure_dependencies
+from CardiacLib.mrml.panel.dependencies import ensure_dependencies, torch_requirements
 from CardiacLib.mrml.panel.module_panel import ModulePanel
 from CardiacLib.mrml.panel.networks import NetworkSection
 from CardiacLib.mrml.panel.processes import JobRequest, Worker
@@ -62,7 +62,7 @@ class LandmarkPanel(ModulePanel):
         choice = landmark_choice(chosen)
 
         def make_request() -> JobRequest:
-            ensure_dependencies(self.widget.moduleName)
+            ensure_dependencies(self.widget.moduleName, optional=torch_requirements(choice.network.runs_on))
             return self.logic.makeRequest(volumes, choice)
 
         def add_result(found: PointsResult) -> str:

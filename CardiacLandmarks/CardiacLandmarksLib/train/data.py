@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from CardiacLandmarksLib.detect.decode import Target
 from CardiacLib.training.augment import random_intensity, random_maps, sampling_grid
 from CardiacLib.training.options import TrainingOptions
 
 from .examples import ABSENT, PRESENT, Examples
+from .loss import Target
 
 COARSE_SHARE = 0.2
 """Part of the windows that show the whole image on coarse pixels, as the first look of inference does."""

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from CardiacLandmarksLib.detect.decode import landmark_loss
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import read_weights
 from CardiacLib.training.engine import Trainer, train
@@ -13,6 +12,7 @@ from CardiacLib.training.options import TrainingOptions
 from .data import LandmarkBatches, LongAxisData
 from .examples import VIEWS, Examples
 from .four_chamber import read_cutouts, read_four_chamber
+from .loss import landmark_loss
 from .mixing import Mixer, some_widened
 from .synthesis import synthetic_corpus
 

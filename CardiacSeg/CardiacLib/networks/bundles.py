@@ -101,8 +101,12 @@ def read_config(bundle: Path, name: str, trust: bool = False, **overrides):
     Raises:
         InputError: a document is missing or broken, or could run code and is not trusted.
     """
-    from monai.bundle import ConfigParser
-
+    try:
+        from monai.bundle import ConfigParser
+    except ImportError as error:
+        raise InputError(
+            "MONAI is not installed, and PyTorch's networks are made by it; get it with: pip install 'cineheart[gpu]'"
+        ) from error
     for document in (name, "metadata"):
         bundle_document(bundle, document)
     config = bundle / "configs" / f"{name}.json"

@@ -1,11 +1,10 @@
-"""Networks as OpenVINO compiled them, kept in the cache folder: converting one takes as long as labelling 100 slices.
+"""Networks as OpenVINO compiled them, kept in the cache folder: compiling one takes longer.
 
-A file holds the SHA-256 of what follows, and what OpenVINO exported. Its name says what it was made of: weights,
-structure and code of the network, the versions of OpenVINO and PyTorch, and the precision.
+A file holds the SHA-256 of what follows, and what OpenVINO exported. Its name says what it was made of: the network,
+the version of OpenVINO, the device and the precision.
 """
 
 import hashlib
-import inspect
 from pathlib import Path
 
 from CardiacLib.errors import InputError
@@ -19,17 +18,9 @@ KEPT = 8
 DIGEST = hashlib.sha256().digest_size
 
 
-def compiled_file(network, *facts: str) -> Path | None:
-    """Where a network compiled under these circumstances is kept; None if its code cannot be read."""
-    kinds = {type(module) for module in network.modules()}
-    try:
-        code = sorted(inspect.getsource(kind) for kind in kinds if not kind.__module__.startswith(("torch.", "monai.")))
-    except (OSError, TypeError):  # made in a console, or without source files
-        return None
-    made_of = hashlib.sha256("\n".join([repr(network), *code, *facts]).encode())
-    for name, values in network.state_dict().items():
-        made_of.update(name.encode())
-        made_of.update(values.cpu().contiguous().numpy())
+def compiled_file(*facts: str) -> Path:
+    """Where a network is kept that was compiled under these circumstances."""
+    made_of = hashlib.sha256("\n".join(facts).encode())
     return cache_folder() / FOLDER / f"{made_of.hexdigest()[:32]}.bin"
 
 

@@ -1,17 +1,37 @@
-"""Choose the compute device."""
+"""Choose the compute device, and how much of it."""
+
+import os
 
 from CardiacLib.errors import InputError
 from CardiacLib.types.choices import AUTO
+
+
+def processor_threads() -> int:
+    """Threads for networks: as OMP_NUM_THREADS says, else one for each core that this process may use."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdigit() and int(said) > 0:
+        return int(said)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def import_torch(why: str):
+    """The module torch; InputError, with ``why`` it is needed, where it is not installed."""
+    try:
+        import torch
+    except ImportError as error:
+        raise InputError(f"PyTorch is not installed, and {why}; get it with: pip install 'cineheart[gpu]'") from error
+    return torch
 
 
 def choose_device(name: str = AUTO):
     """torch.device for ``auto`` (CUDA, then MPS, then CPU) or for an explicit name such as ``cpu`` or ``cuda:1``.
 
     Raises:
-        InputError: the device does not exist here.
+        InputError: the device does not exist here, or PyTorch is not installed.
     """
-    import torch
-
+    torch = import_torch(f"the device '{name}' is chosen by it")
     if name == AUTO:
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -1,8 +1,8 @@
 """Weights that CineHeart does not ship: fetched when asked, or imported from a file, kept in a cache folder.
 
-``<cache>/<bundle>/models/model.pt`` is a plain float32 state dictionary, whatever form it came in, and
-``<cache>/<bundle>/source.json`` says where it came from and whether it is the published file. Nothing enters the cache
-before it loads strictly.
+``<cache>/<bundle>/models/model.pt`` is a plain float32 state dictionary, whatever form it came in; where the package
+onnx is installed, ``model.onnx`` beside it is made of it. ``<cache>/<bundle>/source.json`` says where the weights came
+from and whether they are the published file. Nothing enters the cache before it loads strictly.
 """
 
 import json
@@ -19,8 +19,10 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.resources import resource_path
 
 from .bundles import bundle_path, cache_folder, load_weights, network_of, read_config
+from .device import import_torch
 from .download import checksum, download
 from .manifest import Entry, manifest
+from .onnx_files import FILE, RECORD
 
 LARGEST_BYTES = 2 << 30
 """A weights file in a zip that claims to be larger is refused."""
@@ -219,19 +221,25 @@ def _weights_member(path: Path, members: list[zipfile.ZipInfo]) -> zipfile.ZipIn
 
 def _install(name: str, source: Path, state: str, origin: str, cache: Path, trust: bool = False) -> Path:
     """Put weights into the cache once they load strictly into the bundle's network."""
-    import torch
+    torch = import_torch("weights are checked and converted with it")
+    from .onnx_export import can_export, example_of, onnx_of, record_of  # imports torch
 
     bundle = bundle_path(name)
-    network = network_of(bundle, read_config(bundle, "inference"))
+    network = network_of(bundle, read_config(bundle, "inference")).eval()
     load_weights(network, source, trust)
     with atomic_directory(cache / name) as folder:
-        (folder / "models").mkdir()
-        torch.save(network.state_dict(), folder / "models" / "model.pt")
+        weights = folder / "models" / "model.pt"
+        weights.parent.mkdir()
+        torch.save(network.state_dict(), weights)
         facts = {
             "state": state,
             "from": origin,
             "sha256": checksum(source, "sha256"),
             "published": _problem(source, manifest().get(name)) is None,
         }
+        if can_export():
+            file = weights.with_name(FILE)
+            file.write_bytes(onnx_of(network, example_of(bundle)))
+            facts[RECORD] = record_of(file, weights).to_dict()
         write_json(folder / "source.json", facts)
     return cache / name / "models" / "model.pt"

@@ -1,15 +1,18 @@
 """A bundle's network, ready to run: the one way in which segmenters, detectors and propagation open theirs."""
 
 import importlib
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from CardiacLib.errors import InputError
 from CardiacLib.types.choices import NetworkChoice
 
-from .backends import make_predictor
-from .bundles import bundle_metadata, bundle_path, load_network, read_config, require_weights
-from .device import choose_device
+from .backends.choice import Chosen, choose_backend
+from .backends.predictor import Predictor
+from .bundles import bundle_document, bundle_metadata, bundle_path, require_weights
+from .onnx_files import onnx_path, onnx_problem
 
 
 @dataclass(frozen=True)
@@ -18,22 +21,43 @@ class OpenedNetwork:
 
     Attributes:
         folder: of its bundle.
-        config: MONAI ConfigParser over the bundle's ``inference.json`` and ``metadata.json``.
-        network: torch module in evaluation mode with its weights, on ``device``.
-        device: torch device.
-        predictor: what runs it, as of :mod:`CardiacLib.networks.backends`.
+        settings: the JSON document ``configs/inference.json`` as it stands there; nothing of it is evaluated.
+        predictor: what runs it.
+        said: a sentence on what runs it and why.
     """
 
     folder: Path
-    config: "monai.bundle.ConfigParser"  # noqa: F821 - MONAI and torch are imported where they are used
-    network: "torch.nn.Module"  # noqa: F821
-    device: "torch.device"  # noqa: F821
-    predictor: object
+    settings: Mapping[str, object]
+    predictor: Predictor
+    said: str
 
     @property
     def name(self) -> str:
         """Of the bundle."""
         return self.folder.name
+
+    def setting(self, *path: str) -> object:
+        """What stands in the settings under a path of keys.
+
+        Raises:
+            InputError: nothing does, or an expression or reference that only MONAI could evaluate.
+        """
+        found: object = self.settings
+        for key in path:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        if found is None or (isinstance(found, str) and found.startswith(("$", "@", "%"))):
+            raise InputError(
+                f"{self.folder}: its configs/inference.json must state '{'.'.join(path)}' as a plain value; "
+                "it does not fit this program."
+            )
+        return found
+
+    def number(self, *path: str) -> float:
+        """A number of the settings; errors as of :meth:`setting`."""
+        found = self.setting(*path)
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            raise InputError(f"{self.folder}: '{'.'.join(path)}' of its configs/inference.json is no number.")
+        return found
 
 
 def open_network(choice: NetworkChoice, *, bfloat16: bool = True) -> OpenedNetwork:
@@ -47,12 +71,28 @@ def open_network(choice: NetworkChoice, *, bfloat16: bool = True) -> OpenedNetwo
         InputError: bundle, weights, device or backend cannot be used.
     """
     folder = bundle_path(choice.bundle)
-    require_weights(folder)  # before MONAI is loaded, which takes seconds
-    config = read_config(folder, "inference", choice.trust)
-    device = choose_device(choice.runs_on.device)
-    network = load_network(folder, config, device)
-    predictor = make_predictor(network, device, choice.runs_on.backend, bfloat16=bfloat16)
-    return OpenedNetwork(folder, config, network, device, predictor)
+    require_weights(folder)
+    settings = bundle_document(folder, "inference")
+    chosen = choose_backend(choice.runs_on, onnx_problem(folder))
+    predictor = _predictor(folder, chosen, choice.trust, bfloat16)
+    said = chosen.sentence(folder.name)
+    logging.getLogger(__name__).info(said)
+    return OpenedNetwork(folder, settings, predictor, said)
+
+
+def _predictor(folder: Path, chosen: Chosen, trust: bool, bfloat16: bool) -> Predictor:
+    if chosen.backend == "torch":
+        from .backends.torch_backend import open_torch  # PyTorch is not there in the light installation
+
+        return open_torch(folder, chosen.device, trust=trust, bfloat16=bfloat16)
+    content = onnx_path(folder).read_bytes()
+    if chosen.backend == "openvino":
+        from .backends.openvino_backend import OpenVinoPredictor
+
+        return OpenVinoPredictor(content, chosen.device, bfloat16=bfloat16)
+    from .backends.onnxruntime_backend import OnnxRuntimePredictor
+
+    return OnnxRuntimePredictor(content)
 
 
 def runner_of(choice: NetworkChoice, library: str, usual: str) -> type:

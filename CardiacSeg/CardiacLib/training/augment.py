@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from CardiacLib.types.labels import likeliest
-
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -104,7 +102,7 @@ def labelled_windows(images, labels, where, n_classes: int):
     one_hot = functional.one_hot(labels, n_classes).permute(0, 3, 1, 2).to(images.dtype)[:, 1:]
     soft = functional.grid_sample(one_hot, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
     background = 1 - soft.sum(1, keepdim=True)
-    return cut, likeliest(torch.cat([background, soft], 1)).long()
+    return cut, torch.cat([background, soft], 1).argmax(1)
 
 
 def random_intensity(images, ranges: Augmentation, generator=None):

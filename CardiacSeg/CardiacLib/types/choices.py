@@ -14,9 +14,11 @@ SHORT_AXIS_BUNDLES = (SHORT_AXIS_BUNDLE, "ventricular_short_axis_3label")
 LANDMARK_BUNDLES = (LANDMARK_BUNDLE, "valve_landmarks")
 """As a panel offers them: the shipped one and the published one."""
 AUTO = "auto"
-DEVICES = (AUTO, "cpu", "cuda", "mps")
-"""As a panel offers them; torch knows more names, as ``cuda:1``."""
-BACKENDS = (AUTO, "torch", "openvino")
+OPENVINO_GPU = "gpu"
+"""OpenVINO's name for a graphics processor of Intel."""
+DEVICES = (AUTO, "cpu", "cuda", "mps", OPENVINO_GPU)
+"""As a panel offers them: ``cuda`` and ``mps`` are PyTorch's, which knows more names, as ``cuda:1``."""
+BACKENDS = (AUTO, "openvino", "onnxruntime", "torch")
 QUALITIES = ("fast", "best")
 PAPILLARY = ("cavity", "myocardium")
 
@@ -33,8 +35,9 @@ class RunsOn:
     """What runs networks.
 
     Attributes:
-        device: ``auto`` or a torch device name.
-        backend: one of BACKENDS; ``auto`` is OpenVINO where it is installed and the device is the CPU, else torch.
+        device: one of DEVICES, or another torch device name.
+        backend: one of BACKENDS; ``auto`` is PyTorch where it is installed and can use a GPU, else OpenVINO, ONNX
+            Runtime or PyTorch, the first that is installed.
 
     Raises:
         InputError: there is no such backend.

@@ -5,7 +5,7 @@ from typing import ClassVar
 from CardiacLib.mrml.nodes.sequences import sequence_of, show_frame
 from CardiacLib.mrml.nodes.views import show_chart, show_table
 from CardiacLib.mrml.panel.controls import ResultButtons, show_output
-from CardiacLib.mrml.panel.dependencies import ensure_dependencies
+from CardiacLib.mrml.panel.dependencies import ensure_dependencies, torch_requirements
 from CardiacLib.mrml.panel.dicom_export import DicomExportSection
 from CardiacLib.mrml.panel.module_panel import ModulePanel
 from CardiacLib.mrml.panel.networks import NetworkSection
@@ -62,7 +62,7 @@ class SegmentationPanel(ModulePanel):
         frames, choice = chosen.frames, segment_choice(chosen)
 
         def make_request() -> JobRequest:
-            ensure_dependencies(self.widget.moduleName)
+            ensure_dependencies(self.widget.moduleName, optional=torch_requirements(choice.network.runs_on))
             return self.logic.makeRequest(volume, frames, choice)
 
         def add_result(found: SegmentResult) -> str:

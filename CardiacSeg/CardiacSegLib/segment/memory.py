@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
-from CardiacLib.types.choices import AUTO, NetworkChoice, RunsOn
+from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.segmentation import Segmentation
@@ -47,10 +47,9 @@ def segment_within_memory(
         if predictor.batch > 1:
             predictor.batch //= 2
             note = f"Memory was short: the network ran on {predictor.batch} slices at a time."
-        elif predictor.device.type != "cpu":
+        elif predictor.device != "cpu":
             note = f"The memory of '{predictor.device}' was too short: the network ran on the processor."
-            backend = AUTO if choice.runs_on.backend == AUTO else "torch"
-            segmenter = open_segmenter(replace(choice, runs_on=RunsOn("cpu", backend)))
+            segmenter = open_segmenter(replace(choice, runs_on=RunsOn("cpu", choice.runs_on.backend)))
         else:
             raise InputError(
                 f"{cine.source}: there is not enough memory to label it; close other programs or take fewer frames."
@@ -65,8 +64,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(said in str(error).lower() for said in _SAID)
 
 
-def _free(device) -> None:
-    import torch
+def _free(device: str) -> None:
+    """Give back what PyTorch keeps of the memory of a graphics card."""
+    if device.startswith("cuda"):
+        import torch  # is loaded: it ran the network
 
-    if device.type == "cuda":
         torch.cuda.empty_cache()

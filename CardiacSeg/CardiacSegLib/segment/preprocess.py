@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLib.networks.sampling import sample
 from CardiacLib.types.labels import likeliest
 
 Window = tuple[slice, slice]
@@ -19,17 +20,12 @@ def resampled_shape(shape: tuple[int, int], spacing: tuple[float, float], pixel_
     return tuple(round((n - 1) * s / pixel_mm) + 1 for n, s in zip(shape, spacing, strict=True))
 
 
-def sample_slices(images, scale: tuple[float, float], shape: tuple[int, int], first: tuple[float, float] = (0.0, 0.0)):
-    """Sample (N, C, H, W) at ``first + (row, column) * scale`` for an output of ``shape``; bilinear, border padded."""
-    import torch
-
-    axes = [
-        2.0 * (start + torch.arange(n, dtype=torch.float32) * s) / max(size - 1, 1) - 1.0
-        for n, s, start, size in zip(shape, scale, first, images.shape[2:], strict=True)
-    ]
-    rows, columns = torch.meshgrid(*axes, indexing="ij")
-    grid = torch.stack([columns, rows], -1).to(images.device).expand(len(images), -1, -1, -1)
-    return torch.nn.functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+def sample_slices(
+    images: np.ndarray, scale: tuple[float, float], shape: tuple[int, int], first: tuple[float, float] = (0.0, 0.0)
+) -> np.ndarray:
+    """Sample (..., H, W) at ``first + (row, column) * scale`` for an output of ``shape``; bilinear, border padded."""
+    rows, columns = (start + np.arange(n) * step for n, step, start in zip(shape, scale, first, strict=True))
+    return sample(images, rows, columns)
 
 
 @dataclass(frozen=True)
@@ -56,21 +52,19 @@ class NetworkGrid:
         """The window that holds everything."""
         return tuple(slice(0, n) for n in self.shape)
 
-    def from_images(self, images, window: Window):
-        """Torch (N, J, I) slices to (N, H, W) network pixels of a window."""
+    def from_images(self, images: np.ndarray, window: Window) -> np.ndarray:
+        """Float32 (N, J, I) slices to (N, H, W) network pixels of a window."""
         scale = tuple(self.pixel_mm / s for s in self.spacing)
         first = tuple(side.start * s for side, s in zip(window, scale, strict=True))
         shape = tuple(side.stop - side.start for side in window)
-        return sample_slices(images[:, None], scale, shape, first)[:, 0]
+        return sample_slices(images, scale, shape, first)
 
-    def labels(self, probabilities, window: Window):
-        """Torch (N, 4, H, W) probabilities in a window to uint8 (N, J, I) labels; background outside the window."""
-        import torch
-
+    def labels(self, probabilities: np.ndarray, window: Window) -> np.ndarray:
+        """Float32 (N, 4, H, W) probabilities in a window to uint8 (N, J, I) labels; background outside the window."""
         # One pixel of background round the window, where it is not at the border of the field.
         sides = [(int(w.start > 0), int(w.stop < n)) for w, n in zip(window, self.shape, strict=True)]
-        ringed = torch.nn.functional.pad(probabilities, (*sides[1], *sides[0]))
-        ringed[:, 0] = torch.nn.functional.pad(probabilities[:, 0], (*sides[1], *sides[0]), value=1.0)
+        ringed = np.pad(probabilities, [(0, 0), (0, 0), *sides])
+        ringed[:, 0] = np.pad(probabilities[:, 0], [(0, 0), *sides], constant_values=1.0)
         scale = tuple(s / self.pixel_mm for s in self.spacing)
         starts = [w.start - before for w, (before, _) in zip(window, sides, strict=True)]
         stops = [w.stop - 1 + after for w, (_, after) in zip(window, sides, strict=True)]
@@ -81,36 +75,31 @@ class NetworkGrid:
         ]
         first = tuple(low * s - start for low, s, start in zip(lows, scale, starts, strict=True))
         box = tuple(end - low for low, end in zip(lows, ends, strict=True))
-        labels = probabilities.new_zeros((len(probabilities), *self.image_shape), dtype=torch.uint8)
-        inside = labels[:, lows[0] : ends[0], lows[1] : ends[1]]
-        inside[:] = likeliest(sample_slices(ringed, scale, box, first))
+        labels = np.zeros((len(probabilities), *self.image_shape), np.uint8)
+        labels[:, lows[0] : ends[0], lows[1] : ends[1]] = likeliest(sample_slices(ringed, scale, box, first))
         return labels
 
 
-def with_neighbours(volume):
-    """(..., K, H, W) to (..., K, 3, H, W): the slice before, the slice and the slice after; zeros beyond the ends."""
-    import torch
-
-    before = torch.zeros_like(volume)
-    after = torch.zeros_like(volume)
-    before[..., 1:, :, :] = volume[..., :-1, :, :]
-    after[..., :-1, :, :] = volume[..., 1:, :, :]
-    return torch.stack([before, volume, after], -3)
+def with_neighbours(volume: np.ndarray) -> np.ndarray:
+    """(K, H, W) to (K, 3, H, W): the slice before, the slice and the slice after; zeros beyond the ends."""
+    stacked = np.zeros((len(volume), 3, *volume.shape[1:]), volume.dtype)
+    stacked[1:, 0] = volume[:-1]
+    stacked[:, 1] = volume
+    stacked[:-1, 2] = volume[1:]
+    return stacked
 
 
-def opposite_frames(images) -> np.ndarray:
+def opposite_frames(images: np.ndarray) -> np.ndarray:
     """(T,) for every frame the one that differs most from it: end-systole for end-diastole, and the reverse.
 
     Args:
-        images: torch (T, K, H, W) of the heart's surroundings. A single frame is its own opposite.
+        images: (T, K, H, W) of the heart's surroundings. A single frame is its own opposite.
     """
-    seen = images[..., ::2, ::2].float().flatten(1)
-    return np.array([int((seen - frame).abs().mean(1).argmax()) for frame in seen])
+    seen = np.ascontiguousarray(images[..., ::2, ::2], np.float32).reshape(len(images), -1)
+    return np.array([int(np.abs(seen - frame).mean(1).argmax()) for frame in seen])
 
 
-def pad_to_multiple(images, multiple: int):
+def pad_to_multiple(images: np.ndarray, multiple: int) -> np.ndarray:
     """Zero-pad (N, C, H, W) at the far ends to multiples of ``multiple``."""
-    import torch
-
-    missing = (0, -images.shape[-1] % multiple, 0, -images.shape[-2] % multiple)
-    return torch.nn.functional.pad(images, missing) if any(missing) else images
+    missing = [(0, -n % multiple) for n in images.shape[-2:]]
+    return np.pad(images, [(0, 0), (0, 0), *missing]) if np.any(missing) else images

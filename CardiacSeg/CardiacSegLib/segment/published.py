@@ -6,9 +6,15 @@ and the likeliest structure wins. There is no resampling, no search for the hear
 Source: Kerfoot et al., STACOM 2018, doi 10.1007/978-3-030-12029-0_40, and the bundle in the MONAI model zoo.
 """
 
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
-from CardiacLib.networks.bundles import config_value
+from CardiacLib.errors import InputError
+from CardiacLib.networks.backends.predictor import Predictor
+from CardiacLib.networks.opened import OpenedNetwork
 from CardiacLib.progress import Progress
 from CardiacLib.types.choices import NetworkChoice
 from CardiacLib.types.cine import Cine
@@ -30,21 +36,19 @@ class VolumeSegmenter(SliceNetwork):
 
     def __init__(self, choice: NetworkChoice):
         super().__init__(choice)
-        self.inferer = config_value(self.folder, self.config, "inferer")
+        self.windows = Windows.of(self.opened)
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
-        import torch
-
         shape = cine.frames.shape
         # MONAI's readers give a slice as (I, J), the transpose of a frame of the cine.
-        images = torch.from_numpy(scale_frames(cine.frames)).flatten(0, 1)[:, None].transpose(2, 3)
+        images = scale_frames(cine.frames).reshape(-1, 1, *shape[2:]).transpose(0, 1, 3, 2)
         labels = np.empty((len(images), *shape[2:]), np.uint8)
         statistics = []
         batch = self.predictor.batch
         for start in range(0, len(images), batch):
             progress(start / len(images), f"labelling frame {start // shape[1] + 1} of {shape[0]}")
-            found = flipped_mean(self._logits, images[start : start + batch].to(self.predictor.device), self.flips)
-            labels[start : start + batch] = likeliest(found).transpose(1, 2).cpu().numpy()
+            found = flipped_mean(self._logits, images[start : start + batch], self.flips)
+            labels[start : start + batch] = likeliest(found).transpose(0, 2, 1)
             statistics.append(slice_statistics(found))
             if on_frame is not None:
                 for frame in range(start // shape[1], min(start + batch, len(images)) // shape[1]):
@@ -58,20 +62,65 @@ class VolumeSegmenter(SliceNetwork):
             notes=(NOTE,),
         )
 
-    def _logits(self, images):
-        """(N, 1, I, J) slices to (N, 4, I, J) logits, by the arithmetic of the bundle's SliceInferer."""
-        from monai.inferers import sliding_window_inference
+    def _logits(self, images: np.ndarray) -> np.ndarray:
+        """(N, 1, I, J) slices to (N, 4, I, J) logits."""
+        return self.windows.apply(images, self.predictor)
 
-        return sliding_window_inference(
-            images,
-            roi_size=self.inferer.orig_roi_size,
-            sw_batch_size=self.predictor.batch,
-            predictor=self.predictor,
-            overlap=self.inferer.overlap,
-            mode=self.inferer.mode,
-            padding_mode=self.inferer.padding_mode,
-            cval=self.inferer.cval,
-        )
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows over a slice whose logits are averaged; the arithmetic of MONAI's ``SliceInferer``.
+
+    Attributes:
+        size: rows and columns of a window; where it is not positive, those of the slice.
+        overlap: part of a window that the next one covers too.
+    """
+
+    size: tuple[int, int]
+    overlap: float = 0.25
+
+    @classmethod
+    def of(cls, opened: OpenedNetwork) -> "Windows":
+        """As a bundle's ``inferer`` says.
+
+        Raises:
+            InputError: that is another inferer, or one with other options.
+        """
+        inferer = opened.setting("inferer")
+        stated = dict(inferer) if isinstance(inferer, Mapping) else {}
+        size, overlap = stated.pop("roi_size", None), stated.pop("overlap", cls.overlap)
+        allowed = {"_target_": "SliceInferer", "spatial_dim": 2}
+        stated.pop("sw_batch_size", None)
+        if stated != {key: allowed[key] for key in stated} or not (isinstance(size, list) and len(size) == 2):
+            raise InputError(
+                f"{opened.folder}: 'inferer' of its configuration must be a SliceInferer of MONAI with a roi_size of "
+                "two numbers, without other options than overlap; it does not fit this program."
+            )
+        return cls(tuple(map(int, size)), float(overlap))
+
+    def apply(self, images: np.ndarray, predictor: Predictor) -> np.ndarray:
+        """Logits (N, classes, I, J) of slices (N, C, I, J); smaller ones are padded with zeros on both sides."""
+        shape = images.shape[2:]
+        size = tuple(own if own > 0 else n for own, n in zip(self.size, shape, strict=True))
+        lacking = [max(own - n, 0) for own, n in zip(size, shape, strict=True)]
+        padded = np.pad(images, [(0, 0), (0, 0), *((few // 2, few - few // 2) for few in lacking)])
+        starts = [self._starts(n, own) for n, own in zip(padded.shape[2:], size, strict=True)]
+        total, count = np.zeros((), np.float32), np.zeros(padded.shape[2:], np.float32)
+        for corner in itertools.product(*starts):
+            place = tuple(slice(start, start + own) for start, own in zip(corner, size, strict=True))
+            found = predictor(padded[(..., *place)])
+            if not total.ndim:
+                total = np.zeros((*found.shape[:2], *padded.shape[2:]), np.float32)
+            total[(..., *place)] += found
+            count[place] += 1
+        inside = tuple(slice(few // 2, few // 2 + n) for few, n in zip(lacking, shape, strict=True))
+        return (total / count)[(..., *inside)]
+
+    def _starts(self, length: int, size: int) -> list[int]:
+        """Where the windows of one axis begin; the last one ends with the slice."""
+        step = max(int(size * (1 - self.overlap)), 1)
+        count = 1 + -(-max(length - size, 0) // step)
+        return [min(n * step, length - size) for n in range(count)]
 
 
 def scale_frames(frames: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from CardiacLib.networks.bundles import config_value
+from CardiacLib.networks.backends.predictor import Predictor
 from CardiacLib.networks.intensity import intensity_limits, rescale
 from CardiacLib.networks.opened import runner_of
 from CardiacLib.networks.spoilt_slices import bridged, spoilt_slices
@@ -78,8 +78,8 @@ class Segmenter(SliceNetwork):
 
     def __init__(self, choice: NetworkChoice = NetworkChoice()):
         super().__init__(choice)
-        self.pixel_mm = float(config_value(self.folder, self.config, "pixel_mm"))
-        self.window = int(config_value(self.folder, self.config, "window"))
+        self.pixel_mm = float(self.opened.number("pixel_mm"))
+        self.window = int(self.opened.number("window"))
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         spoilt = spoilt_slices(cine.frames, cine.spacing)
@@ -103,7 +103,7 @@ class Segmenter(SliceNetwork):
         coarse = replace(grid, pixel_mm=max(SCOUT_PIXEL_MM, self.pixel_mm))
         look = Look(coarse, coarse.whole, limits, every=every)
         scout = predict(frames[chosen], look, self.predictor, progress=part(progress, 0.0, 0.1))
-        seen = np.stack([likeliest(frame).numpy() for frame in scout.probabilities])
+        seen = np.stack([likeliest(frame) for frame in scout.probabilities])
         window = heart_window(seen, self.window, grid.shape, coarse.pixel_mm / self.pixel_mm)
         progress(0.1, "heart found" if window else "no heart found, looking everywhere")
         look = Look(grid, window or grid.whole, limits, self.flips)
@@ -165,25 +165,29 @@ class Prediction:
     """What the network gave for every slice of every frame.
 
     Attributes:
-        images: torch float32 (T, K, H, W) on the CPU, network pixels of the window, 0..1.
-        probabilities: torch float16 (T, K, 4, H, W) on the CPU, the same pixels; fewer slices if not all were labelled.
+        images: float32 (T, K, H, W), network pixels of the window, 0..1.
+        probabilities: float32 (T, K, 4, H, W), the same pixels; fewer slices if not all were labelled.
         grid: of the images.
         window: rows and columns of network pixels that the probabilities cover; background outside.
     """
 
-    images: "torch.Tensor"  # noqa: F821 - torch is imported where it is used
-    probabilities: "torch.Tensor"  # noqa: F821
+    images: np.ndarray
+    probabilities: np.ndarray
     grid: NetworkGrid
     window: Window
 
     def labels(self) -> np.ndarray:
         """Likeliest structure, uint8 (T, K, J, I) on the grid of the images."""
-        frames = (self.grid.labels(frame.float(), self.window) for frame in self.probabilities)
-        return np.stack([frame.numpy() for frame in frames])
+        return np.stack([self.grid.labels(frame, self.window) for frame in self.probabilities])
 
 
 def predict(
-    frames: np.ndarray, look: Look, predictor, *, progress: Progress = silent, on_frame: OnFrame | None = None
+    frames: np.ndarray,
+    look: Look,
+    predictor: Predictor,
+    *,
+    progress: Progress = silent,
+    on_frame: OnFrame | None = None,
 ) -> Prediction:
     """The network's probabilities in every frame.
 
@@ -191,26 +195,24 @@ def predict(
         frames: float32 (T, K, J, I).
         look: how they are shown.
         predictor: float32 (B, 6, H, W), the neighbouring slices of a frame and of the frame most unlike it, to
-            (B, 4, H, W) logits on its ``device``. From one frame alone nobody can tell the last basal slice of
+            (B, 4, H, W) logits. From one frame alone nobody can tell the last basal slice of
             the ventricle at end-systole from an atrium; from two the movement of the base is seen.
         progress: called for every frame.
         on_frame: as of :meth:`~CardiacSegLib.segment.slice_network.CineSegmenter.segment`.
     """
-    import torch
-
     grid, window = look.grid, look.window
     (n_frames, n_slices), (rows, columns) = frames.shape[:2], (part.stop - part.start for part in window)
-    seen = torch.empty(n_frames, n_slices, rows, columns)
-    out = torch.empty(n_frames, len(range(0, n_slices, look.every)), 4, rows, columns, dtype=torch.float16)
+    seen = np.empty((n_frames, n_slices, rows, columns), np.float32)
+    out = np.empty((n_frames, len(range(0, n_slices, look.every)), 4, rows, columns), np.float32)
     for t, frame in enumerate(frames):
-        seen[t] = grid.from_images(torch.from_numpy(rescale(frame, *look.limits)), window)
+        seen[t] = grid.from_images(rescale(frame, *look.limits), window)
     for t, other in enumerate(opposite_frames(seen)):
         progress(t / n_frames, f"labelling frame {t + 1} of {n_frames}")
-        both = torch.cat([with_neighbours(seen[which])[:: look.every] for which in (t, other)], 1)
+        both = np.concatenate([with_neighbours(seen[which])[:: look.every] for which in (t, other)], 1)
         inputs = pad_to_multiple(both, 16)
         for k in range(0, len(inputs), predictor.batch):
-            found = flipped_mean(predictor, inputs[k : k + predictor.batch].to(predictor.device), look.flips)
+            found = flipped_mean(predictor, inputs[k : k + predictor.batch], look.flips)
             out[t, k : k + predictor.batch] = found[..., :rows, :columns]
         if on_frame is not None:
-            on_frame(t, clean_frame(grid.labels(out[t].float(), window).numpy()))
+            on_frame(t, clean_frame(grid.labels(out[t], window)))
     return Prediction(seen, out, grid, window)

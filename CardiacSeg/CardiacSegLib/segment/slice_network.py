@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.networks.backends.predictor import Predictor
 from CardiacLib.networks.opened import open_network
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import QUALITIES, NetworkChoice
@@ -18,6 +19,7 @@ from .valve_plane import cut_at_valve_plane
 
 OnFrame = Callable[[int, np.ndarray], None]
 
+Flips = tuple[tuple[int, ...], ...]
 FLIPS = dict(zip(QUALITIES, (((),), ((), (-1,), (-2,), (-2, -1))), strict=True))
 """Axes along which the network sees the images flipped, by quality; its answers are averaged."""
 
@@ -29,7 +31,7 @@ class CineSegmenter(Protocol):
         predictor: runs it; a caller whose memory is short may make its ``batch`` smaller.
     """
 
-    predictor: object
+    predictor: Predictor
 
     def segment(
         self,
@@ -62,8 +64,8 @@ class SliceNetwork:
     """
 
     def __init__(self, choice: NetworkChoice):
-        opened = open_network(choice)
-        self.folder, self.config, self.predictor = opened.folder, opened.config, opened.predictor
+        self.opened = open_network(choice)
+        self.predictor, self.said = self.opened.predictor, self.opened.said
         self.flips = FLIPS[choice.quality]
 
     def segment(
@@ -76,8 +78,8 @@ class SliceNetwork:
     ) -> Segmentation:
         """As of :class:`CineSegmenter`."""
         require_short_axis(cine)
-        with self.predictor.running():
-            found = self._segment(cine, progress, on_frame)
+        progress(0.0, self.said)
+        found = self._segment(cine, progress, on_frame)
         if landmarks is None:
             return found
         cut = cut_at_valve_plane(found.labels, landmarks)
@@ -94,13 +96,25 @@ def require_short_axis(cine: Cine) -> None:
         raise InputError(f"{cine.source}: is a {cine.view} view; the network labels short-axis stacks only.")
 
 
-def flipped_mean(predictor, inputs, flips=FLIPS[QUALITIES[0]]):
+def flipped_mean(
+    logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, flips: Flips = FLIPS[QUALITIES[0]]
+) -> np.ndarray:
     """Probabilities (N, classes, H, W) of slices (N, C, H, W), averaged over sets of axes to flip them along.
 
-    ``predictor`` takes such slices and gives logits.
+    Args:
+        logits: gives those of such slices.
+        inputs: the slices.
+        flips: sets of axes.
     """
-    import torch
+    total = np.zeros((), np.float32)
+    for axes in flips:
+        total = total + np.flip(softmax(logits(np.flip(inputs, axes))), axes)
+    return total / np.float32(len(flips))
 
-    if flips == FLIPS[QUALITIES[0]]:
-        return predictor(inputs).softmax(1)
-    return torch.stack([predictor(inputs.flip(axes)).softmax(1).flip(axes) for axes in flips]).mean(0)
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits, both float32 (N, classes, H, W)."""
+    found = logits - logits.max(1, keepdims=True)
+    np.exp(found, out=found)
+    found /= found.sum(1, keepdims=True)
+    return found

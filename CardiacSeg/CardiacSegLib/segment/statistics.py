@@ -9,25 +9,23 @@ from CardiacLib.types.segmentation import SliceStatistics
 
 SUMS = ("soft", "hard", "both", "entropy")
 """The arrays of :class:`SliceStatistics`."""
+LEAST = np.finfo(np.float32).tiny
+"""A probability of 0 has no entropy."""
 
 
-def slice_statistics(probabilities) -> SliceStatistics:
+def slice_statistics(probabilities: np.ndarray) -> SliceStatistics:
     """The sums of N slices, without the axis of frames: (N, 3) soft, hard and both, and (N,) entropy in nats.
 
     Args:
-        probabilities: torch (N, 4, H, W), of background, LV, myocardium and RV; they add up to 1 in every pixel.
+        probabilities: (N, 4, H, W), of background, LV, myocardium and RV; they add up to 1 in every pixel.
     """
-    import torch
-
-    found = probabilities.float()
+    found = np.asarray(probabilities, np.float32)
     winner = likeliest(found)
-    won = torch.stack([winner == structure for structure in (1, 2, 3)], 1)
+    won = np.stack([winner == structure for structure in (1, 2, 3)], 1)
     structures = found[:, 1:]
-    entropy = torch.special.entr(found).sum((1, 2, 3))
+    entropy = -(found * np.log(np.maximum(found, LEAST))).sum((1, 2, 3))
     sums = (structures.sum((2, 3)), won.sum((2, 3)), (structures * won).sum((2, 3)), entropy)
-    return SliceStatistics(
-        **{name: values.float().cpu().numpy() for name, values in zip(SUMS, sums, strict=True)},
-    )
+    return SliceStatistics(**{name: values.astype(np.float32) for name, values in zip(SUMS, sums, strict=True)})
 
 
 def joined_statistics(

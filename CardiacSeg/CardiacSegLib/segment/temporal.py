@@ -7,6 +7,8 @@ alone). Slices are decided over the cycle: through-plane motion takes a slice ou
 per beat, so its absence is one interval.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import ndimage
 
@@ -108,49 +110,46 @@ def cyclic_presence(evidence: np.ndarray) -> np.ndarray:
     return present
 
 
-def settle(probabilities, images) -> tuple[str, ...]:
+def settle(probabilities: np.ndarray, images: np.ndarray) -> tuple[str, ...]:
     """Make the probabilities of a whole cycle consistent, in place; what was decided against the network.
 
     Args:
-        probabilities: torch float16 (T, K, 4, H, W) on the CPU; shorter than a cycle, they stay as they are.
-        images: torch (T, K, H, W), the same pixels, 0..1.
+        probabilities: float32 (T, K, 4, H, W); shorter than a cycle, they stay as they are.
+        images: float32 (T, K, H, W), the same pixels, 0..1.
     """
-    import torch
-
     box = _heart_box(probabilities)
     if len(probabilities) < FULL_CYCLE or box is None:
         return ()
     heart = probabilities[..., box[0], box[1]]
     for k in range(heart.shape[1]):
-        smooth = smooth_over_time(heart[:, k].float().numpy(), images[:, k, box[0], box[1]].float().numpy())
-        heart[:, k] = torch.from_numpy(smooth)
+        heart[:, k] = smooth_over_time(heart[:, k], images[:, k, box[0], box[1]])
     return (SMOOTHED, *(note for name in STRUCTURES for note in _settle_structure(heart, name)))
 
 
-def _heart_box(probabilities) -> tuple[slice, slice] | None:
+def _heart_box(probabilities: np.ndarray) -> tuple[slice, slice] | None:
     """Rows and columns of (T, K, 4, H, W) outside which everything is surely background; None if there is nothing."""
-    somewhere = (probabilities[:, :, 0] < SURE_BACKGROUND).any(0).any(0).numpy()
+    somewhere = (probabilities[:, :, 0] < SURE_BACKGROUND).any((0, 1))
     if not somewhere.any():
         return None
     return tuple(slice(held[0], held[-1] + 1) for held in (np.flatnonzero(somewhere.any(axis)) for axis in (1, 0)))
 
 
-def _settle_structure(probabilities, name: str):
+def _settle_structure(probabilities: np.ndarray, name: str) -> Iterator[str]:
     """Decide for each slice, from the middle outwards, in which frames it holds a structure; changes in place."""
     channels = list(STRUCTURES[name])
-    area = probabilities[:, :, channels].float().sum((2, 3, 4)).numpy().mean(0)
-    order = _ends((probabilities[:, :, (1, 3)] > 0.5).sum((0, 2, 3, 4)).numpy() / len(probabilities))
+    area = probabilities[:, :, channels].sum((2, 3, 4)).mean(0)
+    order = _ends((probabilities[:, :, (1, 3)] > 0.5).sum((0, 2, 3, 4)) / len(probabilities))
     if order is None:
         return
     middle = int(area.argmax())
     for step, end in order.items():
-        inner = _mask(probabilities[:, middle].float().numpy(), channels)
+        inner = _mask(probabilities[:, middle], channels)
         for k in range(middle + step, probabilities.shape[1] if step > 0 else -1, step):
-            found = probabilities[:, k].float().numpy()
+            found = probabilities[:, k].copy()
             inner, changes = _settle_slice(found, channels, inner, end)
             if changes is None:
                 continue
-            probabilities[:, k] = probabilities.new_tensor(found)
+            probabilities[:, k] = found
             if any(frames.any() for frames in changes.values()):
                 yield _note(name, k, changes)
 
@@ -217,9 +216,7 @@ def _between(found: np.ndarray, t: int, sure: np.ndarray) -> np.ndarray:
 
 def _mask(found: np.ndarray, channels: list[int]) -> np.ndarray:
     """Where one of the channels is the likeliest, bool (T, H, W)."""
-    import torch
-
-    return np.isin(likeliest(torch.from_numpy(found)).numpy(), channels)
+    return np.isin(likeliest(found), channels)
 
 
 def _ends(pool_area: np.ndarray) -> dict[int, str] | None:

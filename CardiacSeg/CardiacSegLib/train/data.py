@@ -10,6 +10,7 @@ from CardiacLib.datasets.acdc import patient_folders, read_acdc_patient
 from CardiacLib.networks.intensity import normalise
 from CardiacLib.training.augment import labelled_windows, random_intensity, random_maps
 from CardiacLib.training.options import TrainingOptions
+from CardiacLib.types.labels import likeliest
 from CardiacSegLib.segment.preprocess import resampled_shape, sample_slices
 
 
@@ -152,9 +153,9 @@ def _on_canvas(frame, labels, spacing_ijk, pixel_mm: float, size: int) -> tuple[
     spacing = (spacing_ijk[1], spacing_ijk[0])
     shape = resampled_shape(frame.shape[1:], spacing, pixel_mm)
     scale = tuple(pixel_mm / s for s in spacing)
-    one_hot = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), 4).permute(0, 3, 1, 2).float()
-    image = (sample_slices(torch.from_numpy(frame)[:, None], scale, shape)[:, 0] * 255).round().to(torch.uint8)
-    label = sample_slices(one_hot, scale, shape).argmax(1).to(torch.uint8)
+    one_hot = (labels[:, None] == np.arange(4, dtype=np.uint8)[:, None, None]).astype(np.float32)
+    image = torch.from_numpy(np.rint(sample_slices(frame, scale, shape) * 255).astype(np.uint8))
+    label = torch.from_numpy(likeliest(sample_slices(one_hot, scale, shape)))
     return _centre(image, size), _centre(label, size)
 
 

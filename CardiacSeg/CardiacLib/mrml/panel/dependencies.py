@@ -1,9 +1,10 @@
 """Python packages that Slicer does not bring: found without importing them, installed only with consent.
 
-One requirements file and one constraints file serve all modules. PyTorch comes through the PyTorch extension, which
-picks the build for the machine; everything else through ``slicer.packaging`` (Slicer 5.12) or ``slicer.util``
-(Slicer 5.10). Packages that Slicer or the PyTorch extension has installed are held at their version by constraints.
-Without a network everything, PyTorch too, comes from a folder of wheels. Nothing here runs at import.
+One requirements file and one constraints file serve all modules. PyTorch, for GPUs and for published weights, comes
+through the PyTorch extension, which picks the build for the machine; everything else through ``slicer.packaging``
+(Slicer 5.12) or ``slicer.util`` (Slicer 5.10). Packages that Slicer or the PyTorch extension has installed are held at
+their version by constraints. Without a network everything, PyTorch too, comes from a folder of wheels. Nothing here
+runs at import.
 """
 
 import importlib.metadata
@@ -17,23 +18,34 @@ from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.mrml.nodes.host import in_slicer
 from CardiacLib.mrml.translation import _
 from CardiacLib.resources import resource_path
+from CardiacLib.types.choices import AUTO, OPENVINO_GPU, RunsOn
 
 REQUIREMENTS_FILE = "CineHeartRequirements.txt"
 CONSTRAINTS_FILE = "CineHeartConstraints.txt"
 WHEELS_VARIABLE = "CINEHEART_WHEELS"
 """Environment variable that names a folder of wheels to install from, without a network."""
 TORCH_REQUIREMENT = "torch>=2.4.1"
+TORCH_REQUIREMENTS = (TORCH_REQUIREMENT, "monai>=1.5.2")
+"""For networks that PyTorch runs."""
+WEIGHTS_REQUIREMENTS = (*TORCH_REQUIREMENTS, "onnx>=1.17")
+"""To check published weights and to convert them for OpenVINO."""
 HELD_PACKAGES = ("torch", "torchvision", "numpy", "scipy", "SimpleITK", "pydicom", "vtk", "requests")
 
 
 def requirements() -> list[str]:
-    """Requirements that apply to this machine and Python, one string each, PyTorch first."""
+    """Requirements that apply to this machine and Python, one string each."""
     from packaging.requirements import Requirement
 
     lines = resource_path(REQUIREMENTS_FILE).read_text(encoding="utf-8").splitlines()
-    stated = [TORCH_REQUIREMENT, *(line.partition("#")[0].strip() for line in lines)]
+    stated = [line.partition("#")[0].strip() for line in lines]
     parsed = [Requirement(line) for line in stated if line]
-    return [str(found) for found in parsed if found.marker is None or found.marker.evaluate()]
+    return [f"{found.name}{found.specifier}" for found in parsed if found.marker is None or found.marker.evaluate()]
+
+
+def torch_requirements(runs_on: RunsOn) -> tuple[str, ...]:
+    """What is needed beside the others to run networks as chosen: PyTorch, where it or one of its devices is."""
+    asked = runs_on.backend == "torch" or runs_on.device not in (AUTO, "cpu", OPENVINO_GPU)
+    return TORCH_REQUIREMENTS if asked else ()
 
 
 def missing_requirements(optional: Sequence[str] = ()) -> list[str]:

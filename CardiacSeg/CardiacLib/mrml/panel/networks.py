@@ -8,7 +8,7 @@ from CardiacLib.networks.manifest import manifest
 from CardiacLib.networks.model_store import WeightsSource, begun_bytes, clear, discard_unfinished, weights_source
 
 from .controls import set_enabled
-from .dependencies import ensure_dependencies
+from .dependencies import WEIGHTS_REQUIREMENTS, ensure_dependencies
 from .module_panel import ModulePanel, errors_shown
 from .processes import JobRequest
 
@@ -107,7 +107,7 @@ class NetworkSection:
         name, cache = self._name, str(cache_folder())
 
         def make_request() -> JobRequest:
-            ensure_dependencies(self._panel.widget.moduleName)
+            ensure_dependencies(self._panel.widget.moduleName, optional=WEIGHTS_REQUIREMENTS)
             return JobRequest(task, {"name": name, "cache": cache} | arguments)
 
         def done(nothing) -> str:
