@@ -12,7 +12,7 @@ MODULES = [ROOT / name / f"{name}.py" for name in ("CardiacSeg", "CardiacLandmar
 SAMPLE = "CineHeartPhantom"
 SMALL_SAMPLE = "CineHeartPhantomSmall"
 """The same heart in 8 frames of coarse pixels, for a quick run."""
-COARSE_MM = 3.0
+COARSE_MM, THICK_MM = 4.0, 8.0
 """Edge length of the tetrahedra for a quick run."""
 FORMATS = ("vtu", "msh")
 
@@ -36,7 +36,7 @@ def walk(host, folder: Path, step_done: Callable[[str, object, Walk], None], sma
         host: a SlicerHost with MODULES.
         folder: for the exported mesh and the scene.
         step_done: called with the name of the step, its panel (None where it has none), and what there is so far.
-        small: a quick run, with the small sample and a coarse mesh.
+        small: a quick run, with the small sample and a coarse mesh of a thick RV wall.
     """
     done = Walk(folder=folder)
     load_sample(done, SMALL_SAMPLE if small else SAMPLE)
@@ -92,7 +92,7 @@ def build_mesh(host, done: Walk, coarse: bool):
     panel = host.open_panel("BiVMesh")
     if coarse:
         panel.ui.automaticEdgeLengthCheckBox.checked = False
-        panel.ui.edgeLengthSlider.value = COARSE_MM
+        panel.ui.edgeLengthSlider.value, panel.ui.rvWallSlider.value = COARSE_MM, THICK_MM
     panel.ui.outputNameEdit.text = "heart"
     _apply(host, panel)
     done.models = result_of(panel.panel.parameters.mesh).nodes

@@ -3,6 +3,7 @@
 import atexit
 import ctypes
 import json
+import logging
 import os
 import shutil
 import sys
@@ -48,6 +49,25 @@ def phantom():
     from CardiacLib.phantom import PhantomOptions, make_phantom
 
     return make_phantom(PhantomOptions.small())
+
+
+@pytest.fixture(scope="session")
+def little_heart():
+    """A study of two frames, ED and ES, of a heart so small that stacks of 1.25 mm are short."""
+    from CardiacLib.phantom import PhantomOptions, make_phantom
+
+    small = PhantomOptions.small(n_frames=2, sax_size=72, lv_edv_ml=75.0, rv_edv_ml=80.0, wall_mm=8.0)
+    return make_phantom(small)
+
+
+@pytest.fixture
+def monai_log(caplog):
+    """What MONAI's trainings log of their epochs is in the text of this caplog too."""
+    logger = logging.getLogger("monai.handlers.StatsHandler")
+    logger.addHandler(caplog.handler)
+    with caplog.at_level("INFO"):
+        yield caplog
+    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ def write_planes(folder, frames, matrix, times_ms, beat_ms=900.0, **options) -> 
     """Write frames (T, K, J, I) as classic DICOM, all slices in one series unless ``series_per_slice``.
 
     Options: description, number, series_per_slice, trigger (False: no trigger times), modality, slope, intercept,
-    acquired (time of acquisition as text), sequence, image_type.
+    acquired (time of acquisition as text), sequence, image_type, change (called with each dataset, its slice and its
+    frame before it is written).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,6 +45,8 @@ def write_planes(folder, frames, matrix, times_ms, beat_ms=900.0, **options) -> 
             if beat_ms:
                 dataset.NominalInterval = round(beat_ms)
             _place(dataset, dataset, dataset, matrix, k)
+            if "change" in options:
+                options["change"](dataset, k, t)
             # Names that do not sort in any useful order, as archives give them.
             path = folder / f"{number:03d}_{(7 * t + 3 * k) % 101:03d}_{k:02d}_{t:03d}.dcm"
             dataset.save_as(path, enforce_file_format=True)

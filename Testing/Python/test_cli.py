@@ -138,12 +138,11 @@ def test_segment_writes_the_contract(tmp_path, random_bundle, capsys, read_json)
     assert (out / "segmentation.seg.nrrd").is_file() and not (out / "segmentation.seq.mrb").exists()
 
 
-@pytest.mark.slow
-def test_mesh_writes_the_contract(tmp_path, ring_labels, capsys, read_json):
+def test_mesh_writes_the_contract(tmp_path, ring_labels, rough_meshes, capsys, read_json):
     matrix = oblique_matrix((1.6, 1.6, 8.0))
     write_labels(tmp_path / "labels.nii.gz", LabelMap(ring_labels[None], matrix, np.zeros(1)))
     out = tmp_path / "mesh"
-    assert main(["mesh", str(tmp_path / "labels.nii.gz"), "-o", str(out), "--edge-length", "3", "--json"]) == 0
+    assert main(["mesh", str(tmp_path / "labels.nii.gz"), "-o", str(out), "--edge-length", "5", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["tetrahedra"] > 1000
     assert {p.name for p in out.iterdir()} == {"mesh.vtu", "surface.vtp", "quality.json"}

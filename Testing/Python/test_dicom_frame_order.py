@@ -20,15 +20,10 @@ def beating(n_frames=8, n_slices=4, shape=(12, 10), seed=0) -> np.ndarray:
 
 
 def write_changed(folder, frames, change, times=TIMES, **options) -> None:
-    """Write a study and save each file again after ``change(dataset, slice, frame)``, under a random name."""
-    numbers = list(range(10**6))
-    random.Random(3).shuffle(numbers)
-    n_t = len(frames)
-    for n, path in enumerate(write_planes(folder, frames, MATRIX, times, **options)):
-        dataset = pydicom.dcmread(path)
-        change(dataset, n // n_t, n % n_t)
-        path.unlink()
-        dataset.save_as(Path(folder) / f"{numbers.pop():06d}_{n:03d}")
+    """Write a study of files changed by ``change(dataset, slice, frame)``, under random names."""
+    paths = write_planes(folder, frames, MATRIX, times, change=change, **options)
+    for n, number in enumerate(random.Random(3).sample(range(10**6), len(paths))):
+        paths[n].rename(Path(folder) / f"{number:06d}_{n:03d}")
 
 
 def without(dataset, *names) -> None:

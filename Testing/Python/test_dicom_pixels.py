@@ -28,7 +28,7 @@ def change_files(paths, change) -> None:
 
 
 def write_changed(folder, frames, change, **options) -> None:
-    change_files(write_planes(folder, frames, MATRIX, TIMES, **options), change)
+    write_planes(folder, frames, MATRIX, TIMES, change=lambda dataset, k, t: change(dataset), **options)
 
 
 NOT_MAGNITUDE = [
@@ -75,11 +75,19 @@ MAGNITUDE = [
 ]
 
 
+@pytest.fixture(scope="module")
+def magnitude(tmp_path_factory):
+    """Files of ``beating()``, series 1.2.3."""
+    folder = tmp_path_factory.mktemp("magnitude")
+    write_planes(folder, beating(), MATRIX, TIMES, series_uid="1.2.3")
+    return folder
+
+
 @pytest.mark.parametrize("kinds", NOT_MAGNITUDE, ids="-".join)
-def test_only_magnitude_enters(tmp_path, kinds):
+def test_only_magnitude_enters(magnitude, tmp_path, kinds):
     """Beside the magnitude images of the same places and times, in the same series."""
     frames = beating()
-    write_planes(tmp_path / "m", frames, MATRIX, TIMES, series_uid="1.2.3")
+    (tmp_path / "m").symlink_to(magnitude, target_is_directory=True)
     write_planes(tmp_path / "other", beating(seed=4), MATRIX, TIMES, series_uid="1.2.3", image_type=kinds)
     study = read_study(tmp_path)
     np.testing.assert_array_equal(study.cines["sax"].frames, frames)

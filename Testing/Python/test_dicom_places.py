@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -21,6 +22,12 @@ def beating(n_frames=8, n_slices=4, shape=(12, 10), seed=0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 900, (n_frames, n_slices, *shape)).astype(np.float32)
 
 
+def write_changed(folder, frames, change, **options) -> list[Path]:
+    """Write files changed by ``change(dataset, number)``."""
+    n_t = len(frames)
+    return write_planes(folder, frames, MATRIX, TIMES, change=lambda d, k, t: change(d, k * n_t + t), **options)
+
+
 def change_files(paths, change) -> None:
     for n, path in enumerate(paths):
         dataset = pydicom.dcmread(path)
@@ -38,7 +45,7 @@ def test_jitter_of_positions_splits_no_slice(tmp_path, jitter_mm, per_slice):
             f"{float(value) + rng.uniform(-1, 1) * jitter_mm:.7f}"[:16] for value in dataset.ImagePositionPatient
         ]
 
-    change_files(write_planes(tmp_path, frames, MATRIX, TIMES, series_per_slice=per_slice), shake)
+    write_changed(tmp_path, frames, shake, series_per_slice=per_slice)
     study = read_study(tmp_path)
     cine = study.cines["sax"]
     assert cine.frames.shape == frames.shape
@@ -55,7 +62,7 @@ def test_positions_at_the_edge_of_rounding_stay_together(tmp_path, at):
         x, y, z = map(float, dataset.ImagePositionPatient)
         dataset.ImagePositionPatient = [round(x, 2) + at + 2e-6 * (-1) ** n, y, z]
 
-    change_files(write_planes(tmp_path, frames, MATRIX, TIMES), shake)
+    write_changed(tmp_path, frames, shake)
     np.testing.assert_array_equal(read_study(tmp_path).cines["sax"].frames, frames)
 
 
@@ -67,7 +74,7 @@ def test_jitter_of_directions_and_pixel_sizes_splits_no_slice(tmp_path):
         dataset.ImageOrientationPatient = [round(v, 8) for v in shaken]
         dataset.PixelSpacing = [round(float(v) * (1 + 1e-5 * (-1) ** n), 8) for v in dataset.PixelSpacing]
 
-    change_files(write_planes(tmp_path, frames, MATRIX, TIMES), shake)
+    write_changed(tmp_path, frames, shake)
     np.testing.assert_array_equal(read_study(tmp_path).cines["sax"].frames, frames)
 
 
@@ -83,10 +90,9 @@ def test_thin_slices_stay_apart(tmp_path):
 def twice(folder, change, second_slices=4, per_slice=False, names=True):
     """A stack, and (of the last slices) a second acquisition in the same series: a little later in the beat."""
     frames, again = beating(), beating(seed=1)
-    paths = write_planes(folder, frames, MATRIX, TIMES, series_per_slice=per_slice)
-    for n, path in enumerate(paths):
-        k, t = divmod(n, 8)
-        dataset = pydicom.dcmread(path)
+    seconds = []
+
+    def add_second(dataset, k, t):
         other = copy.deepcopy(dataset)
         if names:
             dataset.AcquisitionNumber, other.AcquisitionNumber = 1, 2
@@ -96,8 +102,11 @@ def twice(folder, change, second_slices=4, per_slice=False, names=True):
         other.TriggerTime = round(TIMES[t] * 1.03 + 4, 1)
         other.PixelData = again[t, k].astype(np.uint16).tobytes()
         change(dataset, other)
-        dataset.save_as(path)
-        if k >= 4 - second_slices:
+        seconds.append(other if k >= 4 - second_slices else None)
+
+    paths = write_planes(folder, frames, MATRIX, TIMES, series_per_slice=per_slice, change=add_second)
+    for path, other in zip(paths, seconds, strict=True):
+        if other is not None:
             other.save_as(path.with_suffix(".second"))
     return frames, again
 
@@ -202,10 +211,7 @@ def test_a_stack_taken_again_in_another_series_stays_whole(tmp_path, shift_mm):
 
 def test_patients_without_numbers_are_told_by_name(tmp_path):
     for n, name in enumerate(("A^B", "C^D")):
-        change_files(
-            write_planes(tmp_path / name, beating(), MATRIX, TIMES, number=n),
-            lambda dataset, n, name=name: setattr(dataset, "PatientName", name),
-        )
+        write_changed(tmp_path / name, beating(), lambda d, n, name=name: setattr(d, "PatientName", name), number=n)
     with pytest.raises(InputError, match="2 patients"):
         read_study(tmp_path)
 
@@ -232,9 +238,7 @@ def test_equal_times_that_nothing_tells_apart_are_refused(tmp_path):
 
 def test_acquisition_numbers_that_count_frames_split_nothing(tmp_path):
     frames = beating()
-    change_files(
-        write_planes(tmp_path, frames, MATRIX, TIMES), lambda dataset, n: setattr(dataset, "AcquisitionNumber", n % 8)
-    )
+    write_changed(tmp_path, frames, lambda dataset, n: setattr(dataset, "AcquisitionNumber", n % 8))
     study = read_study(tmp_path)
     np.testing.assert_array_equal(study.cines["sax"].frames, frames)
     assert not study.left_out
@@ -246,7 +250,7 @@ def test_two_parts_of_one_beat_are_one_acquisition(tmp_path):
     def halves(dataset, n):
         dataset.AcquisitionNumber = 1 + n % 8 // 4
 
-    change_files(write_planes(tmp_path, frames, MATRIX, TIMES), halves)
+    write_changed(tmp_path, frames, halves)
     np.testing.assert_array_equal(read_study(tmp_path).cines["sax"].frames, frames)
 
 
@@ -262,7 +266,7 @@ def test_one_identifier_for_all_files_loses_nothing_and_is_noted(tmp_path, eleme
         for element in elements:
             setattr(dataset, element, "1.2.3")
 
-    change_files(write_planes(tmp_path, frames, MATRIX, TIMES, series_per_slice=per_slice), anonymise)
+    write_changed(tmp_path, frames, anonymise, series_per_slice=per_slice)
     study = read_study(tmp_path)
     np.testing.assert_array_equal(study.cines["sax"].frames, frames)
     assert any("SOPInstanceUID" in note for note in study.notes)
@@ -270,10 +274,7 @@ def test_one_identifier_for_all_files_loses_nothing_and_is_noted(tmp_path, eleme
 
 def test_one_identifier_for_the_frames_of_a_slice(tmp_path):
     frames = beating()
-    change_files(
-        write_planes(tmp_path, frames, MATRIX, TIMES),
-        lambda dataset, n: setattr(dataset, "SOPInstanceUID", f"1.2.{n // 8 + 1}"),
-    )
+    write_changed(tmp_path, frames, lambda dataset, n: setattr(dataset, "SOPInstanceUID", f"1.2.{n // 8 + 1}"))
     np.testing.assert_array_equal(read_study(tmp_path).cines["sax"].frames, frames)
 
 

@@ -396,7 +396,7 @@ def test_train_and_evaluate_as_a_user_does(frames, tmp_path, capsys, monkeypatch
 
 @pytest.fixture(scope="module")
 def shipped() -> HeatmapDetector:
-    return HeatmapDetector(NetworkChoice(BUNDLE, RunsOn("cpu", "torch")))
+    return HeatmapDetector(NetworkChoice(BUNDLE, RunsOn("cpu")))
 
 
 def test_the_shipped_bundle_is_small(shipped):
@@ -442,6 +442,8 @@ def test_frames_and_views_are_checked(shipped):
 @pytest.mark.slow
 def test_real_frames_are_found_within_the_stated_error(shipped, data):
     frames = sure_frames(read_four_chamber(data / "lax_4ch_mitral", True))
+    frames = frames.where(np.arange(len(frames.files)) % 3 == 0)
+    assert len(frames.files) >= 20
     rows = {row["point"]: row for row in error_table(evaluate_frames(frames, shipped))}
     assert rows["all mitral"]["median_px"] <= 3.0 and rows["all tricuspid"]["median_px"] <= 4.0
 

@@ -20,7 +20,7 @@ from cineheart.cli import main
 from cineheart.commands import mesh_batch
 from cineheart.commands.mesh_table import COUNTS, beyond_limits
 
-QUICK = ["--edge-length", "2.6", "--no-fibres", "--no-coordinates", "--format", "vtp"]
+QUICK = ["--edge-length", "5", "--no-fibres", "--no-coordinates", "--format", "vtp"]
 
 
 def write(path, labels):
@@ -46,7 +46,7 @@ def patients(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_folder_of_patients(patients, tmp_path, monkeypatch, capsys):
+def test_a_folder_of_patients(patients, tmp_path, rough_meshes, monkeypatch, capsys):
     """The failed case does not stop the other; a second run keeps the finished one; other options make it anew."""
     out = tmp_path / "out"
     assert main(["mesh", str(patients), "-o", str(out), *QUICK]) == 1
@@ -67,7 +67,7 @@ def test_a_folder_of_patients(patients, tmp_path, monkeypatch, capsys):
     assert main(["mesh", str(patients), "-o", str(out), *QUICK, "--json"]) == 1
     assert called == ["patient002_frame01_gt"] and json.loads(capsys.readouterr().out)["kept"] == 1
     assert rows(out)["patient001_frame01_gt"] == good and rows(out)["again"]["reason"] == "made again"
-    main(["mesh", str(patients), "-o", str(out), *QUICK, "--edge-length", "2.7"])
+    main(["mesh", str(patients), "-o", str(out), *QUICK, "--edge-length", "5.5"])
     assert called[1:] == ["patient001_frame01_gt", "patient002_frame01_gt"]
 
 
@@ -148,7 +148,7 @@ def test_bad_labels_end_in_one_sentence_that_names_the_file(case, tmp_path, caps
     assert not (tmp_path / "out").exists()
 
 
-def test_negative_spacing_is_read_as_the_flip_it_stands_for(tmp_path, capsys):
+def test_negative_spacing_is_read_as_the_flip_it_stands_for(tmp_path, rough_meshes, capsys):
     """An NRRD whose first axis runs the other way: the mesh is that of the labels mirrored in place."""
     labels = np.where(heart()[0] == 3, 0, heart()[0]).astype(np.uint8)
     matrix = heart()[1].copy()
@@ -163,7 +163,7 @@ def test_negative_spacing_is_read_as_the_flip_it_stands_for(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_options_of_the_command(tmp_path, capsys):
+def test_options_of_the_command(tmp_path, rough_meshes, capsys):
     path = tmp_path / "labels.nii.gz"
     write(path, np.array([0, 3, 2, 0], np.uint8)[heart()[0]])
     arguments = ["mesh", str(path), *QUICK]
@@ -193,13 +193,13 @@ def children(pid) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the worker processes")
 @pytest.mark.parametrize("ended_by", ["SIGTERM", "SIGKILL"])
-def test_a_killed_batch_leaves_no_worker_and_can_be_started_again(tmp_path, ended_by):
+def test_a_killed_batch_leaves_no_worker_and_can_be_started_again(tmp_path, rough_meshes, ended_by):
     """Two workers, ended at work: both are gone, nothing unfinished lies about, finished cases stay."""
     for name in ("a", "b"):
         write(tmp_path / name / "labels.nii.gz", heart()[0])
     out = tmp_path / "out"
-    arguments = [*(str(tmp_path / name) for name in ("a", "b")), "-o", str(out), "--workers", "2"]
-    command = [sys.executable, "-m", "cineheart", "mesh", *arguments, "--no-fibres", "--format", "vtp"]
+    arguments = [*(str(tmp_path / name) for name in ("a", "b")), "-o", str(out)]
+    command = [sys.executable, "-m", "cineheart", "mesh", *arguments, "--no-fibres", "--workers", "2"]
     (out / "a_labels").mkdir(parents=True)
     kept = out / "a_labels" / "mine.txt"
     kept.write_text("kept")

@@ -25,7 +25,7 @@ def mesh():
     """The phantom with thick walls, for a coarse mesh; its tets are good enough for the solver as they are."""
     labels, _ = measured_labels(PhantomOptions(slice_spacing_mm=6.0))
     thick = {"rv_wall_mm": 8.0, "min_lv_wall_mm": 8.0, "min_septum_mm": 9.0}
-    coarse = MeshOptions(edge_length_mm=6.5, grid_mm=2.5, refinements=0, optimise=False, **thick)
+    coarse = MeshOptions(edge_length_mm=10.0, grid_mm=3.0, refinements=0, optimise=False, **thick)
     return build_mesh(labels.labels[0], labels.ijk_to_lps, coarse)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_mesh_build import COARSE, heart, mesh
+from test_mesh_build import COARSE, ROUGH, heart, rough
 
 from BiVMeshLib import MeshOptions, build_mesh
 from BiVMeshLib.check.quality import shape_quality, signed_volumes
@@ -95,8 +95,8 @@ def test_slices_out_of_line_are_pointed_out_where_a_line_is_missed():
     for k, pixels in ((3, -7), (4, 7), (5, -7)):
         labels[k] = np.roll(labels[k], pixels, axis=1)
     assert displaced_by(check_labels(labels, matrix)) > 10.0
-    missed = build_mesh(labels, matrix, COARSE)
+    missed = build_mesh(labels, matrix, ROUGH)
     assert any(key.endswith("_mm") for key in missed.quality.missed())
     assert any("out of line, which aligning them" in note for note in missed.notes)
-    aligned = build_mesh(labels, matrix, replace(COARSE, align_slices=True))
-    assert not any("out of line" in note for note in (*aligned.notes, *mesh().notes))
+    aligned = build_mesh(labels, matrix, replace(ROUGH, align_slices=True))
+    assert not any("out of line" in note for note in (*aligned.notes, *rough().notes))

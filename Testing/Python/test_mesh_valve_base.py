@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from test_mesh_build import COARSE, heart, inside
+from test_mesh_build import COARSE, ROUGH, heart, inside
 
 from BiVMeshLib import build_mesh
 from BiVMeshLib.motion import move_mesh
@@ -26,6 +26,7 @@ from cineheart.cli import main
 SLOPE = np.array([0.20, -0.12])
 """Of the true base plane z = BASE + SLOPE . (x, y): 13 degrees."""
 BASE = -13.0
+PLAIN = replace(COARSE, edge_length_mm=3.4, grid_mm=2.0, optimise=False, fibres=False, coordinates=False)
 RINGS = {"2ch": (0.0, 1.0), "3ch": (-0.87, 0.5), "4ch": (1.0, 0.0)}
 """Where each view cuts the short axis of the ellipsoids, whose RV lies along x."""
 
@@ -69,7 +70,7 @@ def mesh(ending="whole"):
     elif ending == "short":
         labels = labels.copy()
         labels[-2:] = 0
-    return build_mesh(labels, matrix, COARSE, valves=valve_points())
+    return build_mesh(labels, matrix, PLAIN, valves=valve_points())
 
 
 @pytest.mark.slow
@@ -140,7 +141,7 @@ ELSEWHERE = {
 def test_points_of_another_heart_are_one_sentence(case):
     change, message = ELSEWHERE[case]
     with pytest.raises(InputError, match=message):
-        build_mesh(*heart(), COARSE, valves=change(valve_points()))
+        build_mesh(*heart(), ROUGH, valves=change(valve_points()))
 
 
 @pytest.mark.slow
@@ -149,8 +150,8 @@ def test_the_phantom_up_to_its_own_valves():
     phantom = make_phantom(PhantomOptions.small(n_frames=2, sax_pixel_mm=2.0))
     labels, matrix = phantom.labels.labels[0], phantom.labels.ijk_to_lps
     truth = float(phantom.volumes["lv"][0])
-    plain = build_mesh(labels, matrix, COARSE).quality
-    found = build_mesh(labels, matrix, COARSE, valves=phantom.landmarks.points[0]).quality
+    plain = build_mesh(labels, matrix, PLAIN).quality
+    found = build_mesh(labels, matrix, PLAIN, valves=phantom.landmarks.points[0]).quality
     assert found.volumes.lv_pool_ml == pytest.approx(truth, rel=0.03) and plain.volumes.lv_pool_ml < 0.92 * truth
     assert found.volumes.lv_myocardium_ml == pytest.approx(float(phantom.volumes["myo"][0]), rel=0.03)
     assert found.base.base_points_rms_mm < 2.0
@@ -168,12 +169,12 @@ def write_landmarks(path, points):
 
 
 @pytest.mark.slow
-def test_the_command_takes_landmarks(tmp_path, capsys):
+def test_the_command_takes_landmarks(tmp_path, rough_meshes, capsys):
     labels, matrix = heart()
     path, landmarks, out = tmp_path / "labels.nii.gz", tmp_path / "landmarks.json", tmp_path / "out"
     sitk.WriteImage(to_sitk(labels, matrix), str(path))
     write_landmarks(landmarks, valve_points()[None])
-    arguments = ["mesh", str(path), "-o", str(out), "--edge-length", "2.6", "--no-fibres", "--no-coordinates"]
+    arguments = ["mesh", str(path), "-o", str(out), "--edge-length", "5", "--no-fibres", "--no-coordinates"]
     arguments += ["--format", "vtp", "--landmarks", str(landmarks)]
     assert main(arguments) == 0
     quality = json.loads((out / "quality.json").read_text())
@@ -196,10 +197,9 @@ def test_a_study_cut_at_its_valves_has_a_mesh_up_to_them():
     labels, matrix = heart()
     points = np.stack([valve_points(), valve_points(BASE - 3.0)])
     frames = np.stack([cut(labels, matrix), cut(labels, matrix, BASE - 3.0)])
-    options = replace(COARSE, edge_length_mm=3.4, optimise=False, fibres=False, coordinates=False)
     beat = LabelMap(frames, matrix, np.array([0.0, 400.0]), "made up")
     for cut_at_valves in (True, False):
-        choice = MeshChoice(0, options, motion=True, base_at_valves=cut_at_valves)
+        choice = MeshChoice(0, ROUGH, motion=True, base_at_valves=cut_at_valves)
         result = steps.mesh(beat, choice, valves=Landmarks(points, beat.times_ms)).complete()
         made, moving = result.mesh, result.moving
         assert made.quality.base.base_from == ("valve points" if cut_at_valves else "labels")
@@ -213,13 +213,12 @@ def test_the_mesh_up_to_the_valves_moves_with_them():
     """Base at the plane of the points in the second frame too, 3 mm lower; volumes under it are the true ones."""
     labels, matrix = heart()
     beat = LabelMap(np.stack([labels, labels]), matrix, np.array([0.0, 400.0]), "made up")
-    options = replace(COARSE, edge_length_mm=3.4, optimise=False, fibres=False, coordinates=False)
     points = np.stack([valve_points(), valve_points(BASE - 3.0)])
-    made = build_mesh(labels, matrix, options, valves=points[0])
-    moving = move_mesh(made, beat, 0, options, valves=Landmarks(points, beat.times_ms))
+    made = build_mesh(labels, matrix, ROUGH, valves=points[0])
+    moving = move_mesh(made, beat, 0, ROUGH, valves=Landmarks(points, beat.times_ms))
     base = moving.nodes(1)[np.unique(made.patch("BASE"))]
     assert np.abs(base[:, 2] - (BASE - 3.0) - base[:, :2] @ SLOPE).max() < 0.6
     assert moving.quality.curves()["lv_pool_ml"][1] == pytest.approx(true_volumes(BASE - 3.0)[0], rel=0.03)
     assert moving.quality.curves()["self_intersections"] == [0, 0]
     with pytest.raises(InputError, match="its motion needs mitral or tricuspid points"):
-        move_mesh(made, beat, 0, options)
+        move_mesh(made, beat, 0, ROUGH)

@@ -36,18 +36,28 @@ def dicom(phantom, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def loaded(host, scene, dicom, phantom):
-    """The study in the scene as the panel loads it, and a result of the panel with its true labels."""
-    from CardiacLib.mrml.panel.studies import add_study
+@pytest.fixture(scope="module")
+def study(dicom):
+    return read_study(dicom)
 
-    study = read_study(dicom)
-    cine, volume = study.cines["sax"], add_study(study)["sax"]
+
+@pytest.fixture(scope="module")
+def true_result(study, phantom):
+    """A result of the panel with the true labels on the grid of the study."""
+    cine = study.cines["sax"]
     flipped = phantom.labels.ijk_to_lps[:3, 2] @ cine.ijk_to_lps[:3, 2] < 0
     array = np.ascontiguousarray(phantom.labels.labels[:, ::-1] if flipped else phantom.labels.labels)
-    labels = LabelMap(array, cine.ijk_to_lps, cine.times_ms)
-    node = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(labels)), "heart").segmentation
-    return SimpleNamespace(volume=volume, labels=labels, node=node)
+    return measured(with_statistics(LabelMap(array, cine.ijk_to_lps, cine.times_ms)))
+
+
+@pytest.fixture
+def loaded(host, scene, study, true_result):
+    """The study in the scene as the panel loads it, with that result."""
+    from CardiacLib.mrml.panel.studies import add_study
+
+    volume = add_study(study)["sax"]
+    node = logic_of("CardiacSeg").addResult(volume, true_result, "heart").segmentation
+    return SimpleNamespace(volume=volume, labels=true_result.segmentation.labels, node=node)
 
 
 def answer(monkeypatch, *folders) -> list[str]:
@@ -148,11 +158,11 @@ def test_a_cine_from_other_files_says_why_there_is_no_export(host, scene, phanto
 
 
 def test_the_folder_of_the_images_is_asked_for_where_it_is_not_known(
-    host, loaded, dicom, phantom, tmp_path, monkeypatch
+    host, loaded, dicom, study, phantom, tmp_path, monkeypatch
 ):
     from CardiacLib.mrml.nodes.cines import cine_to_scene
 
-    _, volume = cine_to_scene(read_study(dicom).cines["sax"], "by another reader")
+    _, volume = cine_to_scene(study.cines["sax"], "by another reader")
     node = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(loaded.labels)), "heart").segmentation
     with pytest.raises(InputError, match="not known which DICOM study"):
         logic_of("CardiacSeg").exportDicomSeg(node, tmp_path / "out")

@@ -51,8 +51,13 @@ def opened(propagation, initialization) -> SlicePropagation:
 
 
 @pytest.fixture(scope="module")
+def phantom(little_heart):
+    return little_heart
+
+
+@pytest.fixture(scope="module")
 def hearts(phantom):
-    """ED and ES of the small phantom as isotropic hearts."""
+    """ED and ES of the little heart as isotropic hearts."""
     frames, labels = phantom.cines["sax"].frames, phantom.labels
     return [
         make_heart(normalise(frames)[t], labels.labels[t], labels.ijk_to_lps, 3.0, bool(n))
@@ -187,7 +192,7 @@ def test_an_interrupted_training_ends_at_the_same_weights(hearts, tmp_path):
 
 @pytest.mark.slow
 def test_a_tiny_training_learns(hearts, tmp_path):
-    tiny_trainer(hearts, tmp_path, epochs=12).run()
+    tiny_trainer(hearts, tmp_path, epochs=8).run()
     lines = (tmp_path / "log.csv").read_text().splitlines()[1:]
     losses = [float(line.split(",")[1]) for line in lines]
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
@@ -416,7 +421,7 @@ def patients(phantom, tmp_path_factory):
 def test_evaluate_writes_every_method_and_the_cards(
     patients, random_bundles, rough_meshes, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("cineheart.evaluate.propagation.CHANGES", CHANGES[:2])  # each of them is tried above
+    monkeypatch.setattr("cineheart.evaluate.propagation.CHANGES", CHANGES[1:2])  # each of them is tried above
     together = tmp_path / "bundles"
     words = ["evaluate", copied(random_bundles, together), "--data", str(patients), "-o", str(tmp_path / "out")]
     assert main([*words, "--robustness", "--update-card", "--trust", "--json"]) == 0
@@ -428,7 +433,7 @@ def test_evaluate_writes_every_method_and_the_cards(
     mean = np.mean([float(row["myocardium"]) for row in rows if row["method"] == "segmentation, interpolated"])
     assert facts["segmentation, interpolated"] == pytest.approx(mean, abs=1e-4)
     stated = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert set(stated["spoilt"]) == set(CHANGES[:2]) and stated["volumes"] == 2
+    assert set(stated["spoilt"]) == set(CHANGES[1:2]) and stated["volumes"] == 2
     assert (tmp_path / "out" / "dice_by_slice.png").stat().st_size > 5000
     for name in TINY:
         card = (together / name / "docs" / "README.md").read_text()

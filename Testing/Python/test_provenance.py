@@ -13,7 +13,7 @@ import pytest
 from CardiacLib import __version__
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, weights_path
-from CardiacLib.phantom import PhantomOptions, make_phantom, write_phantom
+from CardiacLib.phantom import write_phantom
 from CardiacLib.readers import read_image
 from CardiacLib.readers.info_cfg import patient_beside
 from CardiacLib.types.cine import Cine
@@ -31,8 +31,8 @@ ANNA = "Mustermann^Erika_4711"
 
 
 @pytest.fixture(scope="module")
-def made():
-    return make_phantom(PhantomOptions.small())
+def made(little_heart):
+    return little_heart
 
 
 @pytest.fixture(scope="module")

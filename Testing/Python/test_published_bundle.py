@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import nibabel
 import numpy as np
@@ -57,25 +55,14 @@ def smooth_image(shape, seed) -> np.ndarray:
     return (fine.permute(1, 2, 0) * 900 + 50).numpy().astype(np.int16)
 
 
-def run_monai(what, *arguments) -> str:
-    """``python -m monai.bundle run`` on the bundle; gives what it printed."""
+def run_monai(what, **settings) -> None:
+    """What ``python -m monai.bundle run`` calls, on the bundle."""
+    from monai.bundle import run
+
     configs = bundle_path(NAME) / "configs"
-    config = {"evaluating": "inference.json", "training": "train.json"}[what]
-    files = ["--meta_file", configs / "metadata.json", "--config_file", configs / config]
-    command = [
-        sys.executable,
-        "-m",
-        "monai.bundle",
-        "run",
-        what,
-        *files,
-        "--bundle_root",
-        bundle_path(NAME),
-        *arguments,
-    ]
-    ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout + ended.stderr
+    config = configs / {"evaluating": "inference.json", "training": "train.json"}[what]
+    settings |= {"bundle_root": str(bundle_path(NAME)), "meta_file": str(configs / "metadata.json")}
+    run(what, config_file=str(config), **settings)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +72,8 @@ def evaluated(weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluated")
     for seed, (name, shape) in enumerate(SIZES.items()):
         nibabel.save(nibabel.Nifti1Image(smooth_image(shape, seed), AFFINE), folder / f"{name}.nii.gz")
-    run_monai("evaluating", "--dataset_dir", folder, "--output_dir", folder / "out", "--ckpt_path", weights)
+    out = str(folder / "out")
+    run_monai("evaluating", dataset_dir=str(folder), output_dir=out, ckpt_path=str(weights))
     return folder
 
 
@@ -235,16 +223,15 @@ def test_training_configuration_is_the_published_one():
 
 
 @pytest.mark.slow
-def test_monai_trains_the_bundle(tmp_path):
+def test_monai_trains_the_bundle(tmp_path, monai_log):
     pytest.importorskip("fire")
     pytest.importorskip("ignite")
     write_training_data(tmp_path / "allimages3label.npz")
     settings = {"epochs": 2, "iterations": 4, "repeats": 2, "batch_size": 4, "workers": 0}
-    arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    said = run_monai("training", "--dataset_dir", tmp_path, "--output_dir", tmp_path / "out", *arguments)
+    run_monai("training", dataset_dir=str(tmp_path), output_dir=str(tmp_path / "out"), **settings)
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"model_epoch=1.pt", "model_epoch=2.pt", "model.pt"}
     for epoch in (1, 2):
-        assert f"Epoch[{epoch}] Metrics -- val_mean_dice: 0." in said
+        assert f"Epoch[{epoch}] Metrics -- val_mean_dice: 0." in monai_log.text
     first, last, final = (
         read_weights(tmp_path / "out" / f"{f}.pt") for f in ("model_epoch=1", "model_epoch=2", "model")
     )

@@ -136,7 +136,7 @@ def test_monai_runs_the_bundle_to_the_same_points(network, detector, tmp_path):
     frames = smooth_cine((256, 256), 6, 3)
     nibabel.save(nibabel.Nifti1Image(frames.transpose(2, 1, 0)[:, :, None], np.eye(4)), tmp_path / "cine.nii.gz")
     torch.save(network.state_dict(), tmp_path / "weights.pt")
-    run_monai("evaluating", tmp_path, tmp_path / "out", "--ckpt_path", tmp_path / "weights.pt")
+    run_monai("--dataset_dir", tmp_path, "--output_dir", tmp_path / "out", "--ckpt_path", tmp_path / "weights.pt")
     theirs = np.load(tmp_path / "out" / "cine_key-pred.npy")
     assert theirs.shape == (6, 2, 10) and theirs.dtype == np.float32
     cine = read_image(tmp_path / "cine.nii.gz")
@@ -147,15 +147,13 @@ def test_monai_runs_the_bundle_to_the_same_points(network, detector, tmp_path):
     assert np.abs(found.points[present] - theirs[:, ::-1].transpose(0, 2, 1)[present]).max() <= 1e-4
 
 
-def run_monai(what, data, output, *arguments) -> str:
-    """``python -m monai.bundle run`` on the bundle; gives what it printed."""
+def run_monai(*arguments) -> None:
+    """``python -m monai.bundle run`` on the bundle."""
     configs = bundle_path(NAME) / "configs"
-    config = configs / {"evaluating": "inference.json", "training": "train.json"}[what]
-    files = ["--meta_file", configs / "metadata.json", "--config_file", config, "--bundle_root", bundle_path(NAME)]
-    command = [sys.executable, "-m", "monai.bundle", "run", what, *files, "--dataset_dir", data, "--output_dir", output]
-    ended = subprocess.run([str(w) for w in (*command, *arguments)], capture_output=True, text=True, check=False)
+    files = ["--meta_file", configs / "metadata.json", "--config_file", configs / "inference.json"]
+    command = [sys.executable, "-m", "monai.bundle", "run", "evaluating", *files, "--bundle_root", bundle_path(NAME)]
+    ended = subprocess.run([str(word) for word in (*command, *arguments)], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    return ended.stdout + ended.stderr
 
 
 def test_points_near_the_origin_are_missing_and_the_view_follows(detector, monkeypatch):
@@ -310,16 +308,20 @@ def test_training_configuration_is_the_published_one():
 
 
 @pytest.mark.slow
-def test_monai_trains_the_bundle(tmp_path):
-    pytest.importorskip("fire")
+def test_monai_trains_the_bundle(tmp_path, monai_log):
+    """By the function that ``python -m monai.bundle run`` calls."""
     pytest.importorskip("ignite")
+    from monai.bundle import run
+
     write_training_data(tmp_path / "valvelandmarks.npz", 64)
     settings = {"epochs": 2, "iterations": 4, "repeats": 2, "batch_size": 4, "workers": 0}
-    settings |= {"network_def#in_shape": "[1, 64, 64]", "learning_rate": 0.001}  # 0.01 is chaos: rounding decides
-    arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    said = run_monai("training", tmp_path, tmp_path / "out", *arguments)
+    settings |= {"network_def#in_shape": [1, 64, 64], "learning_rate": 0.001}  # 0.01 is chaos: rounding decides
+    folders = {"bundle_root": bundle_path(NAME), "dataset_dir": tmp_path, "output_dir": tmp_path / "out"}
+    configs = bundle_path(NAME) / "configs"
+    files = {"meta_file": configs / "metadata.json", "config_file": configs / "train.json"}
+    run("training", **settings, **{name: str(path) for name, path in (folders | files).items()})
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"net_epoch=1.pt", "net_epoch=2.pt", "model.pt"}
-    distances = [float(d) for d in re.findall(r"val_mean_distance: ([\d.]+)", said)]
+    distances = [float(d) for d in re.findall(r"val_mean_distance: ([\d.]+)", monai_log.text)]
     assert len(distances) >= 2 and distances[1] < distances[0]
     first, final = (read_weights(tmp_path / "out" / f"{name}.pt") for name in ("net_epoch=1", "model"))
     assert any(not torch.equal(first[key], final[key]) for key in final)

@@ -96,7 +96,7 @@ def test_train_writes_weights_log_and_learning_curve(trained):
 @pytest.mark.slow
 def test_evaluate(patients, narrow_bundle, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(robustness, "CHANGES", robustness.CHANGES[-6:-3])  # test_robustness.py tries all
-    monkeypatch.setattr("cineheart.evaluate.phantom.OPTIONS", PhantomOptions.small())
+    monkeypatch.setattr("cineheart.evaluate.phantom.OPTIONS", PhantomOptions.small(n_frames=2))
     source = (narrow_bundle / "docs" / "README.md").read_text(encoding="utf-8")
     out = tmp_path / "evaluation"
     command = ["evaluate", str(trained), "--data", str(patients), "-o", str(out), "--device", "cpu", "--json"]

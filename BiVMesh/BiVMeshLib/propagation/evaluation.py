@@ -121,7 +121,8 @@ def compare_all(
     """
     expert = reference(cine, true, frame)
     sources = {"expert": true, "segmentation": segmented, "network": None}
-    found = {}
+    found: dict[str, Comparison] = {}
+    truths: list[tuple[IsotropicGrid, np.ndarray]] = [(expert.grid, expert.labels)]
     for method in methods:
         try:
             if method in PROPAGATED:
@@ -136,7 +137,10 @@ def compare_all(
         except InputError as error:
             found[method] = _failed(expert, str(error))
             continue
-        truth = expert.labels if grid is expert.grid else _on(grid, true, frame, expert)
+        truth = next((labels for other, labels in truths if grid.is_like(other)), None)
+        if truth is None:
+            truth = _on(grid, true, frame, expert)
+            truths.append((grid, truth))
         found[method] = compare(
             labels, truth, grid.slice_at(expert.stack_place(expert.base_slice, cine.n_slices)), grid
         )

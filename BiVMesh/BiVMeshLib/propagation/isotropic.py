@@ -60,6 +60,11 @@ class IsotropicGrid:
         origin = geometry.apply(self.stack_to_lps, [self.corner[1], self.corner[0], self.first])
         return geometry.matrix_from(origin, directions, [SPACING] * 3)
 
+    def is_like(self, other: "IsotropicGrid") -> bool:
+        """Whether the voxels are the same."""
+        same = (self.depth, self.side) == (other.depth, other.side)
+        return same and np.array_equal(self.ijk_to_lps, other.ijk_to_lps)
+
     def slice_at(self, stack_slice: float) -> int:
         """The grid's slice nearest to a slice of the stack."""
         step = SPACING / geometry.spacing_of(self.stack_to_lps)[2]
@@ -133,8 +138,14 @@ class IsotropicGrid:
 
 def grown(pool: np.ndarray, thickness_mm: float) -> np.ndarray:
     """Voxels within a thickness of a pool, both bool (Z, Y, X) on cubic voxels; borders lie half-way between voxels."""
-    far = ndimage.distance_transform_edt(~pool) - 0.5
-    return far * SPACING <= thickness_mm
+    near = np.zeros_like(pool)
+    if not pool.any():
+        return near
+    reach = int(thickness_mm / SPACING + 0.5) + 1
+    held = ndimage.find_objects(pool.astype(np.uint8))[0]
+    box = tuple(slice(max(side.start - reach, 0), side.stop + reach) for side in held)
+    near[box] = (ndimage.distance_transform_edt(~pool[box]) - 0.5) * SPACING <= thickness_mm
+    return near
 
 
 def apex_first(frames: np.ndarray, stack_to_lps: np.ndarray, stack: LabelStack) -> tuple[np.ndarray, np.ndarray, bool]:
