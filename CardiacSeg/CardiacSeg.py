@@ -88,7 +88,7 @@ class FrameChoice(enum.Enum):
 class CardiacSegParameterNode:
     """The panel's choices, saved with the scene; results stay with the segmentation (CardiacLib.mrml.panel.results).
 
-    A height, weight or heart rate of 0 is unknown.
+    A height, weight or heart rate of 0 is unknown. Frames by hand count from 1; 0 leaves them to the volumes.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -101,6 +101,10 @@ class CardiacSegParameterNode:
     heightCm: Annotated[float, WithinRange(0.0, 250.0)] = 0.0
     weightKg: Annotated[float, WithinRange(0.0, 300.0)] = 0.0
     heartRate: Annotated[float, WithinRange(0.0, 250.0)] = 0.0
+    edFrame: Annotated[int, WithinRange(0, 999)] = 0
+    esFrame: Annotated[int, WithinRange(0, 999)] = 0
+    leftOutSlices: str = ""
+    addedSlices: str = ""
     patientOf: vtkMRMLScalarVolumeNode
     segmentation: vtkMRMLSegmentationNode
     outputName: str = ""
@@ -214,6 +218,43 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         from CardiacSegLib.mrml.result import segmentation_to_scene
 
         return segmentation_to_scene(volumeNode, found, name=name, output=output)
+
+    def measureAgain(
+        self,
+        segmentationNode,
+        choice: SegmentChoice = SegmentChoice(),
+        volumeNode=None,
+        progress: Callable[[float, str], None] = lambda fraction, message: None,
+    ):
+        """Measure a segmentation as it is now, edits included, wait, and update its tables.
+
+        Args:
+            segmentationNode: a result of segmentSequence, or any segmentation with CineHeart's segments.
+            choice: body, papillary muscles, and what is set by hand (``by_hand``: frames from 0, basal slices).
+            volumeNode: its cine; None takes the one that it was made on.
+            progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.
+
+        Returns:
+            CardiacSegLib.mrml.result.SegmentationResult.
+        """
+        from CardiacLib.mrml.panel.module_panel import run_and_add
+
+        request = self.makeMeasureRequest(segmentationNode, volumeNode, choice)
+        return run_and_add(
+            request, lambda found: self.addMeasures(segmentationNode, found), worker=worker(), progress=progress
+        )
+
+    def makeMeasureRequest(self, segmentationNode, volumeNode, choice: SegmentChoice):
+        """The worker's job for a segmentation in the scene: CardiacSegLib.mrml.result.measure_request."""
+        from CardiacSegLib.mrml.result import measure_request
+
+        return measure_request(segmentationNode, volumeNode, choice)
+
+    def addMeasures(self, segmentationNode, found):
+        """Update tables by a SegmentResult: CardiacSegLib.mrml.result.measures_to_scene."""
+        from CardiacSegLib.mrml.result import measures_to_scene
+
+        return measures_to_scene(found, segmentationNode)
 
     def exportDicomSeg(self, segmentationNode, folder, study="", frame="all", bundle="", progress=lambda *_: None):
         """Write a segmentation as DICOM SEG, wait, and return the files: CardiacLib.mrml.panel.dicom_export."""

@@ -1,5 +1,5 @@
-"""Command line: ``cineheart run | segment | landmarks | mesh | propagate | surfaces | phantom | train | evaluate |
-crossvalidate | calibrate | bundles``.
+"""Command line: ``cineheart run | segment | measure | landmarks | mesh | propagate | surfaces | phantom | train |
+evaluate | crossvalidate | calibrate | bundles``.
 
 Exit codes: 0 everything asked for was written, 1 something failed on the way, 2 input that cannot be used.
 """
@@ -22,11 +22,19 @@ from CardiacLib.types.choices import (
     RunsOn,
     SegmentChoice,
 )
-from cineheart.commands.answers import study_answer
-from cineheart.commands.choices import chosen_views, fibre_options, propagation_of, refuse_for_several, stated_patient
+from cineheart.commands.choices import (
+    Stated,
+    chosen_views,
+    fibre_options,
+    propagation_of,
+    refuse_for_several,
+    stated_patient,
+)
+from cineheart.commands.networks.bundle_cli import bundles
+from cineheart.commands.networks.cli import calibrate, crossvalidate, evaluate, train
 
-from .bundle_cli import bundles
 from .cli_options import (
+    AddSlices,
     AlignSlices,
     AlignViews,
     Anonymise,
@@ -34,20 +42,23 @@ from .cli_options import (
     BaseLandmarks,
     BaseSlice,
     Bundle,
+    CorrectedLabels,
+    CorrectedPoints,
     CutAtValves,
     Device,
     DicomSeg,
+    EdFrame,
     EdgeLength,
-    EvaluateOutput,
+    EsFrame,
     FibreAngles,
     Fibres,
-    FoldsOutput,
     Formats,
     FourChamber,
     HeartRate,
     Height,
     LabelOrder,
     LandmarkBundle,
+    LeaveOut,
     MesherOption,
     MinDihedral,
     MinJacobian,
@@ -55,18 +66,17 @@ from .cli_options import (
     Output,
     Papillary,
     PapillaryOption,
+    PhaseOption,
     Quality,
     QualityOption,
     Scene,
     StartSlice,
     ThreeChamber,
-    TrainOutput,
     Trust,
     TwoChamber,
-    UpdateCard,
     Weight,
 )
-from .console import Answer, Console, Json
+from .console import Console, Json
 from .provenance import remembered
 from .workers import terminated_as_interrupted
 
@@ -138,6 +148,7 @@ def run(
     view: Annotated[
         list[str] | None, typer.Option(help="NAME=VIEW: set the view of a series or file (sax, 2ch, 3ch, 4ch, other).")
     ] = None,
+    study_uid: Annotated[str, typer.Option(help="StudyInstanceUID, where the folder holds several studies.")] = "",
     mesh: Annotated[bool, typer.Option(help="Mesh end-diastole.")] = True,
     edge_length: EdgeLength = None,
     formats: Formats = "vtu,vtp",
@@ -147,6 +158,13 @@ def run(
     align: AlignViews = False,
     cut_at_valves: CutAtValves = False,
     motion: Motion = False,
+    labels: CorrectedLabels = None,
+    landmarks: CorrectedPoints = None,
+    label_order: LabelOrder = "auto",
+    ed_frame: EdFrame = None,
+    es_frame: EsFrame = None,
+    leave_out: LeaveOut = None,
+    add_slices: AddSlices = None,
     height: Height = None,
     weight: Weight = None,
     heart_rate: HeartRate = None,
@@ -157,32 +175,28 @@ def run(
     as_json: Json = False,
 ) -> int:
     """One study, from images to labels, measurements, valve points, mesh, report and scene."""
-    from BiVMeshLib import MeshOptions
     from BiVMeshLib.exporters import choose_formats
-    from BiVMeshLib.result import MeshChoice
+    from cineheart.commands.study import RunOptions, mesh_choice, run_study_folder
+    from cineheart.corrected import CorrectedFiles
 
-    from .pipeline import RunOptions, run_study
-
-    if motion and not mesh:
-        raise InputError("--motion carries the mesh over the cycle; leave out --no-mesh.")
     runs_on = RunsOn(device, backend)
-    mesh_options = MeshOptions(edge_length_mm=edge_length, fibre_angles=fibre_options(fibre_angles))
+    stated = Stated(ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices)
+    network = NetworkChoice(bundle, runs_on, quality.value, trust)
     options = RunOptions(
-        segment=SegmentChoice(NetworkChoice(bundle, runs_on, quality.value, trust), papillary.value),
+        segment=SegmentChoice(network, papillary.value, by_hand=stated.by_hand()),
         landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on, trust=trust), align),
-        mesh=MeshChoice(options=mesh_options, motion=motion) if mesh else None,
+        mesh=mesh_choice(mesh, motion, edge_length, fibre_angles),
         formats=choose_formats(formats),
         views=chosen_views(view),
+        study_uid=study_uid,
+        corrected=CorrectedFiles(labels=labels, order=label_order, landmarks=landmarks),
         patient=stated_patient(height, weight, heart_rate),
         anonymise=anonymise,
         cut_at_valves=cut_at_valves,
         scene=scene,
         dicom_seg=dicom_seg,
     )
-    with Console("cineheart run", as_json) as console:
-        result = run_study(study, output, options, progress=console.progress)
-        console.finish(study_answer(result).with_facts(output=str(output)))
-    return 0 if result.mesh is not None or not mesh else 1
+    return run_study_folder(study, output, options, as_json)
 
 
 @app.command()
@@ -199,6 +213,11 @@ def segment(
         typer.Option(help="landmarks.json of the same frames: end the ventricles at the planes of their valves."),
     ] = None,
     papillary: PapillaryOption = Papillary.cavity,
+    phase: PhaseOption = None,
+    ed_frame: EdFrame = None,
+    es_frame: EsFrame = None,
+    leave_out: LeaveOut = None,
+    add_slices: AddSlices = None,
     height: Height = None,
     weight: Weight = None,
     heart_rate: HeartRate = None,
@@ -211,8 +230,11 @@ def segment(
     from cineheart.commands.segment import SegmentOptions, segment_image
 
     network = NetworkChoice(bundle, RunsOn(device, backend), quality.value, trust)
+    stated = Stated(
+        phase=phase.value if phase else "", ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices
+    )
     options = SegmentOptions(
-        segment=SegmentChoice(network, papillary.value),
+        segment=SegmentChoice(network, papillary.value, by_hand=stated.by_hand()),
         patient=stated_patient(height, weight, heart_rate),
         frames=frames,
         landmarks=landmarks,
@@ -221,6 +243,45 @@ def segment(
     )
     with Console("cineheart segment", as_json) as console:
         answer = segment_image(image, output, options, progress=console.progress)
+        console.finish(answer.with_facts(output=str(output)))
+    return 0
+
+
+@app.command()
+def measure(
+    labels: Annotated[Path, typer.Argument(help="Label map of one frame or all: NIfTI, NRRD, .seg.nrrd or DICOM SEG.")],
+    output: Output,
+    image: Annotated[Path | None, typer.Option(help="The labels' image, on the same grid.")] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(help="landmarks.json of the same frames: end the ventricles at their valve planes.")
+    ] = None,
+    label_order: LabelOrder = "auto",
+    papillary: PapillaryOption = Papillary.cavity,
+    phase: PhaseOption = None,
+    ed_frame: EdFrame = None,
+    es_frame: EsFrame = None,
+    leave_out: LeaveOut = None,
+    add_slices: AddSlices = None,
+    height: Height = None,
+    weight: Weight = None,
+    heart_rate: HeartRate = None,
+    as_json: Json = False,
+) -> int:
+    """Measure labels that are there already, drawn or corrected by a person: volumes, EF, mass, thickness, strain."""
+    from cineheart.commands.measure import MeasureOptions, measure_labels
+
+    stated = Stated(
+        phase=phase.value if phase else "", ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices
+    )
+    options = MeasureOptions(
+        choice=SegmentChoice(papillary=papillary.value, by_hand=stated.by_hand()),
+        order=label_order,
+        image=image,
+        landmarks=landmarks,
+        patient=stated_patient(height, weight, heart_rate),
+    )
+    with Console("cineheart measure", as_json) as console:
+        answer = measure_labels(labels, output, options, progress=console.progress)
         console.finish(answer.with_facts(output=str(output)))
     return 0
 
@@ -392,107 +453,8 @@ def phantom(
     return 0
 
 
-@app.command()
-def train(
-    bundle: Annotated[str, typer.Argument(help="Bundle to train.")],
-    data: Annotated[Path, typer.Option(help="Folder with the training data.")],
-    output: TrainOutput = Path("runs"),
-    epochs: Annotated[int | None, typer.Option(help="Instead of the bundle's own number.")] = None,
-    device: Device = AUTO,
-    trust: Trust = False,
-    as_json: Json = False,
-) -> int:
-    """Train a bundle's network; an interrupted run goes on from its last checkpoint."""
-    from cineheart.commands.train import TrainOptions, train_bundle
-
-    with Console("cineheart train", as_json) as console:
-        folder = train_bundle(
-            bundle, data, output, TrainOptions(epochs, device, trust=trust), progress=console.progress
-        )
-        console.finish(Answer({"bundle": str(folder)}))
-    return 0
-
-
-@app.command()
-def evaluate(
-    bundle: Annotated[str, typer.Argument(help="Bundle to evaluate.")],
-    data: Annotated[
-        Path,
-        typer.Option(help="Folder with the ACDC patients or the 4CH frames; only the validation split is used."),
-    ],
-    output: EvaluateOutput = Path("runs/evaluation"),
-    robustness: Annotated[
-        bool, typer.Option("--robustness", help="Also after turns, changes of contrast, resolution, field.")
-    ] = False,
-    meshes: Annotated[
-        bool, typer.Option("--meshes", help="Of slice propagation: also mesh the labels and count what passes.")
-    ] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, of slice propagation.")] = 1,
-    update_card: UpdateCard = False,
-    device: Device = AUTO,
-    backend: Backend = AUTO,
-    trust: Trust = False,
-    as_json: Json = False,
-) -> int:
-    """Accuracy on held-out patients, per structure, phase and disease; into the model card only with --update-card."""
-    from cineheart.evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
-    from cineheart.evaluate.phantom import phantom_section
-    from cineheart.evaluate.propagation import EvaluationOptions, evaluate_propagation, propagates
-    from cineheart.evaluate.quality import quality_section
-
-    from .evaluate import EvaluationChoice, evaluate_bundle
-
-    with Console("cineheart evaluate", as_json) as console:
-        runs_on, progress = RunsOn(device, backend), console.progress
-        network = NetworkChoice(bundle, runs_on, trust=trust)
-        if finds_landmarks(bundle):
-            answer = evaluate_landmark_bundle(network, data, output, update_card=update_card, progress=progress)
-        elif propagates(bundle):
-            options = EvaluationOptions(runs_on, robustness, meshes, workers, trust, update_card)
-            answer = evaluate_propagation(bundle, data, output, options, progress=progress)
-        else:
-            parts = (quality_section, lambda _: phantom_section(network))
-            choice = EvaluationChoice(robustness, parts, update_card)
-            answer = evaluate_bundle(network, data, output, choice, progress=progress)
-        console.finish(answer)
-    return 0
-
-
-@app.command()
-def crossvalidate(
-    bundle: Annotated[str, typer.Argument(help="biv_propagation or biv_initialization: both networks are trained.")],
-    data: Annotated[Path, typer.Option(help="Folder with the ACDC patients, all of which are used.")],
-    output: FoldsOutput = Path("runs/folds"),
-    epochs: Annotated[int | None, typer.Option(help="Instead of the bundles' own numbers.")] = None,
-    device: Device = AUTO,
-    trust: Trust = False,
-    as_json: Json = False,
-) -> int:
-    """Five-fold cross-validation of slice propagation over all patients; an interrupted run goes on."""
-    from cineheart.commands.crossvalidate import crossvalidate_propagation
-    from cineheart.commands.train import TrainOptions
-
-    with Console("cineheart crossvalidate", as_json) as console:
-        options = TrainOptions(epochs, device, trust=trust)
-        console.finish(crossvalidate_propagation(bundle, data, output, options, progress=console.progress))
-    return 0
-
-
-@app.command()
-def calibrate(
-    bundle: Annotated[str, typer.Argument(help="Bundle whose confidence to calibrate.")],
-    data: Annotated[Path, typer.Option(help="Folder with the ACDC patients; only the validation split is used.")],
-    device: Device = AUTO,
-    trust: Trust = False,
-    as_json: Json = False,
-) -> int:
-    """Fit the confidence of quality control to the true Dice on held-out patients; kept in the bundle."""
-    from cineheart.commands.calibrate import calibrate_bundle
-
-    with Console("cineheart calibrate", as_json) as console:
-        network = NetworkChoice(bundle, RunsOn(device), trust=trust)
-        console.finish(calibrate_bundle(network, data, progress=console.progress))
-    return 0
+for network_command in (train, evaluate, crossvalidate, calibrate):
+    app.command()(network_command)
 
 
 if __name__ == "__main__":

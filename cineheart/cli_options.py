@@ -23,6 +23,13 @@ class Quality(str, Enum):
     best = "best"
 
 
+class Phase(str, Enum):
+    """What labels of one frame show."""
+
+    ed = "ed"
+    es = "es"
+
+
 def checked_output(path: Path) -> Path:
     """The folder of the results, once something can be written there: every command checks it before the work."""
     require_output(path)
@@ -98,3 +105,41 @@ BaseLandmarks = Annotated[
 Scene = Annotated[bool, typer.Option(help="Write Slicer scenes (needs slicer-core outside Slicer).")]
 MinDihedral = Annotated[float | None, typer.Option(help="Least dihedral angle that passes, by default 18.")]
 MinJacobian = Annotated[float | None, typer.Option(help="Least scaled Jacobian that passes, by default 0.30.")]
+PhaseOption = Annotated[Phase | None, typer.Option(help="What one frame alone shows; without it no phase is claimed.")]
+EdFrame = Annotated[
+    int | None, typer.Option(min=1, help="Frame of end-diastole, counted from 1, instead of the largest LV volume.")
+]
+EsFrame = Annotated[
+    int | None, typer.Option(min=1, help="Frame of end-systole, counted from 1, instead of the smallest LV volume.")
+]
+SLICES = "VENTRICLE=SLICES[@PHASE]"
+LeaveOut = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--leave-out-slices",
+        metavar=SLICES,
+        help="Slices that do not count, from 1 at the base of the stack: lv=1 in all frames, rv=1,2@es at end-systole.",
+    ),
+]
+AddSlices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--add-slices",
+        metavar=SLICES,
+        help="Slices in which a ventricle is drawn, where it is not, as in the next slice towards the apex.",
+    ),
+]
+CorrectedLabels = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        help="Corrected labels of the short axis instead of the network's: NIfTI, NRRD, or a folder of DICOM SEG.",
+    ),
+]
+CorrectedPoints = Annotated[
+    Path | None,
+    typer.Option(
+        "--landmarks",
+        help="Corrected valve points instead of the network's: landmarks.json, or a folder of .mrk.json, one a frame.",
+    ),
+]

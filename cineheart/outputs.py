@@ -44,7 +44,7 @@ def write_segmentation(result: SegmentResult, folder: Path, *, sequence: bool = 
 
     One frame gives ``segmentation.seg.nrrd``; several give ``segmentation.seq.mrb`` if ``sequence`` is true.
     """
-    labels, function = result.segmentation.labels, result.function
+    labels = result.segmentation.labels
     if len(labels.labels) > 1 and sequence:
         require_scene_support()
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,13 +53,18 @@ def write_segmentation(result: SegmentResult, folder: Path, *, sequence: bool = 
         write_segmentation_nrrd(folder / "segmentation.seg.nrrd", labels)
     elif sequence:
         save_segmentation_sequence(labels, folder / "segmentation.seq.mrb")
-    slices = ventricle_extent(labels).to_dict()
+    write_measurements(result, folder)
+    if result.quality is not None:
+        write_json(folder / "quality.json", result.quality.to_dict())
+
+
+def write_measurements(result: SegmentResult, folder: Path) -> None:
+    """``measurements.json`` and ``.csv``, and ``segments.csv`` if the LV has a wall."""
+    function, slices = result.function, ventricle_extent(result.segmentation.labels).to_dict()
     write_json(folder / "measurements.json", function.to_dict() | {"slices": slices})
     write_rows(folder / "measurements.csv", function.rows())
     if segments := function.segment_rows():
         write_rows(folder / "segments.csv", segments)
-    if result.quality is not None:
-        write_json(folder / "quality.json", result.quality.to_dict())
 
 
 def write_mesh(result: MeshResult, folder: Path, formats: Sequence[str] = DEFAULT_FORMATS) -> None:
@@ -94,6 +99,7 @@ def write_study_summary(result: StudyResult, path: Path) -> None:
             "left_out": list(study.left_out),
             "notes": [*study.notes, *result.notes, *result.label_notes],
             "bundle": result.bundle,
+            "corrected": result.corrected,
             "measurements": {k: v for k, v in function.items() if k not in CURVES},
             "annulus": result.annulus.values() if result.annulus else None,
             "segmentation_quality": result.quality.short() if result.quality else None,

@@ -1,11 +1,14 @@
 """The main job: one study from its images to labels, function, mesh, report and scene."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from BiVMeshLib.exporters import DEFAULT_FORMATS
 from BiVMeshLib.result import MeshChoice, MeshResult
 from CardiacLandmarksLib.detect.detector import DETECTED_VIEWS
+from CardiacLandmarksLib.detect.study_landmarks import from_landmarks
 from CardiacLandmarksLib.pipeline import find_landmarks
 from CardiacLandmarksLib.result import PointsResult
 from CardiacLib.clock import Clock
@@ -16,18 +19,20 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import Study
 from CardiacLib.readers.cases import read_one_study
 from CardiacLib.types.choices import Body, LandmarkChoice, SegmentChoice
-from CardiacLib.types.labels import LV
+from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import require_dicom_seg, write_dicom_seg
+from CardiacSegLib.function import set_by_hand
 from CardiacSegLib.result import SegmentResult
 
 from . import steps
+from .corrected import CorrectedFiles, read_corrected_labels, read_corrected_points
 from .landmark_files import write_landmarks
 from .outputs import require_scene_support, summary_row, write_mesh, write_rows, write_segmentation, write_study_summary
 from .provenance import Provenance, provenance
 from .report import write_report
-from .results import StudyResult, anonymised
+from .results import HIDDEN, StudyResult, anonymised
 from .scene import write_scene
 
 
@@ -44,6 +49,8 @@ class RunOptions:
         patient: what the user says of the patient, which goes before what the files say.
         anonymise: no name, ID or file name of the patient in any result.
         views: the view of a series or file where geometry should not decide, by series description, UID or file name.
+        study_uid: StudyInstanceUID of the study to take where the folder holds several of one patient.
+        corrected: labels and valve points that take the place of what the networks find.
         cut_at_valves: end the ventricles' labels at the planes of these points, and the mesh at one plane through them.
         scene: write ``scene.mrb`` and ``segmentation.seq.mrb`` (needs slicer-core outside Slicer).
         dicom_seg: write the labels as DICOM segmentations too.
@@ -56,6 +63,8 @@ class RunOptions:
     patient: Patient = Patient()
     anonymise: bool = False
     views: dict[str, str] = field(default_factory=dict)
+    study_uid: str = ""
+    corrected: CorrectedFiles = field(default_factory=CorrectedFiles)
     cut_at_valves: bool = False
     scene: bool = True
     dicom_seg: bool = False
@@ -76,6 +85,34 @@ class _Points:
     def notes(self) -> tuple[str, ...]:
         """Why there are none, or what their detection says."""
         return (self.note,) if self.note else self.result.landmarks.notes if self.result else ()
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a person has corrected, read and checked; None where nothing was given."""
+
+    labels: LabelMap | None = None
+    landmarks: Landmarks | None = None
+
+    @classmethod
+    def read(cls, files: CorrectedFiles, study: Study) -> _Given:
+        """Raise InputError where a file does not fit the study."""
+        labels = landmarks = None
+        if files.labels is not None:
+            labels = read_corrected_labels(files.labels, study.cines["sax"], files.order)
+        if files.landmarks is not None:
+            landmarks = read_corrected_points(files.landmarks, study.cines)
+        return cls(labels, landmarks)
+
+    def named(self, options: RunOptions) -> dict[str, str]:
+        """The files by kind; in anonymised results without their names."""
+        named = options.corrected.named()
+        return dict.fromkeys(named, HIDDEN) if options.anonymise else named
+
+    def sentences(self, options: RunOptions) -> list[str]:
+        """What was given, for people."""
+        texts = {"labels": "The labels are those of", "landmarks": "The valve points are those of"}
+        return [f"{texts[kind]} {name}, as a person corrected them." for kind, name in self.named(options).items()]
 
 
 def run_study(
@@ -99,7 +136,8 @@ def run_study(
         study = _read(source, options, part(progress, 0.0, 0.1))
         if options.dicom_seg:
             require_dicom_seg(study.cines["sax"])
-    result = _analyse(study, options, clock, progress)
+        given = _Given.read(options.corrected, study)
+    result = _analyse(study, given, options, clock, progress)
     made_of = _provenance(source, output, result, options)
     with atomic_directory(output, replace=("landmarks", "mesh", "scene.mrb")) as folder:
         write_all(result, folder, options, clock=clock, progress=part(progress, 0.75, 1.0))
@@ -108,7 +146,7 @@ def run_study(
 
 
 def _read(source: Path, options: RunOptions, progress: Progress) -> Study:
-    study = read_one_study(source, options.views, progress)
+    study = read_one_study(source, options.views, progress, study_uid=options.study_uid)
     rate = options.patient.heart_rate_bpm
     cines = {view: cine.at_rate(rate) for view, cine in study.cines.items()}
     study = replace(study, cines=cines, patient=options.patient.completed_by(study.patient))
@@ -116,41 +154,60 @@ def _read(source: Path, options: RunOptions, progress: Progress) -> Study:
 
 
 def _provenance(source: Path, output: Path, result: StudyResult, options: RunOptions) -> Provenance:
-    bundles = [result.bundle, options.landmarks.network.bundle if result.landmarks else ""]
+    given = options.corrected
+    bundles = [result.bundle, options.landmarks.network.bundle if result.landmarks and not given.landmarks else ""]
     hidden = {}
     if options.anonymise:
         hidden = {str(source): "study", str(output): "results"}
+        hidden |= {str(path): kind for kind in given.named() if (path := getattr(given, kind))}
         hidden |= {f"{name}={view}": f"series={view}" for name, view in options.views.items()}
-    return provenance([source], bundles, output=output, names=hidden)
+    return provenance([source, given.labels, given.landmarks], bundles, output=output, names=hidden)
 
 
-def _analyse(study: Study, options: RunOptions, clock: Clock, progress: Progress) -> StudyResult:
-    points = _find_points(study, options, clock, part(progress, 0.1, 0.2))
-    segmented = _segment(study, options, points.at_valves(options), clock, part(progress, 0.2, 0.4))
+def _analyse(study: Study, given: _Given, options: RunOptions, clock: Clock, progress: Progress) -> StudyResult:
+    points = _find_points(study, given, options, clock, part(progress, 0.1, 0.2))
+    segmented = _segment(study, given.labels, options, points.at_valves(options), part(progress, 0.2, 0.4), clock)
     labels = segmented.segmentation.labels
     if points.result is not None:
-        points = _Points(steps.measure_points(points.result.found, labels, frames=labels))
+        points = _Points(_measured(points.result, given.landmarks, study, labels))
     ed, valves = segmented.function.ed, points.result.landmarks if points.result else None
     made, problem = None, ""
     if options.mesh is not None:
         choice = replace(options.mesh, frame=ed, base_at_valves=options.cut_at_valves)
         made, problem = _mesh(segmented, choice, valves, clock, part(progress, 0.4, 0.75))
     moving = made.moving if made else None
+    by_hand = (*given.sentences(options), *set_by_hand(options.segment.by_hand))
     return StudyResult(
         study=study,
         segmented=segmented,
         points=points.result,
         meshed=made,
         seconds=clock.seconds,
-        notes=(*points.notes, *((problem,) if problem else ()), *(moving.notes if moving else ())),
-        bundle=options.segment.network.bundle,
+        notes=(*by_hand, *points.notes, *((problem,) if problem else ()), *(moving.notes if moving else ())),
+        bundle="" if given.labels else options.segment.network.bundle,
+        corrected=given.named(options),
     )
 
 
+def _measured(found: PointsResult, given: Landmarks | None, study: Study, labels: LabelMap) -> PointsResult:
+    """The measures of valve points at the frames of the labels; points that a person gave for these are kept."""
+    if given is not None and given.n_frames == labels.n_frames:
+        return steps.measure_edited_points(replace(given, times_ms=labels.times_ms), study.cines, labels)
+    return steps.measure_points(found.found, labels, frames=labels)
+
+
 def _segment(
-    study: Study, options: RunOptions, valves: Landmarks | None, clock: Clock, progress: Progress
+    study: Study,
+    given: LabelMap | None,
+    options: RunOptions,
+    valves: Landmarks | None,
+    progress: Progress,
+    clock: Clock,
 ) -> SegmentResult:
     choice = replace(options.segment, body=Body.of(study.patient))
+    if given is not None:
+        with clock.step("measure"):
+            return steps.measure_given(given, study.cines["sax"], choice, landmarks=valves)
     with clock.step("segment"):
         segmented = steps.segment(study.cines["sax"], choice, landmarks=valves, progress=progress)
     if not (segmented.segmentation.labels.labels == LV).any():
@@ -161,7 +218,10 @@ def _segment(
     return segmented
 
 
-def _find_points(study: Study, options: RunOptions, clock: Clock, progress: Progress) -> _Points:
+def _find_points(study: Study, given: _Given, options: RunOptions, clock: Clock, progress: Progress) -> _Points:
+    if given.landmarks is not None:
+        found = from_landmarks(given.landmarks, study.cines)
+        return _Points(PointsResult(found.landmarks(study.cines["sax"]), None, found))
     if not any(view in study.cines for view in DETECTED_VIEWS):
         return _Points()
     bundle = options.landmarks.network.bundle

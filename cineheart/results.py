@@ -76,6 +76,7 @@ class StudyResult:
         seconds: wall time of each step by its name, in the order they ran.
         notes: warnings of the run, one sentence each (the study keeps the reader's own).
         bundle: name of the network that made the labels; empty where they came from elsewhere.
+        corrected: names of the files that took the place of a network's labels and landmarks, by kind.
     """
 
     study: Study
@@ -85,6 +86,7 @@ class StudyResult:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     bundle: str = ""
+    corrected: dict[str, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> LabelMap:

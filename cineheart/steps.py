@@ -20,21 +20,19 @@ from CardiacLandmarksLib.pipeline import find_landmarks
 from CardiacLandmarksLib.result import PointsResult
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
-from CardiacLib.types.choices import LandmarkChoice, SegmentChoice
+from CardiacLib.types.choices import PHASES, ByHand, LandmarkChoice, SegmentChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import Landmarks, valve_points
 from CardiacLib.types.segmentation import Segmentation
 from CardiacLib.types.times import Timed
 from CardiacSegLib import measure
-from CardiacSegLib.function import end_frames
+from CardiacSegLib.function import Function, correct, end_frames
 from CardiacSegLib.quality import assess
 from CardiacSegLib.result import SegmentResult
 from CardiacSegLib.segment.memory import segment_within_memory
 from CardiacSegLib.segment.slice_network import OnFrame
-
-PHASES = ("ed", "es")
-"""Names of the two frames that labels themselves tell."""
+from CardiacSegLib.segment.valve_plane import cut_at_valve_plane
 
 
 def segment(
@@ -67,6 +65,8 @@ def segment(
 def measure_labels(found: Segmentation, choice: SegmentChoice | None = None, *, cine: Cine) -> SegmentResult:
     """Measure labels of all frames, or of one, and judge them where the network's probabilities are known.
 
+    The labels of the result are those that were measured: without the slices that a person leaves out.
+
     Args:
         found: labels, and what else the network gave.
         choice: how they are measured, and the network that made them.
@@ -82,9 +82,39 @@ def measure_labels(found: Segmentation, choice: SegmentChoice | None = None, *, 
     """
     choice = choice or SegmentChoice()
     function = measure(found.labels, choice, cine=cine, cut=found.cut)
+    found = replace(found, labels=_counted(found.labels, choice.by_hand, function))
     known = found.statistics is not None
     quality = assess(found.labels, function, found.statistics, choice.network.bundle) if known else None
     return SegmentResult(found, function, quality)
+
+
+def _counted(labels: LabelMap, by_hand: ByHand, function: Function) -> LabelMap:
+    """The labels that were measured."""
+    if not (by_hand.left_out or by_hand.added):
+        return labels
+    frames = {"ed_frame": function.ed, "es_frame": function.es} if labels.n_frames > 1 else {}
+    return correct(labels, replace(by_hand, **frames)).labels
+
+
+def measure_given(
+    labels: LabelMap, cine: Cine, choice: SegmentChoice | None = None, *, landmarks: Landmarks | None = None
+) -> SegmentResult:
+    """Measure labels that no network has made now, and judge them by rules.
+
+    Args:
+        labels: of the frames of the cine, on its grid.
+        cine: their images.
+        choice: how they are measured.
+        landmarks: valve points of the same frames: the ventricles then end at the planes of their valves.
+
+    Raises:
+        InputError: labels and points are of different frames, or what was set by hand does not fit the labels.
+    """
+    cut = None if landmarks is None else cut_at_valve_plane(labels, landmarks)
+    found = Segmentation(labels if cut is None else cut.labels, None, () if cut is None else cut.notes, cut)
+    measured = measure_labels(found, choice, cine=cine)
+    quality = None if measured.function is None else assess(measured.segmentation.labels, measured.function)
+    return replace(measured, quality=quality)
 
 
 def find_points(

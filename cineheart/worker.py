@@ -34,6 +34,12 @@ def segment(cine: Cine, choice: SegmentChoice, *, progress: Progress, on_frame: 
     return steps.segment(cine, choice, progress=progress, on_frame=on_frame)
 
 
+def measure_labels(labels: LabelMap, cine: Cine, choice: SegmentChoice, *, progress: Progress) -> SegmentResult:
+    """The measures of labels that were edited."""
+    progress(0.1, "measuring")
+    return steps.measure_given(labels, cine, choice)
+
+
 def find_points(
     cines: Mapping[str, Cine], choice: LandmarkChoice, labels: LabelMap | None = None, *, progress: Progress
 ) -> PointsResult:
@@ -96,7 +102,8 @@ def dicom_seg(folder: str, labels: LabelMap, study: str, choice: DicomSegChoice,
 TASKS: dict[str, Task] = {
     task.__name__: task
     for task in (
-        segment, find_points, measure_points, mesh, propagate, study, fetch_weights, import_weights, dicom_seg,
+        segment, measure_labels, find_points, measure_points, mesh, propagate, study, fetch_weights, import_weights,
+        dicom_seg,
     )
 }  # fmt: skip
 

@@ -26,6 +26,10 @@ class FileGrid:
         own = [self.axes.index(axis) for axis in range(3)]
         return _reordered(array, ijk_to_lps, own)
 
+    def columns_of_file(self, ijk_to_lps: np.ndarray) -> np.ndarray:
+        """The (4, 4) matrix of the file for indices in the order of these: the inverse of :meth:`in_file`."""
+        return ijk_to_lps[:, [*self.axes, 3]]
+
 
 USUAL_GRID = FileGrid()
 

@@ -17,7 +17,7 @@ from CardiacLib.networks import model_store
 from CardiacLib.networks.bundles import bundle_path, cache_folder, load_network, load_weights, read_config, read_weights
 from CardiacLib.networks.model_store import WeightsSource, clear, fetch, import_file, weights_source
 from cineheart.cli import main
-from cineheart.commands import bundle_commands
+from cineheart.commands.networks import bundle_commands
 
 NAME = "ventricular_short_axis_3label"
 

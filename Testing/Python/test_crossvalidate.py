@@ -20,8 +20,8 @@ def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypat
         output.mkdir(parents=True)
         write_rows(output / "evaluation.csv", [{"method": m, "myocardium": 0.5 + fold / 10} for m in methods_of(fold)])
 
-    monkeypatch.setattr("cineheart.commands.crossvalidate.train_bundle", train)
-    monkeypatch.setattr("cineheart.commands.crossvalidate.evaluate_propagation", evaluate)
+    monkeypatch.setattr("cineheart.commands.networks.crossvalidate.train_bundle", train)
+    monkeypatch.setattr("cineheart.commands.networks.crossvalidate.evaluate_propagation", evaluate)
     words = ["crossvalidate", "biv_propagation", "--data", str(tmp_path), "-o", str(tmp_path / "out"), "--epochs", "2"]
     assert main(words) == 0
     assert trained == [(name, fold, 2) for fold in range(5) for name in BUNDLES] and evaluated == [0, 1, 2, 3, 4]

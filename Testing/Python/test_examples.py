@@ -15,7 +15,7 @@ ENTRY_POINTS = (
     "CardiacLib.types.values.write_value",
     "CardiacLib.readers.image.read_image",
     "CardiacLib.readers.study.read_study",
-    "CardiacLib.readers.label_files.read_labels",
+    "CardiacLib.readers.labels.label_files.read_labels",
     "CardiacLib.writers.images.write_labels",
     "CardiacSegLib.function.volumes.measure",
     "CardiacSegLib.quality.summary.assess",

@@ -122,6 +122,7 @@ def test_cardiac_segmentation(host, results, monkeypatch, tmp_path):
     say_it_came_from_dicom(clicks.panel.ui.inputSelector.currentNode(), tmp_path)
     clicks.panel.panel.update()
     clicks.starts_a_run("dicomButton")
+    clicks.starts_a_run("measureButton")
     use_network_buttons(clicks, tmp_path / "cache", monkeypatch, tmp_path)
     assert clicks.clicked == buttons("CardiacSeg")
 

@@ -12,6 +12,7 @@ from CardiacLib.phantom.motion import solve_motion
 from CardiacLib.phantom.study import measured_labels
 from CardiacLib.phantom.truth import lv_radii, lv_radii_below_base
 from CardiacLib.phantom.views import heart_to_lps
+from CardiacLib.types.choices import ByHand, SegmentChoice
 from CardiacLib.types.labels import LabelMap
 from CardiacSegLib.function import measure
 from CardiacSegLib.function.regional import measure_regions
@@ -20,6 +21,7 @@ from CardiacSegLib.function.segments import segments_of_directions, septum_direc
 from cineheart.report.bullseye import bullseyes, cell
 
 OPTIONS = PhantomOptions(roll_deg=15.0, image_rotation_deg=25.0, sax_size=132)
+AT_ED = SegmentChoice(by_hand=ByHand(phase="ed"))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def test_segments_stay_anatomical_however_the_stack_is_stored(heart, wall, order
     stored = reordered(stored, order.replace("turned", "").strip())
     if order in ("i", "k"):
         assert np.linalg.det(direction_of(stored.ijk_to_lps)) < 0  # left-handed
-    regional = measure(stored).regional
+    regional = measure(stored, AT_ED).regional
     assert regional.notes == ()
     thin = {s.name for s in regional.segments[6:16] if s.thickness_ed_mm < 8.0}
     expected = {"lateral": {"mid anterolateral", "mid inferolateral"}, "anterior": {"mid anterior"}}

@@ -1,4 +1,4 @@
-"""What ``cineheart run`` shows of a study."""
+"""What commands show of a study, and of its ventricles."""
 
 from __future__ import annotations
 
@@ -7,16 +7,30 @@ from typing import TYPE_CHECKING
 from cineheart.console import Answer, rounded
 
 if TYPE_CHECKING:
+    from CardiacSegLib.function import Function
     from cineheart.results import StudyResult
+
+
+SHOWN = ("edv_ml", "esv_ml", "ef_percent")
+"""Of each ventricle."""
+
+
+def function_facts(function: Function) -> dict[str, object]:
+    """The numbers of ED and ES, or, of one frame of unknown phase, its volumes."""
+    measured = function.to_dict()
+    names = [f"{side}_{name}" for side in ("lv", "rv") for name in SHOWN]
+    if function.n_frames == 1:
+        phase = function.by_hand.phase
+        names = [f"{side}_{phase}v_ml" if phase else f"{side}_volume_ml" for side in ("lv", "rv")]
+    mass = "lv_mass_es_g" if function.n_frames == 1 and function.by_hand.phase == "es" else "lv_mass_g"
+    return {name: rounded(measured[name]) for name in (*names, mass)}
 
 
 def study_answer(result: StudyResult) -> Answer:
     """Views, volumes, annulus motion, light and seconds of a study, and its notes."""
     function = result.function
     facts: dict[str, object] = {"views": list(result.study.cines), "ed": function.ed, "es": function.es}
-    names = ("lv_edv_ml", "lv_esv_ml", "lv_ef_percent", "lv_mass_g", "rv_edv_ml", "rv_esv_ml", "rv_ef_percent")
-    measured = function.to_dict()
-    facts |= {name: rounded(measured[name]) for name in names}
+    facts |= function_facts(function)
     if result.annulus is not None:
         values = result.annulus.values()
         facts |= {name: rounded(values[name]) for name in ("mapse_mm", "tapse_mm") if name in values}

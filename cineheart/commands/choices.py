@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CardiacLib.errors import InputError
+from CardiacLib.types.choices import BasalSlices, ByHand, basal_slices
 from CardiacLib.types.patient import Patient
 
 if TYPE_CHECKING:
@@ -46,6 +48,34 @@ def stated_patient(height: float | None, weight: float | None, heart_rate: float
             option = name.rpartition("_")[0].replace("_", "-")
             raise InputError(f"--{option}: {given[name]:g} is not possible; {least:g} to {most:g} {UNITS[name]} is.")
     return Patient(**given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What a user typed of frames and slices: frames counted from 1, slices as ``basal_slices`` reads them."""
+
+    phase: str = ""
+    ed_frame: int | None = None
+    es_frame: int | None = None
+    leave_out: list[str] | None = None
+    add: list[str] | None = None
+
+    def by_hand(self) -> ByHand:
+        """The same as the library takes it."""
+        return ByHand(
+            phase=self.phase,
+            ed_frame=None if self.ed_frame is None else self.ed_frame - 1,
+            es_frame=None if self.es_frame is None else self.es_frame - 1,
+            left_out=_slices(self.leave_out, "--leave-out-slices"),
+            added=_slices(self.add, "--add-slices"),
+        )
+
+
+def _slices(texts: list[str] | None, option: str) -> tuple[BasalSlices, ...]:
+    try:
+        return tuple(edit for text in texts or () for edit in basal_slices(text))
+    except InputError as error:
+        raise InputError(f"{option} {error}") from error
 
 
 def chosen_views(pairs: list[str] | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from CardiacLib.clock import Clock
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.files import atomic_directory, require_output, write_json
 from CardiacLib.progress import Progress, silent
-from CardiacLib.readers.label_files import find_label_files
+from CardiacLib.readers.labels.label_files import find_label_files
 from cineheart.console import Answer
 from cineheart.outputs import MOTION_NAMES, write_mesh
 from cineheart.provenance import current_command, remembered

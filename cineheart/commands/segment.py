@@ -10,10 +10,13 @@ from CardiacLib.types.choices import Body, SegmentChoice
 from CardiacLib.types.landmarks import read_landmarks
 from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import DICOM_SEG_NAMES, require_dicom_seg, write_dicom_seg
+from CardiacSegLib.function import set_by_hand
 from cineheart import steps
-from cineheart.console import Answer, rounded
+from cineheart.console import Answer
 from cineheart.outputs import require_scene_support, write_segmentation
 from cineheart.provenance import provenance
+
+from .answers import function_facts
 
 SOMETIMES_WRITTEN = ("segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv", *DICOM_SEG_NAMES)
 """What ``cineheart segment`` writes in some cases only: an earlier one must not stay beside new labels."""
@@ -77,10 +80,8 @@ def segment_image(
     facts = {
         "frames": len(labels.labels),
         "slices": cine.n_slices,
-        "lv_edv_ml": rounded(function.lv.edv_ml),
-        "lv_esv_ml": rounded(function.lv.esv_ml),
-        "lv_ef_percent": rounded(function.lv.ef_percent),
-        "lv_mass_g": rounded(function.myocardium.mass_g),
+        **function_facts(function),
         "quality": result.quality.light,
     }
-    return Answer(facts, (*cine.notes, *result.quality.reasons))
+    by_hand = set_by_hand(choice.by_hand)
+    return Answer(facts, (*cine.notes, *by_hand, *result.quality.reasons))

@@ -7,7 +7,7 @@ import numpy as np
 
 from CardiacLib.errors import InputError
 from CardiacLib.readers.info_cfg import INFO, read_info
-from CardiacLib.readers.label_files import read_labels
+from CardiacLib.readers.labels.label_files import read_labels
 from CardiacLib.readers.nifti import read_nifti
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap

@@ -3,7 +3,7 @@
 from CardiacLib.types.study import Study
 
 from .image import read_image
-from .label_files import read_labels
+from .labels.label_files import read_labels
 from .study import read_study, require_cine_stack
 
 __all__ = ["Study", "read_image", "read_labels", "read_study", "require_cine_stack"]

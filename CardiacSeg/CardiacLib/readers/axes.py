@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from CardiacLib.errors import InputError
-from CardiacLib.file_grid import with_slices_along
+from CardiacLib.file_grid import USUAL_GRID, FileGrid, with_slices_along
 from CardiacLib.geometry import has_patient_axes, spacing_of
 
 from .raw import RawImage
@@ -47,14 +47,21 @@ def checked(raw: RawImage, path) -> RawImage:
 
 
 def _slices_last(raw: RawImage) -> RawImage:
-    axis = _slice_axis(np.array(raw.array.shape[:0:-1]), spacing_of(raw.ijk_to_lps))
-    if axis == 2:
+    array, matrix, grid, note = slices_last(raw.array, raw.ijk_to_lps)
+    if not note:
         return raw
-    array, matrix, grid = with_slices_along(raw.array, raw.ijk_to_lps, axis)
-    name = ("first", "second")[axis]
-    note = f"the slices lie along the {name} axis of the file: its axes were permuted (results are on the file's grid)"
     grid = replace(grid, sized=raw.grid.sized)
     return replace(raw, array=np.ascontiguousarray(array), ijk_to_lps=matrix, notes=(*raw.notes, note), grid=grid)
+
+
+def slices_last(array: np.ndarray, ijk_to_lps: np.ndarray) -> tuple[np.ndarray, np.ndarray, FileGrid, str]:
+    """Voxels (T, K, J, I) with the slices along k, their matrix, how they lay before, and a note if that was not so."""
+    axis = _slice_axis(np.array(array.shape[:0:-1]), spacing_of(ijk_to_lps))
+    if axis == 2:
+        return array, ijk_to_lps, USUAL_GRID, ""
+    name = ("first", "second")[axis]
+    note = f"the slices lie along the {name} axis of the file: its axes were permuted (results are on the file's grid)"
+    return (*with_slices_along(array, ijk_to_lps, axis), note)
 
 
 def _slice_axis(count: np.ndarray, spacing: np.ndarray) -> int:

@@ -33,7 +33,9 @@ def read_one_image(path: Path, view: str = "sax") -> Cine:
         ) from error
 
 
-def read_one_study(path: Path, views: dict[str, str] | None = None, progress: Progress = silent) -> Study:
+def read_one_study(
+    path: Path, views: dict[str, str] | None = None, progress: Progress = silent, *, study_uid: str = ""
+) -> Study:
     """The cines of one study whose short axis has several slices and frames.
 
     Raises:
@@ -44,7 +46,7 @@ def read_one_study(path: Path, views: dict[str, str] | None = None, progress: Pr
     if path.is_file() and LABEL_NAME.search(path.name.lower()):
         raise InputError(f"{path}: are labels by its name; 'cineheart mesh {path} -o DIR' takes labels, run a study.")
     try:
-        study = read_study(path, views or None, progress)
+        study = read_study(path, views or None, progress, study_uid=study_uid)
         require_cine_stack(study.cines["sax"])
         return study
     except InputError as error:

@@ -21,7 +21,8 @@ class RawImage:
         ijk_to_lps: float64 (4, 4), orthogonal axes, voxel centre to LPS mm.
         times_ms: float64 (T,); None where the file gives no time.
         notes: what was repaired or assumed, one sentence each.
-        segments: label value of the file -> facts about that segment (``.seg.nrrd`` only), see ``readers.label_files``.
+        segments: label value of the file -> facts about that segment (``.seg.nrrd`` only), see
+            ``readers.labels.label_files``.
         grid: how the voxels lie in the file, and whether it gives their size.
     """
 

@@ -38,16 +38,20 @@ class _Found:
         return [*self.planes, *self.volumes]
 
 
-def read_study(path: str | Path, views: dict[str, str] | None = None, progress: Progress = silent) -> Study:
+def read_study(
+    path: str | Path, views: dict[str, str] | None = None, progress: Progress = silent, *, study_uid: str = ""
+) -> Study:
     """Read a DICOM folder (any nesting), a folder of images, or one file, as a study.
 
     Args:
         path: folder or file.
         views: overrides: series UID, description or number, folder or file name -> sax, 2ch, 3ch, 4ch or other.
         progress: told the fraction done; may raise Cancelled.
+        study_uid: StudyInstanceUID of the study to take where a folder holds several of one patient.
 
     Raises:
-        InputError: nothing readable, no short-axis stack, another modality, a damaged file, a wrong override.
+        InputError: nothing readable, several studies, no short-axis stack, another modality, a damaged file, a wrong
+            override.
 
     Example:
         >>> from CardiacLib.phantom import PhantomOptions, make_phantom, write_phantom
@@ -57,7 +61,7 @@ def read_study(path: str | Path, views: dict[str, str] | None = None, progress: 
         {'2ch': 1, '3ch': 1, '4ch': 1, 'sax': 13}
     """
     path = Path(path)
-    found = _find(path, part(progress, 0.0, 0.3))
+    found = _find(path, study_uid, part(progress, 0.0, 0.3))
     forced = _overrides(found, views or {}, path)
     sax, sax_items = _short_axis(found, forced, path, part(progress, 0.3, 0.7))
     used = {id(item) for item in sax_items}
@@ -87,10 +91,10 @@ def _sizes(cine: Cine) -> tuple[tuple[str, int], ...]:
     return ("frame", cine.n_frames), ("slice", cine.n_slices)
 
 
-def _find(path: Path, progress: Progress) -> _Found:
+def _find(path: Path, study_uid: str, progress: Progress) -> _Found:
     """Planes and volumes of all files; images are read whole, of DICOM only the headers."""
     files = list_files(path)
-    planes, left_out, any_dicom = read_dicom_planes(files.others, part(progress, 0.0, 0.8))
+    planes, left_out, any_dicom = read_dicom_planes(files.others, part(progress, 0.0, 0.8), study_uid=study_uid)
     volumes: list[Volume] = []
     if any_dicom:
         left_out += [f"{p.name}: an image file beside the DICOM files" for p in files.images]

@@ -1,5 +1,6 @@
 """What a user may choose about networks and measurements; the only place where names and defaults of choices stand."""
 
+import re
 from dataclasses import dataclass, field, fields
 
 from CardiacLib.errors import InputError
@@ -21,6 +22,11 @@ DEVICES = (AUTO, "cpu", "cuda", "mps", OPENVINO_GPU)
 BACKENDS = (AUTO, "openvino", "onnxruntime", "torch")
 QUALITIES = ("fast", "best")
 PAPILLARY = ("cavity", "myocardium")
+
+
+PHASES = ("ed", "es")
+"""End-diastole and end-systole, as commands and files name them."""
+VENTRICLES = ("lv", "rv")
 
 
 def require_choice(value: str, choices: tuple[str, ...], what: str) -> None:
@@ -96,6 +102,93 @@ class Body:
 
 @job_value
 @dataclass(frozen=True)
+class BasalSlices:
+    """Slices of one ventricle that a person leaves out or adds.
+
+    Attributes:
+        ventricle: one of VENTRICLES; ``lv`` is the pool with its myocardium.
+        slices: counted from 0 at the basal end of the stack, empty slices included.
+        phase: one of PHASES, in whose frame alone this holds; empty for all frames.
+
+    Raises:
+        InputError: no such ventricle or phase, or a slice before the first.
+    """
+
+    ventricle: str
+    slices: tuple[int, ...]
+    phase: str = ""
+
+    def __post_init__(self) -> None:
+        require_choice(self.ventricle, VENTRICLES, "ventricle")
+        require_choice(self.phase, ("", *PHASES), "phase")
+        if not self.slices or min(self.slices) < 0:
+            raise InputError(f"Slices of the {self.ventricle.upper()} are counted from 1 at the base.")
+
+    def __str__(self) -> str:
+        """As the command line takes it, counted from 1: ``rv=1,2@es``."""
+        numbers = ",".join(str(number + 1) for number in self.slices)
+        return f"{self.ventricle}={numbers}" + (f"@{self.phase}" if self.phase else "")
+
+
+def basal_slices(text: str) -> tuple[BasalSlices, ...]:
+    """Slices as people write them, counted from 1 at the base of the stack: ``lv=1``, ``rv=1,2@es``, ``lv=1,rv=1-3``.
+
+    Raises:
+        InputError: says how to write it.
+
+    Example:
+        >>> [str(edit) for edit in basal_slices("lv=1, rv=1-3@es")]
+        ['lv=1', 'rv=1,2,3@es']
+    """
+    found = []
+    for group in filter(None, re.split(r"[,;\s]+(?=[a-z]|$)", text.strip().lower())):
+        match = re.fullmatch(r"([a-z]+)=(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)(?:@([a-z]+))?", group)
+        if match is None:
+            raise InputError(
+                f"{text}: write VENTRICLE=SLICES, counted from 1 at the base of the stack, for one phase with @ed or "
+                "@es: 'lv=1', 'rv=1,2@es'."
+            )
+        ventricle, numbers, phase = match.groups()
+        ranges = [part.partition("-") for part in numbers.split(",")]
+        slices = {n - 1 for first, _, last in ranges for n in range(int(first), int(last or first) + 1)}
+        found.append(BasalSlices(ventricle, tuple(sorted(slices)), phase or ""))
+    return tuple(found)
+
+
+@job_value
+@dataclass(frozen=True, kw_only=True)
+class ByHand:
+    """What a person says of labels and frames; it goes before what the volumes say.
+
+    Attributes:
+        phase: one of PHASES, that of labels of a single frame; empty where nobody says.
+        ed_frame, es_frame: end-diastole and end-systole, counted from 0; None leaves them to the volumes.
+        left_out: slices that do not count.
+        added: slices that get the section of their neighbour towards the apex where the ventricle is not drawn.
+
+    Raises:
+        InputError: there is no such phase.
+    """
+
+    phase: str = ""
+    ed_frame: int | None = None
+    es_frame: int | None = None
+    left_out: tuple[BasalSlices, ...] = ()
+    added: tuple[BasalSlices, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_choice(self.phase, ("", *PHASES), "phase")
+
+    def to_dict(self) -> dict[str, str | int | list[str]]:
+        """What was set, ready for JSON: frames counted from 0, slices as the command line takes them."""
+        edits = {"left_out_slices": self.left_out, "added_slices": self.added}
+        frames = {"phase": self.phase or None, "ed_frame": self.ed_frame, "es_frame": self.es_frame}
+        known = {name: value for name, value in frames.items() if value is not None}
+        return known | {name: [str(edit) for edit in made] for name, made in edits.items() if made}
+
+
+@job_value
+@dataclass(frozen=True)
 class SegmentChoice:
     """How a short-axis cine is segmented and measured.
 
@@ -103,6 +196,7 @@ class SegmentChoice:
         network: that labels it.
         papillary: one of PAPILLARY, where volumes and mass count the papillary muscles.
         body: of the patient.
+        by_hand: what a person says of frames and basal slices.
 
     Raises:
         InputError: ``papillary`` is neither.
@@ -111,6 +205,7 @@ class SegmentChoice:
     network: NetworkChoice = field(default_factory=NetworkChoice)
     papillary: str = PAPILLARY[0]
     body: Body = Body()
+    by_hand: ByHand = ByHand()
 
     def __post_init__(self) -> None:
         require_choice(self.papillary, PAPILLARY, "place for the papillary muscles")

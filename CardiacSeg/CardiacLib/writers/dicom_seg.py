@@ -140,6 +140,12 @@ def _headers_of(cine: Cine) -> dict[str, object]:
             if name not in dataset:
                 setattr(dataset, name, "")
         headers[path] = dataset
+    uids = {dataset.SOPInstanceUID for dataset in headers.values()}
+    if len(uids) < len(headers):
+        raise InputError(
+            f"{cine.source}: its {len(headers)} files have only {len(uids)} different SOPInstanceUID, by which a DICOM "
+            "segmentation names its images; export the images again with one UID each, or leave out --dicom-seg."
+        )
     for name in ("StudyInstanceUID", "FrameOfReferenceUID"):
         if len({dataset.get(name) for dataset in headers.values()}) > 1:
             raise InputError(f"{next(iter(headers))}: the slices differ in {name}; a DICOM segmentation has only one.")

@@ -7,6 +7,7 @@ import numpy as np
 
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import apply
+from CardiacLib.label_grid import SAME_GRID_MM, nearest_labels
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import read_study
 from CardiacLib.types.cine import Cine
@@ -14,9 +15,6 @@ from CardiacLib.types.labels import BACKGROUND, LabelMap
 from CardiacLib.types.values import job_value
 
 from .dicom_seg import require_dicom_seg, write_dicom_seg
-
-SAME_GRID_MM = 0.1
-"""Voxel centres this close are the same: other readers of DICOM round the headers differently."""
 
 
 @job_value
@@ -73,22 +71,21 @@ def labels_on_grid(labelmap: LabelMap, cine: Cine, same_grid: bool, study: str |
     Raises:
         InputError: ``same_grid`` is asked for, and the voxels of the labels are not those of the images.
     """
-    i, j, k = np.indices(cine.frames.shape[:0:-1])
-    points = apply(np.linalg.inv(labelmap.ijk_to_lps) @ cine.ijk_to_lps, np.stack([i, j, k], -1).transpose(2, 1, 0, 3))
-    index = np.rint(points).astype(int)
-    size = np.array(labelmap.labels.shape[:0:-1])
-    inside = ((index >= 0) & (index < size)).all(-1)
-    if same_grid:
-        apart = np.abs((points - index) @ labelmap.ijk_to_lps[:3, :3].T).max()
-        if not inside.all() or inside.size != size.prod() or apart > SAME_GRID_MM:
-            raise InputError(
-                f"{study}: its short axis does not lie where the images of '{labelmap.source}' do; choose the folder "
-                "of the DICOM files that they were read from."
-            )
-    labels = np.zeros((len(labelmap.labels), *cine.frames.shape[1:]), np.uint8)
-    i, j, k = index[inside].T
-    labels[:, inside] = labelmap.labels[:, k, j, i]
-    return LabelMap(labels, cine.ijk_to_lps, labelmap.times_ms, labelmap.source)
+    found, apart = nearest_labels(labelmap, cine)
+    if same_grid and (found.labels.size != labelmap.labels.size or apart > SAME_GRID_MM or not _covers(labelmap, cine)):
+        raise InputError(
+            f"{study}: its short axis does not lie where the images of '{labelmap.source}' do; choose the folder "
+            "of the DICOM files that they were read from."
+        )
+    return LabelMap(found.labels, cine.ijk_to_lps, labelmap.times_ms, labelmap.source)
+
+
+def _covers(labelmap: LabelMap, cine: Cine) -> bool:
+    """Whether the grid of the labels holds the corners of the images."""
+    n_k, n_j, n_i = cine.frames.shape[1:]
+    corners = np.array([(i, j, k) for i in (0, n_i - 1) for j in (0, n_j - 1) for k in (0, n_k - 1)])
+    index = np.rint(apply(np.linalg.inv(labelmap.ijk_to_lps) @ cine.ijk_to_lps, corners))
+    return bool(((index >= 0) & (index < labelmap.labels.shape[:0:-1])).all())
 
 
 def _numbers(labelmap: LabelMap, cine: Cine, choice: DicomSegChoice, study: str | Path) -> list[int]:

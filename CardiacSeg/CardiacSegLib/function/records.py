@@ -1,9 +1,10 @@
 """What is measured of the ventricles over one heart beat, and its JSON and CSV documents (Docs/Function.md)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from CardiacLib.types.choices import ByHand
 from CardiacLib.types.values import job_value
 
 from .curves import Filling
@@ -38,7 +39,8 @@ class Ventricle:
 
     Attributes:
         volume_ml: (T,) of its blood pool.
-        edv_ml, esv_ml, sv_ml, ef_percent: None where they cannot be had (one frame, or no ventricle at ED).
+        edv_ml, esv_ml, sv_ml, ef_percent: None where they cannot be had (one frame, or no ventricle at ED); of one
+            frame the volume of its phase, where that is known.
         cardiac_output_l_per_min: stroke volume times heart rate; None where one of them is unknown.
         filling: filling rates; None with too few frames or without times.
     """
@@ -59,7 +61,8 @@ class Myocardium:
 
     Attributes:
         volume_ml: (T,).
-        mass_g, mass_es_g: at ED and at ES; None where there is none, at ES also with one frame.
+        mass_g, mass_es_g: at ED and at ES; None where there is none. Of one frame that of its phase, ``mass_g`` where
+            nobody knows that.
     """
 
     volume_ml: np.ndarray
@@ -74,7 +77,7 @@ class Function:
 
     Attributes:
         times_ms: (T,) frame times; None where the files give none.
-        ed, es: frame indices of end-diastole and end-systole; equal if there is only one frame.
+        ed, es: frame indices of end-diastole and end-systole; equal if there is only one frame, whatever its phase.
         lv, rv: the ventricles.
         myocardium: of the LV.
         heart_rate_bpm: as given, else from the frame times if they can be those of one beat, else None.
@@ -82,6 +85,7 @@ class Function:
         lv_sphericity_ed, lv_sphericity_es: diameter across over length of the LV cavity.
         papillary: cavity or myocardium, where volumes and mass count the LV's papillary muscles and trabeculae.
         regional: wall thickness, thickening and strain; None where there is no LV wall.
+        by_hand: what a person set.
         notes: why something is missing or where it comes from, one sentence each.
     """
 
@@ -97,6 +101,7 @@ class Function:
     lv_sphericity_es: float | None
     papillary: str
     regional: Regional | None
+    by_hand: ByHand = field(default_factory=ByHand)
     notes: tuple[str, ...] = ()
 
     @property
@@ -116,11 +121,12 @@ class Function:
             "lv_ml": self.lv.volume_ml,
             "rv_ml": self.rv.volume_ml,
             "myo_ml": self.myocardium.volume_ml,
-            "ed": self.ed,
-            "es": self.es,
+            "ed": self.ed if self.n_frames > 1 or self.by_hand.phase == "ed" else None,
+            "es": self.es if self.n_frames > 1 or self.by_hand.phase == "es" else None,
         }
         plain |= self._numbers() | {"papillary": self.papillary} | self.indexed()
         plain |= _rates("lv", self.lv.filling) | _rates("rv", self.rv.filling) | _strains(self.regional, self.es)
+        plain["by_hand"] = self.by_hand.to_dict()
         return {k: _plain(v) for k, v in plain.items()} | {"measurement_notes": list(self.notes)}
 
     def _numbers(self) -> dict[str, float | None]:
@@ -128,6 +134,7 @@ class Function:
         numbers = {}
         for side, ventricle in (("lv", self.lv), ("rv", self.rv)):
             numbers |= {f"{side}_{name}": getattr(ventricle, name) for name in EJECTION}
+            numbers[f"{side}_volume_ml"] = self._volume_of_one_frame(ventricle)
         return numbers | {
             "lv_mass_g": self.myocardium.mass_g,
             "heart_rate_bpm": self.heart_rate_bpm,
@@ -138,6 +145,11 @@ class Function:
             "lv_sphericity_ed": self.lv_sphericity_ed,
             "lv_sphericity_es": self.lv_sphericity_es,
         }
+
+    def _volume_of_one_frame(self, ventricle: Ventricle) -> float | None:
+        """None of several frames, whose volumes are the curve."""
+        volume = float(ventricle.volume_ml[0])
+        return volume if self.n_frames == 1 and volume > 0 else None
 
     def rows(self) -> list[dict[str, float | int | None]]:
         """One row per frame, ready for CSV; empty cells where a curve could not be had."""
@@ -184,6 +196,7 @@ def _strains(regional: Regional | None, es: int) -> dict[str, object]:
     found |= {"radial_percent": radial, "lv_global_radial_percent": _strain_at(radial, es)}
     thick = [] if regional is None else [s.thickness_ed_mm for s in regional.segments if s.thickness_ed_mm is not None]
     found["lv_wall_thickness_ed_mm"] = None if regional is None else regional.thickness_ed_mm
+    found["lv_wall_thickness_mm"] = None if regional is None else regional.thickness_mm
     found["lv_largest_wall_thickness_ed_mm"] = max(thick, default=None)
     found["segments"] = None if regional is None else [asdict(segment) for segment in regional.segments]
     return found

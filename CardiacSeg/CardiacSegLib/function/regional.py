@@ -41,6 +41,7 @@ class Segment:
         thickening_percent: (ES - ED) / ED, the radial strain of the segment.
         circumferential_endo_percent, circumferential_mid_percent, circumferential_epi_percent: change of the
             contour's length within the segment from ED to ES.
+        thickness_mm: of labels of one frame whose phase nobody knows.
         reason: why something is missing, else empty.
     """
 
@@ -52,6 +53,7 @@ class Segment:
     circumferential_endo_percent: float | None = None
     circumferential_mid_percent: float | None = None
     circumferential_epi_percent: float | None = None
+    thickness_mm: float | None = None
     reason: str = ""
 
 
@@ -67,6 +69,7 @@ class Regional:
             summed over the slices that are closed at ED, ES and in the frame; NaN where no slice is.
         radial_percent: (T,) mean wall thickness relative to ED, over the same slices.
         thickness_ed_mm: mean over all slices with a closed ring at ED; None without one.
+        thickness_mm: the same of labels of one frame that is not known to be at ED.
         notes: what to know about these numbers, one sentence each.
     """
 
@@ -76,6 +79,7 @@ class Regional:
     radial_percent: np.ndarray
     thickness_ed_mm: float | None
     notes: tuple[str, ...] = ()
+    thickness_mm: float | None = None
 
 
 def measure_regions(labels: LabelMap, ed: int, es: int) -> Regional:

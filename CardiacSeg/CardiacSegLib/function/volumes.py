@@ -15,7 +15,9 @@ from CardiacLib.types.label_order import require_order
 from CardiacLib.types.labels import LV, MYO, RV, LabelMap
 from CardiacLib.types.segmentation import ValveCut
 
+from .by_hand import Corrected, correct
 from .curves import LEAST_FRAMES, end_frames, filling, plausible_beat_ms
+from .one_frame import of_one_frame
 from .papillary import papillary_to_myocardium
 from .records import Function, Myocardium, Ventricle
 from .regional import Regional, measure_regions
@@ -37,14 +39,15 @@ def measure(
 
     Args:
         labels: labels of all frames of one heart beat.
-        choice: of it, ``papillary`` and ``body``. ``papillary="myocardium"`` counts papillary muscles and trabeculae
-            there in volumes and mass; contours, and so wall thickness, strain and sphericity, stay the same. Without a
-            heart rate the frame times give one: they then cover one beat.
+        choice: of it, ``papillary``, ``body`` and ``by_hand``. ``papillary="myocardium"`` counts papillary muscles and
+            trabeculae there in volumes and mass; contours, and so wall thickness, strain and sphericity, stay the same.
+            Without a heart rate the frame times give one: they then cover one beat.
         cine: the images of the labels; needed for ``papillary="myocardium"``.
         cut: volumes of the same labels where these end at the valve planes; they replace the counts of whole voxels.
 
     Raises:
-        InputError: the cine is needed and missing, or on another grid; the labels are in another order of values.
+        InputError: the cine is needed and missing, or on another grid; the labels are in another order of values; what
+            was set by hand does not fit the labels.
 
     Example:
         >>> from CardiacLib.phantom import PhantomOptions, make_phantom
@@ -55,19 +58,19 @@ def measure(
         'basal anterior'
     """
     require_order(labels.labels, labels.source or "The label map")
-    body, counted = choice.body, _counted(labels, choice.papillary, cine)
-    lv, myo, rv = (_volume(label, labels, counted, cut) for label in (LV, MYO, RV))
-    ed, es = end_frames(lv if lv.any() else rv)
+    corrected = _corrected(labels, choice, cine, cut)
+    labels, (ed, es) = corrected.labels, corrected.phases
+    lv, myo, rv = _volumes(labels, choice, cine, cut)
     if not labels.grid.sized:
-        return _unsized(labels, choice, (ed, es))
-    beat = plausible_beat_ms(labels)
+        return _unsized(labels, choice, corrected)
+    body, beat = choice.body, plausible_beat_ms(labels)
     rate = body.heart_rate_bpm or (60000.0 / beat if beat else None)
     area = body_surface_m2(body.height_m, body.weight_kg)
     slices, slice_notes = _short_axis(labels, ed)
     regional = measure_regions(slices, ed, es) if slices and lv.any() and myo.any() else None
     round_ed, round_es = _sphericities(slices, ed, es) if slices else (None, None)
     lv, myo, rv = (_where_drawn(volume, labels) for volume in (lv, myo, rv))
-    return Function(
+    function = Function(
         times_ms=labels.times_ms,
         ed=ed,
         es=es,
@@ -80,8 +83,30 @@ def measure(
         lv_sphericity_es=round_es,
         papillary=choice.papillary,
         regional=regional,
-        notes=(*slice_notes, *_wall_notes(regional, choice.papillary), *_notes(labels, body, beat, area)),
+        by_hand=choice.by_hand,
+        notes=(*corrected.notes, *slice_notes, *_wall_notes(regional, choice), *_notes(labels, body, beat, area)),
     )
+    return function if labels.n_frames > 1 else of_one_frame(function)
+
+
+def _corrected(labels: LabelMap, choice: SegmentChoice, cine: Cine | None, cut: ValveCut | None) -> Corrected:
+    """The labels as a person wants them measured, and ED and ES."""
+    if cut is not None and (choice.by_hand.left_out or choice.by_hand.added):
+        raise InputError("The valve planes tell which basal slices count; set them by hand, or cut at the valves.")
+
+    def guide(edited: LabelMap) -> np.ndarray:
+        lv, _, rv = _volumes(edited, choice, cine, cut)
+        return lv if lv.any() else rv
+
+    return correct(labels, choice.by_hand, guide)
+
+
+def _volumes(
+    labels: LabelMap, choice: SegmentChoice, cine: Cine | None, cut: ValveCut | None
+) -> tuple[np.ndarray, ...]:
+    """(T,) ml of LV, myocardium and RV as they are counted."""
+    counted = _counted(labels, choice.papillary, cine)
+    return tuple(_volume(label, labels, counted, cut) for label in (LV, MYO, RV))
 
 
 def _short_axis(labels: LabelMap, ed: int) -> tuple[LabelMap | None, tuple[str, ...]]:
@@ -99,7 +124,7 @@ def _where_drawn(volume_ml: np.ndarray, labels: LabelMap) -> np.ndarray:
     return np.where(drawn, volume_ml, np.nan) if drawn.any() else volume_ml
 
 
-def _unsized(labels: LabelMap, choice: SegmentChoice, phases: tuple[int, int]) -> Function:
+def _unsized(labels: LabelMap, choice: SegmentChoice, corrected: Corrected) -> Function:
     """What is known without a voxel size: the frames of ED and ES."""
     unknown = np.full(labels.n_frames, np.nan)
     ventricle = Ventricle(
@@ -113,8 +138,8 @@ def _unsized(labels: LabelMap, choice: SegmentChoice, phases: tuple[int, int]) -
     )
     return Function(
         times_ms=labels.times_ms,
-        ed=phases[0],
-        es=phases[1],
+        ed=corrected.phases[0],
+        es=corrected.phases[1],
         lv=ventricle,
         rv=ventricle,
         myocardium=Myocardium(volume_ml=unknown, mass_g=None, mass_es_g=None),
@@ -124,7 +149,8 @@ def _unsized(labels: LabelMap, choice: SegmentChoice, phases: tuple[int, int]) -
         lv_sphericity_es=None,
         papillary=choice.papillary,
         regional=None,
-        notes=(*labels.notes, UNSIZED_NOTE),
+        by_hand=choice.by_hand,
+        notes=(*corrected.notes, *labels.notes, UNSIZED_NOTE),
     )
 
 
@@ -183,9 +209,9 @@ def _sphericities(labels: LabelMap, ed: int, es: int) -> tuple[float | None, flo
     return sphericity(labels, ed, towards_base), sphericity(labels, es, towards_base) if es != ed else None
 
 
-def _wall_notes(regional: Regional | None, papillary: str) -> list[str]:
+def _wall_notes(regional: Regional | None, choice: SegmentChoice) -> list[str]:
     notes = list(regional.notes) if regional is not None else ["There is no LV wall: no thickness and no strain."]
-    if papillary == "myocardium":
+    if choice.papillary == "myocardium":
         notes.append(
             "Papillary muscles and trabeculae, told by their signal, count as myocardium in volumes and mass; "
             "fast flow and valve leaflets near the base can look like them."

@@ -1,6 +1,6 @@
 """The segmentation panel's parameters as options of the step."""
 
-from CardiacLib.types.choices import NetworkChoice, RunsOn, SegmentChoice
+from CardiacLib.types.choices import ByHand, NetworkChoice, RunsOn, SegmentChoice, basal_slices
 
 from .patients import body_of
 
@@ -9,3 +9,18 @@ def segment_choice(parameters) -> SegmentChoice:
     """What a parameter node of the segmentation module asks for."""
     network = NetworkChoice(parameters.bundle, RunsOn(parameters.device, parameters.backend), parameters.quality)
     return SegmentChoice(network, parameters.papillary, body_of(parameters))
+
+
+def measure_choice(parameters) -> SegmentChoice:
+    """How a segmentation is measured again: frames count from 1 there, 0 leaves them to the volumes.
+
+    Raises:
+        InputError: slices that are written in another way.
+    """
+    by_hand = ByHand(
+        ed_frame=parameters.edFrame - 1 if parameters.edFrame else None,
+        es_frame=parameters.esFrame - 1 if parameters.esFrame else None,
+        left_out=basal_slices(parameters.leftOutSlices),
+        added=basal_slices(parameters.addedSlices),
+    )
+    return SegmentChoice(papillary=parameters.papillary, body=body_of(parameters), by_hand=by_hand)

@@ -17,6 +17,7 @@ from CardiacLib.types.segmentation import labels_of_part
 from CardiacSegLib.result import SegmentResult
 
 from .choices import segment_choice
+from .corrections import CorrectionSection
 from .patients import take_patient
 
 
@@ -45,6 +46,7 @@ class SegmentationPanel(ModulePanel):
         self._buttons = ResultButtons(self.ui, shown, _("There is none: segment all frames, and see the notes."))
         self._network, self._export = NetworkSection(self), DicomExportSection(self)
         self.ui.loadButton.connect("clicked(bool)", lambda checked=False: ask_and_load(self, "inputVolume"))
+        self._corrections = CorrectionSection(self)
         self.connect()
 
     def reason(self, parameters) -> str:
@@ -87,6 +89,7 @@ class SegmentationPanel(ModulePanel):
         show_output(self.ui, output, labels, self._buttons)
         self._network.update(parameters)
         self._export.update(parameters)
+        self._corrections.update(parameters)
 
     def _show_frame(self, frame: int) -> None:
         show_frame(self.parameters.segmentation, frame)

@@ -5,9 +5,10 @@ Everything that touches MRML is in CardiacLib.mrml; here is what belongs to one 
 
 from typing import NamedTuple
 
+from CardiacLib.errors import InputError
 from CardiacLib.mrml.nodes.cines import cine_from_node, require_all_frames, shown_frame
 from CardiacLib.mrml.nodes.hierarchy import Nodes
-from CardiacLib.mrml.nodes.segmentations import labels_to_scene
+from CardiacLib.mrml.nodes.segmentations import images_of, labels_from_node, labels_to_scene
 from CardiacLib.mrml.nodes.sequences import sequence_of
 from CardiacLib.mrml.panel.module_panel import require_in_scene
 from CardiacLib.mrml.panel.processes import JobRequest
@@ -66,12 +67,10 @@ def segmentation_to_scene(volume, found: SegmentResult, *, name: str = "", outpu
     earlier = result_of(output)
     name = earlier.facts.get("name") or name or _("{name} segmentation").format(name=volume.GetName())
     segmentation = labels_to_scene(labels, name, browser=sequence_of(volume)[0], volume=volume)
-    if one_frame:  # nothing is measured over the cycle
-        found = SegmentResult(found.segmentation, None, None)
     made = {"segmentation": segmentation}
-    if found.function is not None:
+    if found.function is not None and not one_frame:  # of one frame nothing is measured over the cycle
         made |= function_to_scene(found.function.to_dict(), name)
-    if found.quality is not None:
+    if found.quality is not None and not one_frame:
         made |= {"quality": quality_to_scene(found.quality.to_dict(), name)}
     facts = {"name": name} | segmentation_facts(found)
     if one_frame and labels.times_ms is not None:
@@ -84,16 +83,68 @@ def segmentation_to_scene(volume, found: SegmentResult, *, name: str = "", outpu
     return SegmentationResult(made["segmentation"], tables, found.function, found.quality, found.notes)
 
 
+def measure_request(segmentation, volume, choice: SegmentChoice) -> JobRequest:
+    """The worker's job of measuring a segmentation as it is in the scene, edits included.
+
+    Args:
+        segmentation: of all frames or of one.
+        volume: its cine; None takes the one that it was made on.
+        choice: how it is measured, and what a person set.
+
+    Raises:
+        InputError: its cine is not known, or has another number of frames.
+    """
+    volume = images_of(segmentation) or volume
+    if volume is None:
+        raise InputError(_("Choose the cine of this segmentation first."))
+    labels = labels_from_node(segmentation, volume)
+    cine = cine_from_node(volume) if labels.n_frames > 1 else shown_frame(volume)
+    if cine.n_frames != labels.n_frames:
+        text = _("'{name}' has {frames} frames, its cine {count}; choose the cine that it was made of.")
+        raise InputError(text.format(name=segmentation.GetName(), frames=labels.n_frames, count=cine.n_frames))
+    return JobRequest("measure_labels", {"labels": labels, "cine": cine, "choice": choice})
+
+
+def measures_to_scene(found: SegmentResult, segmentation) -> SegmentationResult:
+    """Update the tables of a result by new measures of its segmentation, which stays as it is.
+
+    Args:
+        found: the measures.
+        segmentation: the node that was measured.
+
+    Raises:
+        InputError: the segmentation was removed meanwhile.
+    """
+    require_in_scene(segmentation, _("The segmentation"))
+    earlier = result_of(segmentation)
+    name = earlier.facts.get("name") or segmentation.GetName()
+    made = {}
+    if found.segmentation.labels.n_frames > 1:
+        made = function_to_scene(found.function.to_dict(), name)
+        made |= {"quality": quality_to_scene(found.quality.to_dict(), name)}
+    before = {key: node for key, node in earlier.nodes.items() if key != "segmentation"}
+    tables = take_place(before, made)
+    facts = {"name": name} | segmentation_facts(found)
+    if "time_ms" in earlier.facts:
+        facts["time_ms"] = earlier.facts["time_ms"]
+    keep_result(segmentation, {"segmentation": segmentation} | tables, facts, images_of(segmentation))
+    return SegmentationResult(segmentation, tables, found.function, found.quality, found.notes)
+
+
 def frame_number(segmentation, labels: LabelMap, which: str) -> int:
     """The number of a frame of a segmentation, from 0.
 
     Args:
         segmentation: its node.
         labels: all its frames.
-        which: ``ed`` (largest LV volume), ``es`` (smallest) or ``shown``.
+        which: ``shown``; or ``ed``, ``es`` as they were measured or set by hand, else of the largest and the smallest
+            LV volume.
     """
     if len(labels.labels) == 1:
         return 0
     if which == "shown":
         return sequence_of(segmentation)[0].GetSelectedItemNumber()
+    measured = result_of(segmentation).facts.get(which)
+    if isinstance(measured, int) and measured < labels.n_frames:
+        return measured
     return end_frames(labels.volume_ml(LV))[("ed", "es").index(which)]

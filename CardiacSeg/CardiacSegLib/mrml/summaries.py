@@ -25,6 +25,17 @@ def function_text(function: dict) -> str:
     )
 
 
+def one_frame_text(function: dict) -> str:
+    """Volumes and mass of one frame whose phase nobody told."""
+    texts = {
+        name: "-" if function[name] is None else f"{function[name]:.0f} {unit}"
+        for name, unit in (("lv_volume_ml", "ml"), ("rv_volume_ml", "ml"), ("lv_mass_g", "g"))
+    }
+    return _("One frame: LV {lv}, RV {rv}, LV mass {mass}. EF needs all frames.").format(
+        lv=texts["lv_volume_ml"], rv=texts["rv_volume_ml"], mass=texts["lv_mass_g"]
+    )
+
+
 def light_text(light: str, reasons: tuple[str, ...]) -> str:
     """Rich text of a traffic light with its reasons, one line each."""
     words = {
@@ -47,8 +58,11 @@ def segmentation_facts(found: SegmentResult) -> Facts:
         found: without function where only a part of the cycle was labelled.
     """
     function, quality = found.function, found.quality
-    whole_cycle = _("Volumes over the cycle need all frames.")
-    facts = {"summary": function_text(function.to_dict()) if function else whole_cycle}
+    one_frame = found.segmentation.labels.n_frames == 1
+    summary = _("Volumes over the cycle need all frames.")
+    if function is not None:
+        summary = one_frame_text(function.to_dict()) if one_frame else function_text(function.to_dict())
+    facts = {"summary": summary}
     facts["light"] = light_text(quality.light, quality.reasons) if quality else ""
     facts["notes"] = notes_text(found.notes)
-    return facts | ({"ed": int(function.ed), "es": int(function.es)} if function else {})
+    return facts | ({"ed": int(function.ed), "es": int(function.es)} if function and not one_frame else {})

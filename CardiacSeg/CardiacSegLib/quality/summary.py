@@ -30,7 +30,7 @@ class QualityReport:
         slice_dice: (T, K) probable Dice of the heart in each slice, NaN where there is no heart; None like ``dice``.
         calibrated: whether these were fitted to true Dice, or are the network's own opinion.
         note: why there is no calibrated confidence; empty if there is.
-        ed, es: frames of end-diastole and end-systole.
+        ed, es: frames of end-diastole and end-systole; equal of one frame, whose phase is not said here.
     """
 
     flags: tuple[Flag, ...]
@@ -54,7 +54,7 @@ class QualityReport:
     def short(self) -> dict[str, object]:
         """Light, flags, and probable Dice at ED and ES, ready for JSON."""
         whole = self.to_dict()
-        at = {"ED": self.ed, "ES": self.es}
+        at = {"ED": self.ed, "ES": self.es} if self.ed != self.es else {"frame": self.ed}
         dice = whole["dice"] and {name: {p: column[t] for p, t in at.items()} for name, column in whole["dice"].items()}
         return {name: whole[name] for name in ("light", "flags", "calibrated", "note")} | {"dice": dice}
 
@@ -65,8 +65,8 @@ class QualityReport:
             "flags": [flag.to_dict() for flag in self.flags],
             "calibrated": self.calibrated,
             "note": self.note,
-            "ed": self.ed,
-            "es": self.es,
+            "ed": self.ed if self.ed != self.es else None,
+            "es": self.es if self.ed != self.es else None,
             "dice": None,
             "slice_dice": None,
         }

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.readers.axes import slices_last
 from CardiacLib.types.cine import VIEWS, Cine
 from CardiacLib.types.patient import Patient
 
@@ -51,7 +52,8 @@ def cine_to_scene(cine: Cine, name: str, browser=None):
 def cine_from_node(volume) -> Cine:
     """The Cine that a volume node shows: every frame where the volume is the proxy of a sequence.
 
-    Linear parent transforms are applied. The inverse of :func:`cine_to_scene`.
+    Linear parent transforms are applied. Slices that lie along another axis of the volume come to lie along k, as they
+    do where a file is read. The inverse of :func:`cine_to_scene`.
 
     Raises:
         InputError: the volume is empty, has colour components, is under a non-linear transform, or its sequence's
@@ -73,13 +75,17 @@ def cine_from_node(volume) -> Cine:
     ):
         raise InputError(f"The frames of '{name}' do not share one grid; resample the sequence first.")
     view = nodes[0].GetAttribute(VIEW_ATTRIBUTE)
+    matrix = swap_frame(world_transform(volume) @ swap_frame(matrices[0]))
+    array, matrix, grid, note = slices_last(np.stack(frames).astype(np.float32), matrix)
     return Cine(
-        frames=np.stack(frames).astype(np.float32),
-        ijk_to_lps=swap_frame(world_transform(volume) @ swap_frame(matrices[0])),
+        frames=np.ascontiguousarray(array),
+        ijk_to_lps=matrix,
         times_ms=times,
         view=view if view in VIEWS else "other",
         source=name,
+        notes=(note,) if note else (),
         patient=body_facts(volume),
+        grid=grid,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import apply
+from CardiacLib.readers.axes import slices_last
 from CardiacLib.types.labels import BACKGROUND, LV, MYO, RV, LabelMap, structures
 
 from .cines import ijk_to_lps_of
@@ -66,8 +67,9 @@ def labels_from_node(segmentation, volume=None) -> LabelMap:
     to_segmentation = np.linalg.inv(world_transform(segmentation)) @ ijk_to_world
     reference = _oriented_image(np.zeros(shape, np.uint8), to_segmentation)
     labels = np.stack([_merged(node, reference, segmentation.GetName()) for node in nodes])
-    matrix = swap_frame(ijk_to_world)
-    return LabelMap(labels=labels, ijk_to_lps=matrix, times_ms=times, source=segmentation.GetName())
+    array, matrix, axes, note = slices_last(labels, swap_frame(ijk_to_world))
+    notes = (note,) if note else ()
+    return LabelMap(np.ascontiguousarray(array), matrix, times, segmentation.GetName(), notes, axes)
 
 
 def images_of(segmentation):
@@ -122,8 +124,8 @@ def _fill(node, labelmap: LabelMap, frame: int, labels: list[int]) -> None:
     """Give a segmentation one frame: all segments share one label map on the whole grid."""
     import slicer
 
-    matrix = swap_frame(labelmap.ijk_to_lps)
-    image = _oriented_image(labelmap.labels[frame], matrix)
+    array, matrix = labelmap.grid.in_file(labelmap.labels[frame], labelmap.ijk_to_lps)
+    image = _oriented_image(array, swap_frame(matrix))
     segmentation = node.GetSegmentation()
     segmentation.SetConversionParameter(_geometry_parameter(), _geometry_text(image))
     binary = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()

@@ -79,7 +79,7 @@ def dicom_seg_request(segmentation, work: str | Path, wanted: DicomExport) -> Jo
         raise InputError(f"'{name}': it is not known which DICOM study it was made from; name its folder.")
     labels = labels_from_node(segmentation, volume)
     if volume is not None:  # a transform moves it in the scene, not in the study
-        labels = replace(labels, ijk_to_lps=ijk_to_lps_of(volume))
+        labels = replace(labels, ijk_to_lps=labels.grid.columns_of_file(ijk_to_lps_of(volume)))
     browser, sequence = sequence_of(segmentation)
     frames = None
     if sequence is None:

@@ -11,10 +11,11 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers.planes import PARALLEL_DEGREES, Plane, plane_matrix
 from CardiacLib.readers.view.views import hint_of
 
-from .headers import FrameHeader, read_headers
+from .headers import NO_GROUPS, FrameHeader, read_headers
 from .order import KEYS, TRIGGER, Ordered, in_time, usable_keys
 from .pixels import PixelLoader
 from .places import acquisitions, by_plane, without_copies
+from .studies import by_study, one_study
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,24 +43,45 @@ class _Pass:
         return float(np.median(beats)) if beats else None
 
 
-def read_dicom_planes(paths: list[Path], progress: Progress = silent) -> tuple[list[Plane], list[str], bool]:
+def read_dicom_planes(
+    paths: list[Path], progress: Progress = silent, *, study_uid: str = ""
+) -> tuple[list[Plane], list[str], bool]:
     """All cine planes of the DICOM MR files among ``paths``; pixels are read only to tell copies.
+
+    Args:
+        paths: of DICOM and other files.
+        progress: told the fraction done; may raise Cancelled.
+        study_uid: StudyInstanceUID of the study to take where there are several of one patient.
 
     Returns:
         planes, reasons for what was left out, and whether any DICOM image was found.
 
     Raises:
-        InputError: a damaged file, or images of another modality only (names it).
+        InputError: a damaged file, images of another modality only (names it), cines of several studies, or multi-frame
+            files without functional groups only.
     """
     headers, left_out = read_headers(paths, part(progress, 0.0, 0.9))
     usable = _mr_images(headers, left_out)
     _require_mr(headers)
-    pixels = PixelLoader([frame for frame in usable if frame.inverted])
-    usable, copies = without_copies(usable, pixels)
+    found = by_study(usable)
+    for one in found:
+        one.planes, one.left_out = _planes_of(one.frames)
+    planes, more = one_study(found, study_uid)
+    left_out += more
+    _require_groups(paths, headers, left_out)
+    progress(1.0, f"{len(planes)} planes found")
+    return planes, left_out, bool(headers)
+
+
+def _planes_of(frames: list[FrameHeader]) -> tuple[list[Plane], list[str]]:
+    """The planes of the images of one study, and what was left out of them."""
+    left_out: list[str] = []
+    pixels = PixelLoader([frame for frame in frames if frame.inverted])
+    frames, copies = without_copies(frames, pixels)
     if copies:
         left_out.append(f"{copies} copies of images that agree in place, time and pixels")
-    shared = _shared_identifiers(usable)
-    passes = _passes(by_plane(usable))
+    shared = _shared_identifiers(frames)
+    passes = _passes(by_plane(frames))
     planes = []
     for done, by in zip(passes, _keys(passes), strict=True):
         ordered = _ordered(done, by)
@@ -69,8 +91,17 @@ def read_dicom_planes(paths: list[Path], progress: Progress = silent) -> tuple[l
         if ordered.left_out:
             left_out.append(f"{done.name}: {ordered.left_out} images of other heart beats (real time)")
         planes.append(_plane(done, ordered, pixels))
-    progress(1.0, f"{len(planes)} planes found")
-    return planes, left_out, bool(headers)
+    return planes, left_out
+
+
+def _require_groups(paths: list[Path], headers: list[FrameHeader], left_out: list[str]) -> None:
+    """Raise InputError where all there is are multi-frame files that say nothing of their frames."""
+    ungrouped = [sentence for sentence in left_out if sentence.endswith(NO_GROUPS)]
+    if ungrouped and not headers:
+        where = paths[0] if len(paths) == 1 else paths[0].parent
+        raise InputError(
+            f"{where}: {ungrouped[0]}; export the study again as enhanced MR, or as one file for each image."
+        )
 
 
 def _require_mr(headers: list[FrameHeader]) -> None:

@@ -19,12 +19,13 @@ TAGS = [
     "SpecificCharacterSet", "ImageType", "ComplexImageComponent", "Manufacturer", "SOPClassUID", "SOPInstanceUID",
     "Modality", "SeriesDescription", "AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime",
     "AcquisitionDateTime", "SeriesDate", "SeriesTime", "AcquisitionNumber", "MRAcquisitionType", "ProtocolName",
-    "PatientName", "PatientID", "PatientSex", "PatientAge", "PatientSize", "PatientWeight", "ScanningSequence",
-    "SequenceVariant", "SequenceName", "PulseSequenceName", "SliceThickness", "TriggerTime", "NominalInterval",
-    "HeartRate", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "InstanceNumber", "ImagePositionPatient",
-    "ImageOrientationPatient", "TemporalPositionIdentifier", "SamplesPerPixel", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "PhotometricInterpretation", "PixelSpacing", "RescaleSlope", "RescaleIntercept",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence", (0x0043, 0x102F),
+    "StudyDate", "StudyTime", "StudyDescription", "PatientName", "PatientID", "PatientSex", "PatientAge",
+    "PatientSize", "PatientWeight", "ScanningSequence", "SequenceVariant", "SequenceName", "PulseSequenceName",
+    "SliceThickness", "TriggerTime", "NominalInterval", "HeartRate", "StudyInstanceUID", "SeriesInstanceUID",
+    "SeriesNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "TemporalPositionIdentifier",
+    "SamplesPerPixel", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "PhotometricInterpretation",
+    "PixelSpacing", "RescaleSlope", "RescaleIntercept", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence", (0x0043, 0x102F),
 ]  # fmt: skip
 PIXEL_CLASSES = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.2")
 """MR, enhanced MR and CT image storage: without an image part such a file is damaged."""
@@ -32,7 +33,18 @@ TIME_DIMENSIONS = (0x00209128, 0x00209153, 0x00209252, 0x0020930D, 0x00189074, 0
 """Temporal position index, nominal and actual trigger delay, time offset, time of acquisition, trigger time."""
 DAY_ZERO = 730000
 """Days are counted from here, so that seconds keep microseconds."""
+NO_GROUPS = " without functional groups, which would tell the place and time of each frame"
 NOT_DICOM = {".txt", ".xml", ".json", ".csv", ".pdf", ".html", ".md", ".py", ".cfg", ".zip", ".png", ".jpg", ".log"}
+
+
+@dataclass(frozen=True)
+class StudyHeader:
+    """The examination that an image belongs to: StudyInstanceUID, date and time as in the file, description."""
+
+    uid: str = ""
+    date: str = ""
+    time: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,7 @@ class FrameHeader:
     volumetric: bool = False
     localizer: bool = False
     patient: Patient = Patient()
+    study: StudyHeader = StudyHeader()
 
 
 def read_headers(paths: list[Path], progress: Progress = silent) -> tuple[list[FrameHeader], list[str]]:
@@ -114,8 +127,7 @@ def _frames_in(path: Path, left_out: list[str]) -> list[FrameHeader]:
         return []
     if not dataset.get("PerFrameFunctionalGroupsSequence") and int(dataset.get("NumberOfFrames") or 1) != 1:
         left_out.append(
-            f"{path.name}: {dataset.NumberOfFrames} frames by NumberOfFrames, but no functional groups that tell the "
-            "place and time of each"
+            f"{path.name}: a multi-frame DICOM file of {dataset.NumberOfFrames} frames (NumberOfFrames){NO_GROUPS}"
         )
         return []
     return list(frames_of(dataset, path))
@@ -205,6 +217,9 @@ def _frame(dataset, path: Path, index: int | None, item) -> FrameHeader:
         volumetric=str(dataset.get("MRAcquisitionType") or "").upper() == "3D",
         localizer=is_localizer(description, str(dataset.get("ProtocolName") or "")),
         patient=_patient(dataset, beat),
+        study=StudyHeader(
+            *(str(dataset.get(f"Study{name}") or "") for name in ("InstanceUID", "Date", "Time", "Description"))
+        ),
     )
 
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from .cli_options import Trust
-from .console import Console, Json
+from cineheart.cli_options import Trust
+from cineheart.console import Console, Json
 
 bundles = typer.Typer(help="Networks as MONAI bundles.", no_args_is_help=True)
 BundleName = Annotated[str, typer.Argument(metavar="NAME", help="As 'cineheart bundles list' shows it.")]
@@ -15,7 +15,7 @@ BundleName = Annotated[str, typer.Argument(metavar="NAME", help="As 'cineheart b
 @bundles.command("list")
 def list_bundles(as_json: Json = False) -> int:
     """The networks, whether their weights are here, and the licence of the weights."""
-    from cineheart.commands.bundle_commands import describe_bundles
+    from cineheart.commands.networks.bundle_commands import describe_bundles
 
     with Console("cineheart bundles", as_json) as console:
         console.finish(describe_bundles())
@@ -25,7 +25,7 @@ def list_bundles(as_json: Json = False) -> int:
 @bundles.command("fetch")
 def fetch_bundle(name: BundleName, as_json: Json = False) -> int:
     """Download the published weights of a network; a broken download goes on where it stopped."""
-    from cineheart.commands.bundle_commands import fetch_bundle
+    from cineheart.commands.networks.bundle_commands import fetch_bundle
 
     with Console("cineheart bundles fetch", as_json) as console:
         console.finish(fetch_bundle(name, progress=console.progress))
@@ -40,7 +40,7 @@ def import_bundle(
     as_json: Json = False,
 ) -> int:
     """Take the weights of a network from a file, once they fit it."""
-    from cineheart.commands.bundle_commands import import_bundle
+    from cineheart.commands.networks.bundle_commands import import_bundle
 
     with Console("cineheart bundles import", as_json) as console:
         console.finish(import_bundle(name, file, trust=trust))
@@ -62,7 +62,7 @@ def export_bundle(
 @bundles.command("clear")
 def clear_bundle(name: BundleName, as_json: Json = False) -> int:
     """Remove fetched or imported weights of a network, or with the name 'compiled' what OpenVINO compiled of all."""
-    from cineheart.commands.bundle_commands import clear_bundle
+    from cineheart.commands.networks.bundle_commands import clear_bundle
 
     with Console("cineheart bundles clear", as_json) as console:
         console.finish(clear_bundle(name))

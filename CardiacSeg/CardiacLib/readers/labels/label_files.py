@@ -1,27 +1,21 @@
-"""Read label maps: NIfTI or NRRD with CineHeart's values, and Slicer segmentations (``.seg.nrrd``)."""
+"""Read label maps: NIfTI or NRRD with CineHeart's values, Slicer segmentations (``.seg.nrrd``), DICOM SEG."""
 
 from pathlib import Path
 
 import numpy as np
 
 from CardiacLib.errors import InputError
+from CardiacLib.readers.images import LABEL_NAME, META, NIFTI, NRRD, list_files, read_raw
+from CardiacLib.readers.raw import RawImage
 from CardiacLib.types.label_order import in_order, is_acdc_labels, require_order
-from CardiacLib.types.labels import LV, MYO, RV, RV_WALL, LabelMap, structures
+from CardiacLib.types.labels import RV_WALL, LabelMap
 
-from .images import LABEL_NAME, list_files, read_raw
-from .raw import RawImage
+from .dicom_segmentations import find_segmentations, read_segmentation
+from .names import Segment, labels_of_masks, type_code
 
-SYNONYMS = {
-    1: ("lv", "lv pool", "lv blood", "left ventricle", "left ventricular blood pool", "lv cavity", "lv endocardium"),
-    2: ("myo", "myocardium", "lv myo", "lvm", "lv wall", "left ventricular myocardium"),
-    3: ("rv", "rv pool", "rv blood", "right ventricle", "right ventricular blood pool", "rv cavity"),
-    4: ("rv myocardium", "rv myo", "right ventricular myocardium", "right ventricular wall"),
-}
 KNOWN = "0 background, 1 LV blood pool, 2 LV myocardium, 3 RV blood pool, 4 RV wall"
 ROUNDING = 1e-3
 """Distance from a whole number within which a value is that number."""
-INNERMOST = (LV, RV, MYO, RV_WALL)
-"""Of overlapping segments the first of these wins: a myocardium may be drawn filled."""
 
 
 def find_label_files(folder: str | Path) -> list[Path]:
@@ -42,7 +36,7 @@ def read_labels(path: str | Path, order: str = "auto") -> LabelMap:
 
     Args:
         path: ``.nii``, ``.nii.gz`` or ``.nrrd`` (3-D or 4-D) with values 0 to 4, or ``.seg.nrrd``, whose segments
-            are told by name, else by SNOMED CT code.
+            are told by name, else by SNOMED CT code; or a DICOM Segmentation of one frame.
         order: of the label values, see :func:`~CardiacLib.types.label_order.in_order`; auto: acdc for a
             ``patientNNN_frameNN_gt.nii.gz`` with its ``Info.cfg`` beside it, else cineheart.
 
@@ -59,7 +53,10 @@ def read_labels(path: str | Path, order: str = "auto") -> LabelMap:
         >>> read_labels("labels.nii.gz").volume_ml(1).round(1)[:2].tolist()  # LV blood pool of the first frames
         [138.9, 114.6]
     """
-    raw = read_raw(Path(path))
+    path = Path(path)
+    if path.is_file() and not path.name.lower().endswith(NIFTI + NRRD + META) and find_segmentations(path):
+        return read_segmentation(path)
+    raw = read_raw(path)
     notes, times = list(raw.notes), raw.times_ms
     if raw.segments:
         labels = _from_segments(raw, path, notes)[None]
@@ -101,8 +98,8 @@ def _drawn_notes(labels: np.ndarray) -> list[str]:
 
 
 def _from_segments(raw: RawImage, path, notes: list[str]) -> np.ndarray:
-    """(K, J, I) labels from the layers of a segmentation file; where segments overlap the first of INNERMOST wins."""
-    masks: dict[int, np.ndarray] = {}
+    """(K, J, I) labels from the layers of a segmentation file."""
+    masks = []
     for segment in raw.segments:
         try:
             layer, value = int(segment.get("Layer", 0)), int(segment.get("LabelValue", 1))
@@ -111,44 +108,6 @@ def _from_segments(raw: RawImage, path, notes: list[str]) -> np.ndarray:
             raise InputError(f"{path}: the header of segment '{name}' is damaged; export the file again.") from error
         if layer >= len(raw.array):
             raise InputError(f"{path}: segment '{segment.get('Name')}' lies on layer {layer}, which the file lacks.")
-        label = _label_of(segment, path)
-        masks[label] = masks.get(label, False) | (raw.array[layer] == value)
-    labels = np.zeros(raw.array.shape[1:], np.uint8)
-    for label in INNERMOST:
-        mask = masks.get(label, np.zeros(labels.shape, bool))
-        for kept in INNERMOST[: INNERMOST.index(label)]:
-            if count := int((mask & (labels == kept)).sum()):
-                inner, outer = structures()[kept].name, structures()[label].name
-                notes.append(f"Segments overlap: {count} voxels of {outer} that lie in {inner} count as {inner}.")
-        labels[mask & (labels == 0)] = label
-    return labels
-
-
-def _label_of(segment: dict[str, str], path) -> int:
-    name = segment.get("Name", segment.get("ID", "")).strip().lower()
-    for label, structure in structures().items():
-        if label and (name == structure.name.lower() or name in SYNONYMS[label]):
-            return label
-    code = _type_code(segment.get("Tags", ""))
-    right = name.startswith(("rv", "right"))
-    matches = [label for label, s in structures().items() if label and code and s.type[:2] == code]
-    if len(matches) > 1:
-        # Both walls carry the code of myocardium: the name tells the side.
-        matches = [label for label in matches if (label == 4) == right]
-    if len(matches) != 1:
-        raise InputError(
-            f"{path}: segment '{segment.get('Name')}' is none that CineHeart knows; name it "
-            f"{', '.join(s.name for label, s in structures().items() if label)}, or delete it."
-        )
-    return matches[0]
-
-
-def _type_code(tags: str) -> tuple[str, str] | None:
-    """(scheme, value) of the type in Slicer's terminology tag ``context~category~type~modifier~...``."""
-    for tag in tags.split("|"):
-        key, _, value = tag.partition(":")
-        parts = value.split("~")
-        if key == "TerminologyEntry" and len(parts) > 2 and parts[2].count("^") >= 2:
-            scheme, code, _ = parts[2].split("^")[:3]
-            return scheme, code
-    return None
+        named = Segment(segment.get("Name", segment.get("ID", "")), type_code(segment.get("Tags", "")))
+        masks.append((named, raw.array[layer] == value))
+    return labels_of_masks(masks, path, notes)

@@ -1,0 +1,1 @@
+"""Labels and valve points in files: label maps, segmentations, markups."""

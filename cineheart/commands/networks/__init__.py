@@ -1,0 +1,1 @@
+"""Commands about networks: bundles, training, evaluation, calibration."""

@@ -1,0 +1,36 @@
+"""``cineheart run``: one study, and what the command line says of its mesh."""
+
+from pathlib import Path
+
+from BiVMeshLib import MeshOptions
+from BiVMeshLib.result import MeshChoice
+from CardiacLib.errors import InputError
+from cineheart.console import Console
+from cineheart.pipeline import RunOptions, run_study
+
+from .answers import study_answer
+from .choices import fibre_options
+
+__all__ = ["RunOptions", "mesh_choice", "run_study_folder"]
+
+
+def mesh_choice(mesh: bool, motion: bool, edge_length: float | None, fibre_angles: str | None) -> MeshChoice | None:
+    """The mesh that is asked for; None for none.
+
+    Raises:
+        InputError: motion of a mesh that is not made.
+    """
+    if not mesh:
+        if motion:
+            raise InputError("--motion carries the mesh over the cycle; leave out --no-mesh.")
+        return None
+    options = MeshOptions(edge_length_mm=edge_length, fibre_angles=fibre_options(fibre_angles))
+    return MeshChoice(options=options, motion=motion)
+
+
+def run_study_folder(study: Path, output: Path, options: RunOptions, as_json: bool) -> int:
+    """Process the study, show what came out, and return the exit code."""
+    with Console("cineheart run", as_json) as console:
+        result = run_study(study, output, options, progress=console.progress)
+        console.finish(study_answer(result).with_facts(output=str(output)))
+    return 0 if result.mesh is not None or options.mesh is None else 1
