@@ -2,13 +2,17 @@
 
 import json
 import sys
-from dataclasses import dataclass, field
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+from CardiacLib.types.measures.marks import Mark, plain_marks
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text and progress.")]
 
@@ -20,14 +24,39 @@ class Answer:
     Attributes:
         facts: name to a value for people and for JSON.
         notes: one sentence each.
+        marks: of those facts that are measurements: weak ones are shown grey with their reason.
     """
 
     facts: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
     def with_facts(self, **facts: object) -> "Answer":
         """The same and more."""
-        return Answer(self.facts | facts, self.notes)
+        return replace(self, facts=self.facts | facts)
+
+    def document(self) -> dict[str, object]:
+        """The JSON object; frames count from 0 and are called so."""
+        facts: dict[str, object] = {}
+        for name, value in self.facts.items():
+            facts |= {value.key(name): value.index} if isinstance(value, Counted) else {name: value}
+        told = {name: mark for name, mark in self.marks.items() if facts.get(name) is not None}
+        return facts | ({"marks": plain_marks(told)} if told else {}) | {"notes": list(self.notes)}
+
+
+class Counted(NamedTuple):
+    """A frame or slice: ``index`` counts from 0, for machines, its text from 1, for people."""
+
+    index: int
+    count: int | None = None
+    what: str = "frame"
+
+    def key(self, name: str) -> str:
+        """Under which a document gives the index: ``ed`` becomes ``ed_frame_index``."""
+        return f"{name}_index" if name.endswith(self.what) else f"{name}_{self.what}_index"
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.index + 1}" + ("" if self.count is None else f" of {self.count}")
 
 
 class Console:
@@ -55,12 +84,15 @@ class Console:
         """Print the result."""
         self._bar.stop()
         if self.as_json:
-            json.dump(answer.facts | {"notes": list(answer.notes)}, sys.stdout, indent=2)
+            json.dump(answer.document(), sys.stdout, indent=2)
             print()
             return
         table = Table(title=self.title, show_header=False)
         for name, value in answer.facts.items():
-            table.add_row(name, _text(value))
+            mark = answer.marks.get(name, Mark()) if value is not None else Mark()
+            sure = "" if mark.uncertainty is None else f" \N{PLUS-MINUS SIGN} {mark.uncertainty:.1f}"
+            why = f" ({mark.light}: {mark.reason})" if mark.weak else ""
+            table.add_row(name, Text(f"{_text(value)}{sure}{why}"), style="bright_black" if mark.weak else None)
         RichConsole(highlight=False).print(table)
         for note in answer.notes:
             self.rich.print(f"Note: {note}", markup=False)

@@ -11,6 +11,7 @@ from CardiacLib.files import write_json
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, Landmarks
 from CardiacLib.writers.markups import points_document
 
+from .measures.tables import COLUMNS, MEASURES, measure_rows
 from .outputs import write_rows
 
 
@@ -27,6 +28,7 @@ def write_landmarks(result: PointsResult, folder: Path) -> None:
     if annulus is not None:
         write_json(folder / "annulus.json", annulus.to_dict())
         write_rows(folder / "annulus.csv", annulus.rows())
+        write_rows(folder / MEASURES, measure_rows(annulus.values(), annulus.marks), COLUMNS)
 
 
 def as_published(pixels: np.ndarray, view: str) -> np.ndarray:
@@ -46,7 +48,7 @@ def landmarks_document(found: StudyLandmarks, landmarks: Landmarks) -> dict[str,
             for n, name in enumerate(LANDMARK_NAMES)
         }
         time = None if landmarks.times_ms is None else round(float(landmarks.times_ms[t]), 3)
-        frames.append({"frame": t, "time_ms": time, "points": entries})
+        frames.append({"frame_index": t, "time_ms": time, "points": entries})
     views = {
         view: {
             "source": Path(points.cine.source).name,

@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
+from BiVMeshLib.check.marks import TAKEN_FROM, mesh_marks
 from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_motion, write_quality
 from BiVMeshLib.result import MeshResult
 from CardiacLib.errors import InputError
@@ -12,11 +13,14 @@ from CardiacLib.files import write_json
 from CardiacLib.mrml.nodes.host import require_free_scene
 from CardiacLib.mrml.nodes.segmentations import save_segmentation_sequence
 from CardiacLib.types.cine import Cine
+from CardiacLib.types.measures.marks import Mark, Marks, plain_marks, worst
 from CardiacLib.writers.images import write_labels, write_segmentation_nrrd
 from CardiacSegLib.function import CURVES
 from CardiacSegLib.function.ventricle_extent import ventricle_extent
 from CardiacSegLib.result import SegmentResult
 
+from .measures.tables import COLUMNS, MEASURES, VOLUME_COLUMNS, VOLUMES, measure_rows, weak_ones
+from .measures.volumes import study_volumes
 from .results import StudyResult
 
 MOTION_NAMES = ("motion", "motion.pvd")
@@ -28,6 +32,8 @@ SUMMARY = (
     "rv_edv_ml", "rv_esv_ml", "rv_ef_percent", "rv_sv_ml",
 )  # fmt: skip
 """Measurements of ``summary.csv``."""
+OF_SEGMENTS = ("lv_wall_thickness_ed_mm", "lv_global_radial_percent", "lv_global_circumferential_mid_percent")
+"""Measurements that segments are as good as."""
 
 
 def require_scene_support() -> None:
@@ -40,7 +46,8 @@ def require_scene_support() -> None:
 def write_segmentation(result: SegmentResult, folder: Path, *, sequence: bool = True) -> None:
     """``labels.nii.gz``, the segmentation for Slicer, ``measurements.json`` / ``.csv``, and what else there is.
 
-    ``segments.csv`` if the LV has a wall, ``quality.json`` if the labels were judged.
+    ``measures.csv`` holds each measurement with its light, ``segments.csv`` is there if the LV has a wall,
+    ``quality.json`` if the labels were judged.
 
     One frame gives ``segmentation.seg.nrrd``; several give ``segmentation.seq.mrb`` if ``sequence`` is true.
     """
@@ -59,32 +66,60 @@ def write_segmentation(result: SegmentResult, folder: Path, *, sequence: bool = 
 
 
 def write_measurements(result: SegmentResult, folder: Path) -> None:
-    """``measurements.json`` and ``.csv``, and ``segments.csv`` if the LV has a wall."""
-    function, slices = result.function, ventricle_extent(result.segmentation.labels).to_dict()
-    write_json(folder / "measurements.json", function.to_dict() | {"slices": slices})
-    write_rows(folder / "measurements.csv", function.rows())
+    """``measurements.json`` and ``.csv``, ``measures.csv`` with lights, and ``segments.csv`` if the LV has a wall."""
+    function, values = result.function, result.function.to_dict()
+    slices = ventricle_extent(result.segmentation.labels).to_dict()
+    told = {"marks": plain_marks(result.marks), "volumes": [row.to_dict() for row in result.volumes]}
+    write_json(folder / "measurements.json", values | told | {"slice_indices": slices})
+    write_rows(folder / "measurements.csv", _frame_rows(result))
+    write_rows(folder / MEASURES, measure_rows(values, result.marks), COLUMNS)
     if segments := function.segment_rows():
-        write_rows(folder / "segments.csv", segments)
+        mark = worst(result.marks.get(key, Mark()) for key in OF_SEGMENTS)
+        shown = {"light": mark.light, "light_reason": mark.reason}
+        write_rows(folder / "segments.csv", [row | shown for row in segments])
 
 
-def write_mesh(result: MeshResult, folder: Path, formats: Sequence[str] = DEFAULT_FORMATS) -> None:
-    """The files of each format, by default ``mesh.vtu`` and ``surface.vtp``, and ``quality.json``.
+def _frame_rows(result: SegmentResult) -> list[dict[str, object]]:
+    """The curves of every frame, with the light of its labels and the reason."""
+    marks = result.frames or (Mark(),) * result.function.n_frames
+    rows = zip(result.function.rows(), marks, strict=True)
+    return [row | {"light": mark.light, "reason": mark.reason} for row, mark in rows]
+
+
+def write_mesh(
+    result: MeshResult, folder: Path, formats: Sequence[str] = DEFAULT_FORMATS, *, marks: Marks | None = None
+) -> None:
+    """The files of each format, by default ``mesh.vtu`` and ``surface.vtp``, ``quality.json`` and ``measures.csv``.
 
     Of a moving mesh also ``motion.pvd`` with its frames, and ``motion`` in ``quality.json``.
+
+    Args:
+        result: the mesh.
+        folder: made if it is not there.
+        formats: names of ``BiVMeshLib.exporters.FORMATS``.
+        marks: of what was measured of its labels, where they were judged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     export(result.mesh, folder, formats)
     if result.moving is not None:
         write_motion(result.moving, folder)
     write_quality(result.mesh, folder / "quality.json", result.moving)
+    if (quality := result.mesh.quality) is not None:
+        values = quality.measures() | {name: getattr(quality.volumes, name) for name in TAKEN_FROM}
+        write_rows(folder / MEASURES, measure_rows(values, mesh_marks(quality, marks or {})), COLUMNS)
 
 
-def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
-    """A CSV file with one header line."""
+def write_rows(path: Path, rows: list[dict[str, object]], columns: Sequence[str] = ()) -> None:
+    """A CSV file with one header line; without ``columns`` these are the keys of the first row."""
     with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
+        writer = csv.DictWriter(stream, list(columns or rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_volumes(result: StudyResult, folder: Path) -> None:
+    """``volumes.csv``: the table of volumes."""
+    write_rows(folder / VOLUMES, [row.to_dict() for row in study_volumes(result)], VOLUME_COLUMNS)
 
 
 def write_study_summary(result: StudyResult, path: Path) -> None:
@@ -102,6 +137,8 @@ def write_study_summary(result: StudyResult, path: Path) -> None:
             "corrected": result.corrected,
             "measurements": {k: v for k, v in function.items() if k not in CURVES},
             "annulus": result.annulus.values() if result.annulus else None,
+            "marks": plain_marks(result.marks),
+            "volumes": [row.to_dict() for row in study_volumes(result)],
             "segmentation_quality": result.quality.short() if result.quality else None,
             "mesh_quality": result.mesh.quality.to_dict() if result.mesh and result.mesh.quality else None,
             "seconds": {k: round(v, 2) for k, v in result.seconds.items()},
@@ -113,11 +150,22 @@ def summary_row(result: StudyResult) -> dict[str, object]:
     """The one row that ``summary.csv`` has of a study; cells are empty where nothing is known."""
     measured = result.function.to_dict()
     row: dict[str, object] = {"study": Path(result.study.source).name, "patient": result.study.patient.id or ""}
-    row |= {name: "" if measured.get(name) is None else round(measured[name], 2) for name in SUMMARY}
+    for name in SUMMARY:
+        row |= _summary_cells(name, measured.get(name), result.segmented.marks.get(name, Mark()))
+    weak = weak_ones(measured, {name: mark for name, mark in result.segmented.marks.items() if name in SUMMARY})
     row["segmentation_light"] = result.quality.light if result.quality else ""
     quality = result.mesh.quality if result.mesh else None
     row["mesh_light"] = "" if quality is None else "green" if all(q.met for q in quality.lines().values()) else "red"
+    row["reasons"] = " ".join(f"{name}: {reason}" for name, reason in weak.items())
     return row
+
+
+def _summary_cells(name: str, value: float | None, mark: Mark) -> dict[str, object]:
+    """Value, uncertainty and light of one measurement; empty where it has no value."""
+    if value is None:
+        return dict.fromkeys((name, f"{name}_uncertainty", f"{name}_light"), "")
+    sure = "" if mark.uncertainty is None else round(mark.uncertainty, 2)
+    return {name: round(value, 2), f"{name}_uncertainty": sure, f"{name}_light": mark.light}
 
 
 def describe_cine(cine: Cine) -> dict[str, object]:

@@ -29,7 +29,15 @@ from CardiacSegLib.result import SegmentResult
 from . import steps
 from .corrected import CorrectedFiles, read_corrected_labels, read_corrected_points
 from .landmark_files import write_landmarks
-from .outputs import require_scene_support, summary_row, write_mesh, write_rows, write_segmentation, write_study_summary
+from .outputs import (
+    require_scene_support,
+    summary_row,
+    write_mesh,
+    write_rows,
+    write_segmentation,
+    write_study_summary,
+    write_volumes,
+)
 from .provenance import Provenance, provenance
 from .report import write_report
 from .results import HIDDEN, StudyResult, anonymised
@@ -169,7 +177,8 @@ def _analyse(study: Study, given: _Given, options: RunOptions, clock: Clock, pro
     segmented = _segment(study, given.labels, options, points.at_valves(options), part(progress, 0.2, 0.4), clock)
     labels = segmented.segmentation.labels
     if points.result is not None:
-        points = _Points(_measured(points.result, given.landmarks, study, labels))
+        ends = segmented.function.ed, segmented.function.es
+        points = _Points(_measured(points.result, given.landmarks, study, labels, ends))
     ed, valves = segmented.function.ed, points.result.landmarks if points.result else None
     made, problem = None, ""
     if options.mesh is not None:
@@ -189,11 +198,13 @@ def _analyse(study: Study, given: _Given, options: RunOptions, clock: Clock, pro
     )
 
 
-def _measured(found: PointsResult, given: Landmarks | None, study: Study, labels: LabelMap) -> PointsResult:
+def _measured(
+    found: PointsResult, given: Landmarks | None, study: Study, labels: LabelMap, ends: tuple[int, int]
+) -> PointsResult:
     """The measures of valve points at the frames of the labels; points that a person gave for these are kept."""
     if given is not None and given.n_frames == labels.n_frames:
-        return steps.measure_edited_points(replace(given, times_ms=labels.times_ms), study.cines, labels)
-    return steps.measure_points(found.found, labels, frames=labels)
+        return steps.measure_edited_points(replace(given, times_ms=labels.times_ms), study.cines, labels, ends=ends)
+    return steps.measure_points(found.found, labels, frames=labels, ends=ends)
 
 
 def _segment(
@@ -266,7 +277,7 @@ def write_all(
     if result.meshed is not None:
         with clock.step("write mesh"):
             progress(0.2, "writing the mesh")
-            write_mesh(result.meshed, folder / "mesh", options.formats)
+            write_mesh(result.meshed, folder / "mesh", options.formats, marks=result.segmented.marks)
     if options.scene:
         with clock.step("write scene"):
             progress(0.3, "writing the scene")
@@ -275,5 +286,6 @@ def write_all(
         progress(0.7, "writing the report")
         write_report(result, folder / "report.html")
     write_study_summary(result, folder / "study.json")
+    write_volumes(result, folder)
     write_rows(folder / "summary.csv", [summary_row(result)])
     progress(1.0, "done")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from BiVMeshLib.check.marks import mesh_marks
+
 if TYPE_CHECKING:
     from BiVMeshLib.result import MeshResult
     from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from CardiacLib.readers import Study
     from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
     from CardiacLib.types.labels import LabelMap
+    from CardiacLib.types.measures.marks import Mark
     from CardiacLib.types.patient import Patient
     from CardiacSegLib.function import Function
     from CardiacSegLib.quality import QualityReport
@@ -107,6 +110,15 @@ class StudyResult:
     def quality(self) -> QualityReport | None:
         """Flags, confidence and traffic light of the labels; None where nobody judged them."""
         return self.segmented.quality
+
+    @property
+    def marks(self) -> dict[str, Mark]:
+        """Light and reason of every measurement: of the labels, the annuli and, with ``mesh_`` before it, the mesh."""
+        found = dict(self.segmented.marks) | (dict(self.annulus.marks) if self.annulus else {})
+        if self.mesh is not None and self.mesh.quality is not None:
+            of_mesh = mesh_marks(self.mesh.quality, self.segmented.marks)
+            found |= {f"mesh_{name}": mark for name, mark in of_mesh.items()}
+        return found
 
     @property
     def landmarks(self) -> StudyLandmarks | None:

@@ -15,6 +15,8 @@ from CardiacLib.mrml.nodes.scenes import save_scene
 from CardiacLib.mrml.panel import studies as study_nodes
 from CardiacSegLib.mrml import tables as function_tables
 
+from .measures.volumes import study_volumes
+
 if TYPE_CHECKING:
     from .results import StudyResult
 
@@ -43,7 +45,9 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
     browser, volumes = study_nodes.study_to_scene(result.study, name)
     nodes: dict[str, object] = dict(volumes)
     nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
-    nodes.update(function_tables.function_to_scene(result.function.to_dict(), name))
+    nodes.update(function_tables.function_to_scene(result.function.to_dict(), name, result.segmented.marks))
+    if rows := study_volumes(result):
+        nodes["table of volumes"] = function_tables.volumes_to_scene(rows, name)
     if result.landmarks is not None:
         points = result.landmarks.landmarks(result.labels)
         lists = markups.landmarks_to_scene(points, f"{name} valves", browser)

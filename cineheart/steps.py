@@ -25,10 +25,11 @@ from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import Landmarks, valve_points
 from CardiacLib.types.segmentation import Segmentation
-from CardiacLib.types.times import Timed
+from CardiacLib.types.times import Timed, frame_phases
 from CardiacSegLib import measure
 from CardiacSegLib.function import Function, correct, end_frames
-from CardiacSegLib.quality import assess
+from CardiacSegLib.function.volume_table import label_rows
+from CardiacSegLib.quality import assess, frame_marks, mark_measurements
 from CardiacSegLib.result import SegmentResult
 from CardiacSegLib.segment.memory import segment_within_memory
 from CardiacSegLib.segment.slice_network import OnFrame
@@ -85,7 +86,9 @@ def measure_labels(found: Segmentation, choice: SegmentChoice | None = None, *, 
     found = replace(found, labels=_counted(found.labels, choice.by_hand, function))
     known = found.statistics is not None
     quality = assess(found.labels, function, found.statistics, choice.network.bundle) if known else None
-    return SegmentResult(found, function, quality)
+    report = quality or assess(found.labels, function)
+    marks, frames = mark_measurements(function, found.labels, report), frame_marks(report, function.n_frames)
+    return SegmentResult(found, function, quality, marks, label_rows(function, found.cut), frames)
 
 
 def _counted(labels: LabelMap, by_hand: ByHand, function: Function) -> LabelMap:
@@ -139,13 +142,18 @@ def find_points(
 
 
 def measure_points(
-    found: StudyLandmarks, labels: LabelMap | None = None, *, frames: Timed | None = None
+    found: StudyLandmarks,
+    labels: LabelMap | None = None,
+    *,
+    frames: Timed | None = None,
+    ends: tuple[int, int] | None = None,
 ) -> PointsResult:
     """Measure the motion of the annuli.
 
     Args:
         found: the valve points.
-        labels: as of :func:`find_points`.
+        labels: as of :func:`find_points`; their end-diastole and end-systole are those of the points too.
+        ends: these two frames of the labels, where something else than their LV volume tells them.
         frames: cine or labels at whose frames points and curves are given; by default the cine with the most.
     """
     mitral = found.at(np.zeros(1))[0, valve_points("mitral")]
@@ -155,11 +163,25 @@ def measure_points(
     if not all(points.cine.grid.sized for points in found.views.values()):
         found = found.with_note("The voxel size is not known: no displacements, no diameters.")
         return PointsResult(found.landmarks(frames), None, found)
-    return PointsResult(found.landmarks(frames), measure_annulus(found, frames, apex_lps=apex), found)
+    annulus = measure_annulus(found, frames, apex_lps=apex, ends=_end_phases(labels, ends))
+    return PointsResult(found.landmarks(frames), annulus, found)
+
+
+def _end_phases(labels: LabelMap | None, ends: tuple[int, int] | None) -> tuple[float, float] | None:
+    """Phases of end-diastole and end-systole of labels; None where these do not tell them."""
+    if labels is None or labels.n_frames < 2 or not (labels.labels == LV).any():
+        return None
+    ed, es = ends or end_frames(labels.volume_ml(LV))
+    phases = frame_phases(labels)
+    return (float(phases[ed]), float(phases[es])) if ed != es else None
 
 
 def measure_edited_points(
-    landmarks: Landmarks, cines: Mapping[str, Cine], labels: LabelMap | None = None
+    landmarks: Landmarks,
+    cines: Mapping[str, Cine],
+    labels: LabelMap | None = None,
+    *,
+    ends: tuple[int, int] | None = None,
 ) -> PointsResult:
     """Measure points that are known already, as an editor left them.
 
@@ -167,6 +189,7 @@ def measure_edited_points(
         landmarks: points of frames that cover one beat.
         cines: view to cine, which give the planes of the images.
         labels: as of :func:`find_points`.
+        ends: as of :func:`measure_points`.
 
     Example:
         >>> from CardiacLib.phantom import PhantomOptions, make_phantom
@@ -175,7 +198,7 @@ def measure_edited_points(
         >>> result.annulus.axis_source, round(result.annulus.values()["mapse_mm"])
         ('apex of the segmentation', 12)
     """
-    return replace(measure_points(from_landmarks(landmarks, cines), labels), landmarks=landmarks)
+    return replace(measure_points(from_landmarks(landmarks, cines), labels, ends=ends), landmarks=landmarks)
 
 
 def mesh(

@@ -1,6 +1,7 @@
 """The whole way from long-axis cines to valve points in the patient, as the command line and the panel go it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def find_landmarks(
     found = detect_landmarks(cines, open_detector(choice.network), part(progress, 0.1, 0.9))
     unproven = unproven_views(choice.network.bundle, found.views)
     if unproven:
-        found = found.with_note(
+        found = replace(found, unproven=tuple(unproven)).with_note(
             f"{' and '.join(view.upper() for view in unproven)}: the network was never validated on real images of "
             "this view; check its points by eye."
         )

@@ -1,6 +1,7 @@
 """What labels say of their slices: whether these are short-axis slices, and whether the stack ends too soon."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -107,8 +108,15 @@ def trend(slices: np.ndarray, sizes: np.ndarray) -> float:
     return float(np.median((sizes[second] - sizes[first]) / (slices[second] - slices[first])))
 
 
-def stack_end_notes(labels_kji: np.ndarray, apex_first: bool | None = None) -> tuple[str, ...]:
-    """What the ends of a short-axis stack leave out of the LV, one sentence each.
+class StackEnds(NamedTuple):
+    """What the ends of a short-axis stack leave out of the LV, one sentence each; empty where nothing."""
+
+    apex: str = ""
+    base: str = ""
+
+
+def stack_ends(labels_kji: np.ndarray, apex_first: bool | None = None) -> StackEnds:
+    """What the ends of a stack leave out.
 
     Args:
         labels_kji: (K, J, I) at end-diastole.
@@ -117,25 +125,30 @@ def stack_end_notes(labels_kji: np.ndarray, apex_first: bool | None = None) -> t
     area = (labels_kji == LV).sum((1, 2))
     held = np.flatnonzero(area)
     if len(held) < 2:
-        return ()
+        return StackEnds()
     if apex_first is None:
         apex_first = trend(held, (area + (labels_kji == RV).sum((1, 2)))[held]) >= 0
     if not apex_first:
         labels_kji, area = labels_kji[::-1], area[::-1]
         held = np.flatnonzero(area)
-    lowest, share, notes = int(held[0]), area[held[0]] / area.max(), []
+    lowest, share, apex, base = int(held[0]), area[held[0]] / area.max(), "", ""
     closed = lowest > 0 and _covers(labels_kji[lowest - 1] == MYO, labels_kji[lowest] == LV)
     if share > APEX_AREA and not closed:
-        notes.append(
+        apex = (
             f"The labels end above the apex: their lowest slice still has {share:.0%} of the largest LV pool area. "
             "What lies below is not measured; volumes and mass are too small, and the apex of a mesh is invented."
         )
     if held[-1] == len(area) - 1 and area[-1] > BASE_AREA * area.max():
-        notes.append(
+        base = (
             "The stack may end below the base: the LV pool is as large as ever in its last slice. "
             "What lies above is not measured, and volumes and mass may be too small."
         )
-    return tuple(notes)
+    return StackEnds(apex, base)
+
+
+def stack_end_notes(labels_kji: np.ndarray, apex_first: bool | None = None) -> tuple[str, ...]:
+    """The sentences of :func:`stack_ends`."""
+    return tuple(filter(None, stack_ends(labels_kji, apex_first)))
 
 
 def _covers(muscle: np.ndarray, pool: np.ndarray) -> bool:

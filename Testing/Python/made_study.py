@@ -15,6 +15,7 @@ from CardiacLib.types.choices import Body, SegmentChoice
 from CardiacLib.types.patient import Patient
 from CardiacLib.types.segmentation import Segmentation
 from CardiacSegLib.function import measure
+from CardiacSegLib.function.volume_table import label_rows
 from CardiacSegLib.result import SegmentResult
 from cineheart.results import StudyResult
 
@@ -101,7 +102,7 @@ def make_result(n_frames: int = 6, mesh: BiVMesh | None = None, patient: Patient
     function = measure(labelmap, SegmentChoice(body=Body(heart_rate_bpm=73.2)))
     return StudyResult(
         study=study,
-        segmented=SegmentResult(Segmentation(labelmap, None), function, None),
+        segmented=SegmentResult(Segmentation(labelmap, None), function, None, volumes=label_rows(function)),
         meshed=None if mesh is None else MeshResult(mesh, function.ed),
         seconds={"read": 0.41, "segment": 12.3},
         notes=("A note <of> the run.",),

@@ -134,8 +134,8 @@ def test_frames_by_hand_go_before_the_volumes():
     found = measure(beating(), choice(ed_frame=3, es_frame=1))
     assert (found.ed, found.es) == (3, 1)
     assert found.lv.edv_ml == found.lv.volume_ml[3] and found.lv.esv_ml == found.lv.volume_ml[1]
-    assert found.rv.edv_ml == found.rv.volume_ml[3] and found.to_dict()["es"] == 1
-    assert found.to_dict()["by_hand"] == {"ed_frame": 3, "es_frame": 1}
+    assert found.rv.edv_ml == found.rv.volume_ml[3] and found.to_dict()["es_frame_index"] == 1
+    assert found.to_dict()["by_hand"] == {"ed_frame_index": 3, "es_frame_index": 1}
     assert found.notes[:2] == (
         "End-diastole was set by hand: frame 4, counted from 1.",
         "End-systole was set by hand: frame 2, counted from 1.",
@@ -182,7 +182,7 @@ def test_one_frame_is_called_by_a_phase_only_if_somebody_says_so(phase):
         for side, own in (("lv", volume), ("rv", labels.volume_ml(RV)[0])):
             expected = own if f"{phase}v" == name else None
             assert found[f"{side}_{name}_ml"] == (None if expected is None else pytest.approx(expected))
-    assert found["ed"] == (0 if phase == "ed" else None) and found["es"] == (0 if phase == "es" else None)
+    assert found["ed_frame_index"] == (0 if phase == "ed" else None) and found["es_frame_index"] == (0 if phase == "es" else None)
     assert found["lv_mass_g"] == (None if phase == "es" else pytest.approx(mass))
     assert found["lv_mass_es_g"] == (pytest.approx(mass) if phase == "es" else None)
     assert ("phase" in found["by_hand"]) == bool(phase)
@@ -197,7 +197,7 @@ def test_one_frame_is_called_by_a_phase_only_if_somebody_says_so(phase):
 def test_quality_names_no_phase_of_one_frame():
     labels = beating().only([2])
     report = assess(labels, measure(labels))
-    assert report.to_dict()["ed"] is None and report.to_dict()["es"] is None
+    assert report.to_dict()["ed_frame_index"] is None and report.to_dict()["es_frame_index"] is None
 
 
 # The command
@@ -213,12 +213,12 @@ def run_measure(tmp_path, capsys, *options: str) -> tuple[int, str]:
 def test_cineheart_measure(tmp_path, capsys):
     code, _ = run_measure(tmp_path, capsys, "--leave-out-slices", "lv=1", "--es-frame", "2", "--heart-rate", "60")
     found = json.loads((tmp_path / "M" / "measurements.json").read_text())
-    assert code == 0 and found["by_hand"] == {"es_frame": 1, "left_out_slices": ["lv=1"]}
-    assert found["es"] == 1 and found["slices"]["lv"][0] == list(range(7))
+    assert code == 0 and found["by_hand"] == {"es_frame_index": 1, "left_out_slices": ["lv=1"]}
+    assert found["es_frame_index"] == 1 and found["slice_indices"]["lv"][0] == list(range(7))
     assert found["lv_cardiac_output_l_per_min"] == pytest.approx(0.06 * found["lv_sv_ml"])
     assert [entry["name"] for entry in found["provenance"]["inputs"]] == ["labels.nii.gz"]
     assert {path.name for path in (tmp_path / "M").iterdir()} == {
-        "measurements.json", "measurements.csv", "segments.csv", "quality.json"
+        "measurements.json", "measurements.csv", "measures.csv", "segments.csv", "quality.json"
     }  # fmt: skip
 
 

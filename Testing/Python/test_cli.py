@@ -128,7 +128,7 @@ def test_segment_writes_the_contract(tmp_path, random_bundle, capsys, read_json)
     assert main([*arguments, "--device", "cpu"]) == 0
     assert json.loads(capsys.readouterr().out)["frames"] == 3
     names = {"labels.nii.gz", "segmentation.seq.mrb", "measurements.json", "measurements.csv"}
-    names |= {"segments.csv", "quality.json"}
+    names |= {"segments.csv", "quality.json", "measures.csv"}
     assert {p.name for p in out.iterdir()} == names
     assert len(read_json(out / "measurements.json")["lv_ml"]) == 3
     assert main([*arguments, "--frames", "ed,es"]) == 0
@@ -145,7 +145,7 @@ def test_mesh_writes_the_contract(tmp_path, ring_labels, rough_meshes, capsys, r
     assert main(["mesh", str(tmp_path / "labels.nii.gz"), "-o", str(out), "--edge-length", "5", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["tetrahedra"] > 1000
-    assert {p.name for p in out.iterdir()} == {"mesh.vtu", "surface.vtp", "quality.json"}
+    assert {p.name for p in out.iterdir()} == {"mesh.vtu", "surface.vtp", "quality.json", "measures.csv"}
 
 
 def test_labels_that_cannot_be_meshed(tmp_path, capsys):

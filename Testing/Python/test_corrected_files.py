@@ -199,7 +199,7 @@ def test_a_run_with_corrected_files_uses_no_network(phantom, study, tmp_path, no
     np.testing.assert_allclose(result.points.landmarks.points, phantom.landmarks.points, atol=1e-4)
     assert result.function.es == 4 and result.annulus.values()["mapse_mm"] == pytest.approx(12.0, abs=1.0)
     assert document["corrected"] == {"labels": "labels.nii.gz", "landmarks": "markups"} and document["bundle"] == ""
-    assert document["measurements"]["by_hand"] == {"es_frame": 4, "left_out_slices": ["rv=4@es"]}
+    assert document["measurements"]["by_hand"] == {"es_frame_index": 4, "left_out_slices": ["rv=4@es"]}
     for sentence in (
         "The labels are those of labels.nii.gz, as a person corrected them.",
         "The valve points are those of markups, as a person corrected them.",

@@ -80,9 +80,9 @@ def test_json_and_csv_rows_are_plain():
     found = measure(made_labels([800, 300], [700, 350]))
     values = found.to_dict()
     json.dumps(values, allow_nan=False)
-    assert [row["frame"] for row in found.rows()] == [0, 1]
+    assert [row["frame_index"] for row in found.rows()] == [0, 1]
     assert [row["segment"] for row in found.segment_rows()] == list(range(1, 18))
-    kept = {"times_ms", "lv_ml", "rv_ml", "myo_ml", "ed", "es", "lv_mass_g", "heart_rate_bpm"}
+    kept = {"times_ms", "lv_ml", "rv_ml", "myo_ml", "ed_frame_index", "es_frame_index", "lv_mass_g", "heart_rate_bpm"}
     kept |= {f"{side}_{name}" for side in ("lv", "rv") for name in ("edv_ml", "esv_ml", "sv_ml", "ef_percent")}
     assert kept <= set(values) and set(CURVES) <= set(values)
 

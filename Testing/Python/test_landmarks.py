@@ -362,7 +362,7 @@ def test_the_command_writes_all_files(noisy_network, phantom, files, tmp_path, c
     facts = json.loads(capsys.readouterr().out)
     assert facts["points"] == 10 and facts["mapse_mm"] == pytest.approx(12.0, abs=1.0)
     out = tmp_path / "out"
-    names = {"landmarks.json", "annulus.json", "annulus.csv", "markups"}
+    names = {"landmarks.json", "annulus.json", "annulus.csv", "measures.csv", "markups"}
     names |= {f"landmarks_{view}{kind}.npy" for view in DETECTED_VIEWS for kind in ("", "_raw")}
     assert {p.name for p in out.iterdir()} == names and len(list((out / "markups").iterdir())) == 8
     document = json.loads((out / "landmarks.json").read_text(encoding="utf-8"))

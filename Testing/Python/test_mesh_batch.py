@@ -60,7 +60,10 @@ def test_a_folder_of_patients(patients, tmp_path, rough_meshes, monkeypatch, cap
     page = (out / "meshes.md").read_text(encoding="utf-8")
     assert "1 of 2 label maps gave a mesh" in page and "## No mesh" in page
     names = {path.name for path in (out / "patient001_frame01_gt").iterdir()}
-    assert names == {"surface.vtp", "quality.json", "case.json"} and not (out / "patient002_frame01_gt").exists()
+    assert (
+        names == {"surface.vtp", "quality.json", "measures.csv", "case.json"}
+        and not (out / "patient002_frame01_gt").exists()
+    )
     called, again = [], {"case": "again", "status": "failed", "seconds": 0.0, "reason": "made again"}
     monkeypatch.setattr(mesh_batch, "run_case", lambda case: called.append(case.name) or again)
     capsys.readouterr()

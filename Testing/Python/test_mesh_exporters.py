@@ -290,7 +290,13 @@ def test_command_writes_the_formats_asked_for(tmp_path, labels, block, monkeypat
     made = replace(block, quality=measure(block))
     monkeypatch.setattr("cineheart.steps.build_mesh", lambda *given, **named: made)
     assert main(["mesh", str(labels), "-o", str(tmp_path / "out"), "--format", "msh,carp", "--json"]) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"mesh.msh", "fields.msh", "carp", "quality.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "mesh.msh",
+        "fields.msh",
+        "carp",
+        "quality.json",
+        "measures.csv",
+    }
 
 
 def test_command_with_an_unknown_format_stops_before_meshing(tmp_path, labels, monkeypatch, capsys):

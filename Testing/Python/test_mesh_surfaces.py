@@ -120,7 +120,7 @@ def test_the_command_writes_the_surfaces_of_one_frame(phantom, tmp_path, capsys)
     words = ["surfaces", str(tmp_path / "labels.nii.gz"), "-o", str(tmp_path / "out"), "--frame", "es", "--json"]
     assert main(words) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["frame"] == phantom.es
+    assert facts["frame_index"] == phantom.es
     assert facts["files"] == sorted(p.name for p in (tmp_path / "out" / "labels").iterdir())
     assert "LV_MYOCARDIUM.vtp" in facts["files"]
 

@@ -65,7 +65,7 @@ def test_from_propagate_to_a_segmentation_to_mesh(host, scene, nodes, phantom, t
     assert not host.errors
     made = panel.panel.parameters.inputSegmentation
     assert made.GetName() == "labels propagated" and made is not nodes[1]
-    assert "Propagated from slice 4" in panel.ui.propagationLabel.text
+    assert "Propagated from slice 5 (index 4)" in panel.ui.propagationLabel.text
     assert "ready to be meshed" in panel.ui.statusLabel.text and panel.ui.applyButton.enabled
     host.photograph(panel, tmp_path / "panel.png")
     labels = labels_from_node(made)
@@ -101,7 +101,7 @@ def test_propagating_again_updates_the_result_in_place(host, scene, nodes, quick
     made.GetDisplayNode().SetOpacity(0.25)
     before, count = labels_from_node(made).labels, scene.GetNumberOfNodes()
     assert propagate(host, panel, 6) is made and scene.GetNumberOfNodes() == count
-    assert "Propagated from slice 6" in panel.ui.propagationLabel.text
+    assert "Propagated from slice 7 (index 6)" in panel.ui.propagationLabel.text
     assert made.GetName() == "mine" and made.GetDisplayNode().GetOpacity() == 0.25
     after = labels_from_node(made)
     assert (after.labels[0, 6] == 4).any() and not (after.labels[0, 4] == 4).any()
@@ -143,7 +143,7 @@ def test_the_console_call_is_the_panels(host, scene, nodes, quick):
     assert made.IsA("vtkMRMLSegmentationNode") and made.GetSegmentation().GetNumberOfSegments() == 4
     again = logic.propagate(nodes[1], start=3, output=made)
     assert again is made
-    with pytest.raises(InputError, match="base slice 99 does not exist"):
+    with pytest.raises(InputError, match=r"no base slice 100 \(index 99\)"):
         logic.propagate(nodes[1], base=99)
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2
 

@@ -318,9 +318,9 @@ def test_slice_order_of_the_stack_does_not_matter(phantom, random_bundles):
 def test_unusable_slices_and_labels_are_one_sentence(phantom, random_bundles):
     networks = opened(*random_bundles)
     cine, labels = cine_of(phantom)
-    with pytest.raises(InputError, match="start slice 0 has no"):
+    with pytest.raises(InputError, match=r"start, slice 1 \(index 0\), has no"):
         networks(cine, phantom.ed, labels, PropagationOptions(start_slice=0))
-    with pytest.raises(InputError, match="base slice 99 does not exist"):
+    with pytest.raises(InputError, match=r"no base slice 100 \(index 99\)"):
         networks(cine, phantom.ed, labels, PropagationOptions(base_slice=99))
     with pytest.raises(InputError, match="not on the grid"):
         moved = LabelMap(labels.labels, labels.ijk_to_lps + np.eye(4), labels.times_ms)

@@ -172,7 +172,7 @@ def test_labels_of_one_frame_are_those_of_the_frame_that_is_named(files, phantom
     one, two = (read_labels(tmp_path / name / "labels.nii.gz") for name in ("labels", "es"))
     np.testing.assert_array_equal(one.labels, two.labels)
     stated = read_json(tmp_path / "es" / "propagation.json")
-    assert stated["frame"] == phantom.es and any("8 valve points" in note for note in stated["notes"])
+    assert stated["frame_index"] == phantom.es and any("8 valve points" in note for note in stated["notes"])
 
 
 def test_what_does_not_belong_together_is_one_sentence(files, tmp_path, capsys):

@@ -59,7 +59,7 @@ def test_propagate_on_the_command_line(files, tmp_path, read_json, capsys):
     true = read_labels(files / "labels.nii.gz")
     assert made.volume_ml(1)[0] == pytest.approx(true.volume_ml(1).max(), rel=0.2)
     stated = read_json(tmp_path / "out" / "propagation.json")
-    assert stated["base_slice"] == facts["base_slice"] and stated["notes"]
+    assert stated["base_slice_index"] == facts["base_slice_index"] and stated["notes"]
     with open(tmp_path / "out" / "confidence.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == made.labels.shape[1]

@@ -22,6 +22,8 @@ from CardiacSegLib.quality.calibration import (
     fit,
     fit_curve,
     samples_of,
+    volume_coverage,
+    volume_share,
     warning_limit,
     write_calibration,
 )
@@ -229,7 +231,8 @@ def samples(patients: int, rng) -> Samples:
     odds = np.log(expected / (1 - expected)) * 1.4 - 1.5 - 0.2 * kinds
     dice = np.clip(1 / (1 + np.exp(-odds)) + rng.normal(0, 0.02, odds.size), 0, 1)
     names = np.repeat([f"p{n}" for n in range(patients)], 6)
-    return Samples(names, kinds, np.tile([0, 0, 0, 1, 1, 1], patients), expected, dice)
+    excess = rng.normal(0.0, 0.5, odds.size) * 2.0 * (1.0 - dice)
+    return Samples(names, kinds, np.tile([0, 0, 0, 1, 1, 1], patients), expected, dice, excess)
 
 
 def test_calibration_is_found_again_and_rises():
@@ -242,6 +245,15 @@ def test_calibration_is_found_again_and_rises():
     falling = dataclasses.replace(known, dice=1 - known.dice)
     assert fit_curve(falling, 3)[1] == pytest.approx(0, abs=1e-6)
     assert np.abs(cross_validated(known, 3) - known.dice).mean() < 0.03
+
+
+def test_the_share_of_the_volume_error_is_found_again():
+    known, few = samples(400, np.random.default_rng(7)), samples(60, np.random.default_rng(8))
+    dice = np.minimum(known.dice, 0.999)
+    np.testing.assert_allclose(volume_share(known, dice), 0.5, rtol=0.08)  # as they were made
+    covered = volume_coverage(few, np.minimum(few.dice, 0.999))
+    for share in covered.values():
+        assert share["within_1"] == pytest.approx(0.68, abs=0.12) and share["within_2"] > 0.88
 
 
 def test_warning_limit_catches_nine_of_ten_within_bounds():
@@ -289,6 +301,8 @@ def test_fit_and_file(made, tmp_path, read_json):
     assert result.patients == 6 and result.structures.count == len(structures.dice) == 6 * 2 * 3
     assert result.slices.count == len(slices.dice)
     assert sum(row["patients"] for row in result.lights.values()) == 6
+    assert set(result.coverage) == {"LV", "MYO", "RV", "LV EF", "RV EF"}
+    assert calibration.volume_share is None and result.calibration.volume_share[2] > 0
     write_calibration(result, bundle, "made-up patients")
     calibration, note = load_calibration(bundle)
     assert calibration == result.calibration and note == ""
@@ -341,7 +355,7 @@ def test_json_is_whole(judged, tmp_path, read_json):
     write_segmentation(judged.segmented, tmp_path, sequence=False)
     told = read_json(tmp_path / "quality.json")
     assert told["light"] == "red" and told["flags"][0]["severity"] == "serious"
-    assert told["flags"][0]["frames"] == [0] and told["flags"][0]["slices"] == [GAP]
+    assert told["flags"][0]["frame_indices"] == [0] and told["flags"][0]["slice_indices"] == [GAP]
     assert np.array(told["slice_dice"], float).shape == judged.labels.labels.shape[:2]
     assert told["slice_dice"][0][GAP] is None
     assert [len(told["dice"][name]) for name in ("LV", "MYO", "RV")] == [12] * 3

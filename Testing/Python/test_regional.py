@@ -248,7 +248,7 @@ def test_without_right_ventricle_there_is_strain_but_no_segment(heart):
     assert all(s.thickness_ed_mm is None and "right ventricle" in s.reason for s in function.regional.segments)
     assert function.regional.circumferential_percent[1, 1] == pytest.approx(-18, abs=3)
     assert any("right ventricle" in note for note in function.notes)
-    assert bullseyes(function.regional.segments) is None
+    assert bullseyes(function.regional.segments, {}) is None
 
 
 def test_a_file_without_orientation_is_told(heart):
@@ -275,6 +275,6 @@ def test_bullseye_cells_cover_the_disc_with_anterior_above_and_septum_left():
 
 def test_bullseyes_show_the_values(heart):
     _, function, _ = heart
-    text = bullseyes(function.regional.segments).svg
+    text = bullseyes(function.regional.segments, {}).svg
     for segment in function.regional.segments[:16]:
         assert f">{segment.thickness_ed_mm:.0f}<" in text and f">{segment.thickening_percent:.0f}<" in text

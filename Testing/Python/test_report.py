@@ -104,8 +104,8 @@ def test_measurements_and_facts_stand_in_the_tables(written):
 
 
 def test_every_row_of_the_mesh_table_is_in_the_quality_report():
-    rows = facts.mesh_rows(measure_mesh(make_mesh()))
-    assert len(rows) == len(facts.MESH_ROWS) + 1 and rows[-1][0] == "Beyond a quality line"
+    rows = facts.mesh_rows(measure_mesh(make_mesh()), {})
+    assert len(rows) == len(facts.MESH_ROWS) + 1 and rows[-1].name == "Beyond a quality line"
 
 
 def test_warnings_and_what_was_left_out_are_told(written):

@@ -111,7 +111,7 @@ def test_the_scene_holds_each_thing_once(written):
         "Sequence": sorted(f"{n} sequence" for n in [*volumes, f"{name} segmentation"]),
         "SequenceBrowser": [f"{name} browser"],
         "Model": sorted(f"{name} mesh {p}" for p in ("EPI", "ENDO_LV", "ENDO_RV", "BASE", "tetrahedra")),
-        "Table": [f"{name} {table}" for table in ("measurements", "segments", "strain", "volumes")],
+        "Table": [f"{name} {table}" for table in ("measurements", "segments", "strain", "table of volumes", "volumes")],
         "PlotChart": [f"{name} strain curves", f"{name} volume-time curves"],
         "PlotSeries": sorted([*strains, f"{name} volumes LV", f"{name} volumes RV"]),
     }

@@ -102,6 +102,8 @@ def test_run_writes_the_contract(study, tmp_path, rough_meshes, capsys, read_jso
         "landmarks/annulus.csv",
         "landmarks/annulus.json",
         "landmarks/landmarks.json",
+        "landmarks/measures.csv",
+        "mesh/measures.csv",
         "mesh/mesh.vtu",
         "mesh/quality.json",
         "mesh/surface.vtp",
@@ -111,10 +113,12 @@ def test_run_writes_the_contract(study, tmp_path, rough_meshes, capsys, read_jso
         "segmentation/labels.nii.gz",
         "segmentation/measurements.csv",
         "segmentation/measurements.json",
+        "segmentation/measures.csv",
         "segmentation/quality.json",
         "segmentation/segments.csv",
         "segmentation/segmentation.seq.mrb",
         "study.json",
+        "volumes.csv",
     }
     quality = read_json(out / "mesh" / "quality.json")
     assert (quality["open_edges"], quality["nonmanifold_edges"], quality["nonmanifold_vertices"]) == (0, 0, 0)
@@ -136,7 +140,8 @@ def test_a_later_run_leaves_no_results_of_an_earlier_one(study, tmp_path, monkey
 
     monkeypatch.setattr("cineheart.steps.build_mesh", no_mesh)
     assert main(["run", str(study), "-o", str(out), "--no-scene", "--device", "cpu", "--json"]) == 1
-    expected = {"landmarks", "segmentation", "report.html", "study.json", "summary.csv", "notes of the user.txt"}
+    expected = {"landmarks", "segmentation", "report.html", "study.json", "summary.csv", "volumes.csv"}
+    expected |= {"notes of the user.txt"}
     assert {p.name for p in out.iterdir()} == expected
 
 

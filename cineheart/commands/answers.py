@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cineheart.console import Answer, rounded
+from cineheart.console import Answer, Counted, rounded
 
 if TYPE_CHECKING:
     from CardiacSegLib.function import Function
@@ -29,7 +29,9 @@ def function_facts(function: Function) -> dict[str, object]:
 def study_answer(result: StudyResult) -> Answer:
     """Views, volumes, annulus motion, light and seconds of a study, and its notes."""
     function = result.function
-    facts: dict[str, object] = {"views": list(result.study.cines), "ed": function.ed, "es": function.es}
+    ends = {} if function.n_frames == 1 else {"ed": function.ed, "es": function.es}
+    counted = {name: Counted(frame, function.n_frames) for name, frame in ends.items()}
+    facts: dict[str, object] = {"views": list(result.study.cines), **counted}
     facts |= function_facts(function)
     if result.annulus is not None:
         values = result.annulus.values()
@@ -40,4 +42,4 @@ def study_answer(result: StudyResult) -> Answer:
         facts["tetrahedra"] = len(result.mesh.tets)
     facts["seconds"] = {name: round(value, 1) for name, value in result.seconds.items()}
     reasons = result.quality.reasons if result.quality else ()
-    return Answer(facts, (*result.study.notes, *result.notes, *reasons))
+    return Answer(facts, (*result.study.notes, *result.notes, *reasons), result.marks)

@@ -6,7 +6,7 @@ from BiVMeshLib.exporters.label_surfaces import write_label_surfaces
 from CardiacLib.files import atomic_directory, require_output
 from CardiacLib.readers import read_labels
 from cineheart import steps
-from cineheart.console import Answer
+from cineheart.console import Answer, Counted
 
 
 def surfaces_of_labels(path: Path, output: Path, *, frame: str = "ed", order: str = "auto") -> Answer:
@@ -17,4 +17,4 @@ def surfaces_of_labels(path: Path, output: Path, *, frame: str = "ed", order: st
     with atomic_directory(output) as folder:
         write_label_surfaces(labels.labels[number], labels.ijk_to_lps, folder)
         files = sorted(file.name for file in (folder / "labels").iterdir())
-    return Answer({"frame": number, "files": files}, labels.notes)
+    return Answer({"frame": Counted(number, labels.n_frames), "files": files}, labels.notes)

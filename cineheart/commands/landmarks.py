@@ -51,7 +51,7 @@ def find_in_files(
     if result.annulus is not None:
         values = result.annulus.values()
         facts |= {name: values[name] for name in SHOWN if name in values}
-    return Answer(facts, result.notes)
+    return Answer(facts, result.notes, result.annulus.marks if result.annulus else {})
 
 
 def _with_notes(result: PointsResult, cines: Mapping[str, Cine]) -> PointsResult:

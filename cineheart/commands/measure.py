@@ -71,6 +71,7 @@ def measure_labels(
     return Answer(
         {"frames": labels.n_frames, **function_facts(result.function), "quality": result.quality.light},
         (*result.notes, *result.quality.reasons),
+        result.marks,
     )
 
 

@@ -13,7 +13,7 @@ from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import Landmarks, read_landmarks
 from cineheart import steps
-from cineheart.console import Answer
+from cineheart.console import Answer, Counted
 from cineheart.outputs import MOTION_NAMES, write_mesh
 from cineheart.provenance import Provenance, provenance
 
@@ -51,7 +51,11 @@ def mesh_labels(path: Path, output: Path, options: MeshFile | None = None, *, pr
         write_mesh(made, folder, options.formats)
         provenance_of(path, options, output).stamp(folder)
     mesh = made.mesh
-    facts = {"frame": made.frame, "nodes": len(mesh.nodes), "tetrahedra": len(mesh.tets)} | mesh.quality.to_dict()
+    facts = {
+        "frame": Counted(made.frame),
+        "nodes": len(mesh.nodes),
+        "tetrahedra": len(mesh.tets),
+    } | mesh.quality.to_dict()
     lines = {name: f"{line} {'met' if line.met else 'MISSED'}" for name, line in mesh.quality.lines().items()}
     return Answer(facts | {"lines": lines}, mesh.notes)
 

@@ -125,7 +125,7 @@ def run_case(case: Case) -> dict[str, object]:
     clock = Clock()
     try:
         made = mesh_of_file(case.labels, case.options)
-        row = mesh_row(case.name, made.mesh, clock.elapsed) | {"frame": made.frame}
+        row = mesh_row(case.name, made.mesh, clock.elapsed) | {"frame_index": made.frame}
         with atomic_directory(case.output, replace=MOTION_NAMES) as folder:
             write_mesh(made, folder, case.options.formats)
             write_json(folder / CASE_FILE, {"made_from": case.made_from(), "row": row})

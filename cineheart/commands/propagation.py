@@ -19,7 +19,7 @@ from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import Landmarks, read_landmarks
 from CardiacLib.writers.images import write_labels, write_segmentation_nrrd
 from cineheart import steps
-from cineheart.console import Answer
+from cineheart.console import Answer, Counted
 from cineheart.outputs import write_rows
 from cineheart.provenance import provenance
 
@@ -137,7 +137,7 @@ def propagate_image(image: PropagateFile, labels: LabelFile, output: Path, *, pr
         write_labels(folder / "labels.nii.gz", found.labels)
         write_segmentation_nrrd(folder / "segmentation.seg.nrrd", found.labels)
         write_rows(folder / "confidence.csv", confidence_rows(found))
-        write_json(folder / "propagation.json", facts | {"notes": list(found.notes)})
+        write_json(folder / "propagation.json", Answer(facts, found.notes).document())
         made_of.stamp(folder)
     return Answer(facts, found.notes)
 
@@ -151,19 +151,19 @@ def confidence_rows(found: Propagation) -> list[dict[str, object]]:
     for z, centre, value in zip(slices, apply(found.labels.ijk_to_lps, middles), found.confidence, strict=True):
         place = {f"{axis}_mm": round(float(mm), 3) for axis, mm in zip("xyz", centre, strict=True)}
         confidence = "" if np.isnan(value) else round(float(value), 4)
-        lines.append({"slice": int(z), **place, "confidence": confidence})
+        lines.append({"slice_index": int(z), **place, "confidence": confidence})
     return lines
 
 
 def facts_of(propagated: PropagatedFrame) -> dict[str, object]:
-    """What there is to say about a propagation, ready for JSON."""
+    """What there is to say about a propagation."""
     found = propagated.found
     sure = found.confidence[np.isfinite(found.confidence)]
     return {
-        "start_slice": found.start_slice,
-        "base_slice": found.base_slice,
+        "start_slice": Counted(found.start_slice, what="slice"),
+        "base_slice": Counted(found.base_slice, what="slice"),
         "slices": len(sure),
         "mean_confidence": round(float(sure.mean()), 3),
         "least_confidence": round(float(sure.min()), 3),
-        "frame": propagated.number,
+        "frame": Counted(propagated.number),
     }

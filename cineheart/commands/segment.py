@@ -84,4 +84,4 @@ def segment_image(
         "quality": result.quality.light,
     }
     by_hand = set_by_hand(choice.by_hand)
-    return Answer(facts, (*cine.notes, *by_hand, *result.quality.reasons))
+    return Answer(facts, (*cine.notes, *by_hand, *result.quality.reasons), result.marks)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from CardiacLib.types.measures.marks import Mark, Marks
+
 from .pictures import Picture, ink, svg
 
 if TYPE_CHECKING:
@@ -19,6 +21,13 @@ PLOTS = (
     ("Wall thickening (%)", "thickening_percent", (0.0, 100.0), "YlGn"),
     ("Mid-wall circumferential strain (%)", "circumferential_mid_percent", (-30.0, 0.0), "RdPu_r"),
 )
+MARKED_AS = {
+    "thickness_ed_mm": "lv_wall_thickness_ed_mm",
+    "thickening_percent": "lv_global_radial_percent",
+    "circumferential_mid_percent": "lv_global_circumferential_mid_percent",
+}
+"""Field of ``Segment`` and the measurement whose light its values have."""
+PALE = 0.45
 """Title, field of ``Segment``, range of the colours (the same for every patient) and colour map."""
 _EMPTY = "#9aa0a6"
 _RING = 0.25
@@ -36,8 +45,8 @@ def cell(number: int) -> tuple[float, float, float, float]:
     return start, start + 60.0, (3 - level) * _RING, (4 - level) * _RING
 
 
-def bullseyes(segments: tuple[Segment, ...]) -> Picture | None:
-    """Wall thickness, thickening and circumferential strain by segment; None where no segment has any of them."""
+def bullseyes(segments: tuple[Segment, ...], marks: Marks) -> Picture | None:
+    """Wall thickness, thickening and strain by segment, weak ones pale; None where no segment has any of them."""
     from matplotlib.figure import Figure
 
     shown = [plot for plot in PLOTS if any(getattr(segment, plot[1]) is not None for segment in segments)]
@@ -45,18 +54,26 @@ def bullseyes(segments: tuple[Segment, ...]) -> Picture | None:
         return None
     figure = Figure(figsize=(3.5 * len(shown), 4.1), layout="constrained")
     for place, plot in enumerate(shown, 1):
-        _draw(figure.add_subplot(1, len(shown), place, projection="polar"), segments, *plot)
+        weak = marks.get(MARKED_AS[plot[1]], Mark()).weak
+        _draw(figure.add_subplot(1, len(shown), place, projection="polar"), segments, plot, weak)
     return svg(figure, "Bull's-eye plots of the 17 segments: " + ", ".join(title for title, *_ in shown))
 
 
-def _draw(axes, segments, title: str, field: str, limits: tuple[float, float], colours: str) -> None:
+def _pale(colour, weak: bool):
+    """Red, green, blue nearer to grey where the value is weak."""
+    return tuple(PALE * part + (1.0 - PALE) * 0.8 for part in colour[:3]) if weak else colour
+
+
+def _draw(axes, segments, plot, weak: bool) -> None:
     from matplotlib import colormaps
+
+    title, field, limits, colours = plot
 
     for segment in segments:
         start, stop, inner, outer = cell(segment.number)
         value = getattr(segment, field)
         share = None if value is None else float(np.clip((value - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0))
-        colour = _EMPTY if share is None else colormaps[colours](share)
+        colour = _EMPTY if share is None else _pale(colormaps[colours](share), weak)
         middle = np.deg2rad(0.5 * (start + stop))
         width = 0.0 if segment.number == 17 else 1.2  # the cap has no edge from its middle
         axes.bar(
@@ -74,4 +91,4 @@ def _draw(axes, segments, title: str, field: str, limits: tuple[float, float], c
         )
     axes.set_ylim(0.0, 1.0)
     axes.set_axis_off()
-    axes.set_title(title, color=ink(), fontsize=11, pad=16)
+    axes.set_title(f"{title}: check" if weak else title, color=ink(), fontsize=11, pad=16)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from CardiacLib.types.measures.marks import Mark, Marks
 from CardiacLib.types.mesh_quality import MotionQuality
 
 from .pictures import Picture, ink, svg
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from CardiacSegLib.function import Function
 
 _LV, _RV = "#d13b3b", "#c99700"
+_WEAK = {"LV": "#b7a3a3", "RV": "#a9a48f"}
+"""Greys of weak curves, told from one another."""
 _STRAIN = (
     ("Radial", "radial_percent", "#1f6fb2"),
     ("Epicardial", "circumferential_epi_percent", "#219150"),
@@ -31,10 +34,15 @@ def volume_curves(function: Function) -> Picture:
     return svg(figure, "LV and RV volume over the cardiac cycle")
 
 
-def rate_curves(function: Function) -> Picture | None:
-    """LV and RV filling rate of a ``Function``; None where there is none."""
+def rate_curves(function: Function, marks: Marks) -> Picture | None:
+    """LV and RV filling rate of a ``Function``, weak ones grey; None where there is none."""
     sides = (("LV", function.lv.filling, _LV), ("RV", function.rv.filling, _RV))
-    curves = [(name, found.rate_ml_per_s, colour) for name, found, colour in sides if found is not None]
+    weak = {side: marks.get(f"{side.lower()}_peak_ejection_rate_ml_per_s", Mark()).weak for side, _, _ in sides}
+    curves = [
+        (f"{name}, check" if weak[name] else name, found.rate_ml_per_s, _WEAK[name] if weak[name] else colour)
+        for name, found, colour in sides
+        if found is not None
+    ]
     if not curves:
         return None
     reach = 1.3 * max(float(np.abs(values).max()) for _, values, _ in curves)

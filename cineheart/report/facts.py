@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from CardiacLib.types.measures.marks import Marks
 from CardiacLib.types.mesh_criteria import CRITERIA
 from CardiacLib.types.times import beat_ms
+
+from .cells import NOTHING, Cell, Row, cell
 
 if TYPE_CHECKING:
     from CardiacLib import Cine
@@ -72,42 +76,42 @@ def cycle_text(cine: Cine) -> str:
     return f"{beat:.0f} ms ({beat / cine.n_frames:.1f} ms per frame)" if beat > 0 else "-"
 
 
-def measurement_rows(function: Function) -> list[tuple[str, str, str, str]]:
-    """Name, LV value, RV value and unit of each measurement; a dash where it could not be had."""
+def measurement_rows(function: Function, marks: Marks) -> list[Row]:
+    """LV and RV value of each measurement, with their marks; a dash where it could not be had."""
     values = function.to_dict()
-    rows = (
-        ("End-diastolic volume", "edv_ml", "ml"),
-        ("End-systolic volume", "esv_ml", "ml"),
-        ("Stroke volume", "sv_ml", "ml"),
-        ("Ejection fraction", "ef_percent", "%"),
-    )
-    more = (
-        ("Peak ejection rate", "peak_ejection_rate_ml_per_s", "ml/s"),
-        ("Peak filling rate", "peak_filling_rate_ml_per_s", "ml/s"),
-    )
-    indices = (
-        ("End-diastolic volume index", "edv_index_ml_per_m2", "ml/m\N{SUPERSCRIPT TWO}"),
-        ("End-systolic volume index", "esv_index_ml_per_m2", "ml/m\N{SUPERSCRIPT TWO}"),
-        ("Stroke volume index", "sv_index_ml_per_m2", "ml/m\N{SUPERSCRIPT TWO}"),
-    )
 
-    def both(chosen):
-        return [(name, number(values[f"lv_{key}"]), number(values[f"rv_{key}"]), unit) for name, key, unit in chosen]
+    def both(name: str, key: str, unit: str, form: str = "{:.0f}") -> Row:
+        keys = (f"lv_{key}", f"rv_{key}")
+        return Row(name, tuple(cell(values[k], marks.get(k), form) for k in keys), unit)
 
-    flow = ("cardiac_output_l_per_min", "cardiac_index_l_per_min_per_m2")
-    output, index = ([number(values[f"{side}_{key}"], 1) for side in ("lv", "rv")] for key in flow)
-    table = [*both(rows), ("Cardiac output", *output, "l/min"), *both(more)]
-    table.append(("Myocardial mass (end-diastole)", number(function.myocardium.mass_g), "", "g"))
-    table.append(("Myocardial mass (end-systole)", number(function.myocardium.mass_es_g), "", "g"))
+    def left(name: str, key: str, unit: str) -> Row:
+        return Row(name, (cell(values[key], marks.get(key)), Cell("")), unit)
+
+    table = [
+        both("End-diastolic volume", "edv_ml", "ml"),
+        both("End-systolic volume", "esv_ml", "ml"),
+        both("Stroke volume", "sv_ml", "ml"),
+        both("Ejection fraction", "ef_percent", "%"),
+        both("Cardiac output", "cardiac_output_l_per_min", "l/min", "{:.1f}"),
+        both("Peak ejection rate", "peak_ejection_rate_ml_per_s", "ml/s"),
+        both("Peak filling rate", "peak_filling_rate_ml_per_s", "ml/s"),
+        left("Myocardial mass (end-diastole)", "lv_mass_g", "g"),
+        left("Myocardial mass (end-systole)", "lv_mass_es_g", "g"),
+    ]
     if function.body_surface_m2 is not None:
-        mass = number(values["lv_mass_index_g_per_m2"])
-        table += [*both(indices), ("Cardiac index", *index, "l/min/m\N{SUPERSCRIPT TWO}")]
-        table.append(("Mass index (end-diastole)", mass, "", "g/m\N{SUPERSCRIPT TWO}"))
+        area = "m\N{SUPERSCRIPT TWO}"
+        table += [
+            both("End-diastolic volume index", "edv_index_ml_per_m2", f"ml/{area}"),
+            both("End-systolic volume index", "esv_index_ml_per_m2", f"ml/{area}"),
+            both("Stroke volume index", "sv_index_ml_per_m2", f"ml/{area}"),
+            both("Cardiac index", "cardiac_index_l_per_min_per_m2", f"l/min/{area}", "{:.1f}"),
+            left("Mass index (end-diastole)", "lv_mass_index_g_per_m2", f"g/{area}"),
+        ]
     return table
 
 
-def wall_rows(function: Function) -> list[tuple[str, str]]:
-    """Name and value with unit of what was measured of the LV wall and shape; what could not be had is left out."""
+def wall_rows(function: Function, marks: Marks) -> list[Row]:
+    """What was measured of the LV wall and shape, units with the values; what could not be had is left out."""
     values = function.to_dict()
     rows = (
         ("Wall thickness at end-diastole, mean", "lv_wall_thickness_ed_mm", "{:.1f} mm"),
@@ -120,31 +124,39 @@ def wall_rows(function: Function) -> list[tuple[str, str]]:
         ("Sphericity at end-systole", "lv_sphericity_es", "{:.2f}"),
         ("Body surface area", "body_surface_m2", "{:.2f} m\N{SUPERSCRIPT TWO}"),
     )
-    return [(name, form.format(values[key])) for name, key, form in rows if values[key] is not None]
+    return single_rows(values, rows, marks)
 
 
-def headline(function: Function) -> list[tuple[str, str, str]]:
-    """The five numbers at the top: name, value, unit."""
+def single_rows(values: Mapping[str, object], rows: Iterable[tuple[str, str, str]], marks: Marks) -> list[Row]:
+    """Rows of one cell from name, key and form; those without a value are left out."""
     return [
-        ("LV ejection fraction", number(function.lv.ef_percent), "%"),
-        ("LV end-diastolic volume", number(function.lv.edv_ml), "ml"),
-        ("LV mass", number(function.myocardium.mass_g), "g"),
-        ("RV ejection fraction", number(function.rv.ef_percent), "%"),
-        ("RV end-diastolic volume", number(function.rv.edv_ml), "ml"),
+        Row(name, (cell(values[key], marks.get(key), form),)) for name, key, form in rows if values.get(key) is not None
     ]
+
+
+def headline(function: Function, marks: Marks) -> list[Row]:
+    """The five numbers at the top."""
+    values = function.to_dict()
+    shown = (
+        ("LV ejection fraction", "lv_ef_percent", "%"),
+        ("LV end-diastolic volume", "lv_edv_ml", "ml"),
+        ("LV mass", "lv_mass_g", "g"),
+        ("RV ejection fraction", "rv_ef_percent", "%"),
+        ("RV end-diastolic volume", "rv_edv_ml", "ml"),
+    )
+    return [Row(name, (cell(values[key], marks.get(key)),), unit) for name, key, unit in shown]
 
 
 def number(value: float | None, digits: int = 0) -> str:
     """A measurement to the nearest unit, as precise as most such measurements are; a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    return NOTHING if value is None else f"{value:.{digits}f}"
 
 
-def mesh_rows(quality: MeshQuality) -> list[tuple[str, str]]:
-    """Name and value of what the page shows of a mesh's quality report."""
-    values = quality.to_dict()
-    rows = [(name, form.format(values[key])) for key, name, form in MESH_ROWS if key in values]
+def mesh_rows(quality: MeshQuality, marks: Marks) -> list[Row]:
+    """What the page shows of a mesh's quality report; ``marks`` by name of the measure."""
+    rows = single_rows(quality.to_dict(), ((name, key, form) for key, name, form in MESH_ROWS), marks)
     missed = [key.replace("_", " ") for key in quality.missed()]
-    return [*rows, ("Beyond a quality line", ", ".join(missed) or "nothing")]
+    return [*rows, Row("Beyond a quality line", (Cell(", ".join(missed) or "nothing"),))]
 
 
 def second_rows(seconds: dict[str, float]) -> list[tuple[str, str]]:

@@ -7,10 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from BiVMeshLib.check.marks import mesh_marks
+from cineheart.measures.volumes import counted_labels, study_volumes
 from cineheart.scene import study_name
 
 from . import facts
 from .bullseye import bullseyes
+from .cells import Row, reasons
 from .curves import mesh_volume_curves, rate_curves, strain_curves, volume_curves
 from .mesh_view import mesh_views
 from .motion_view import motion_view
@@ -37,6 +40,7 @@ def write_report(result: StudyResult, path: str | Path) -> None:
     environment = Environment(
         loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["number"] = facts.number
     page = environment.get_template("template.html").render(_content(result))
     path = Path(path)
     work = path.with_name(f".{path.name}.part")
@@ -46,7 +50,8 @@ def write_report(result: StudyResult, path: str | Path) -> None:
 
 def _content(result: StudyResult) -> dict[str, object]:
     """Everything that the template names."""
-    function, study = result.function, result.study
+    function, study, marks = result.function, result.study, result.segmented.marks
+    measurements, wall, mesh = facts.measurement_rows(function, marks), facts.wall_rows(function, marks), _mesh(result)
     return {
         "title": study_name(result),
         "date": datetime.date.today().isoformat(),
@@ -56,15 +61,19 @@ def _content(result: StudyResult) -> dict[str, object]:
         "left_out": study.left_out,
         "warnings": facts.all_notes(result),
         "notes": result.label_notes,
-        "headline": facts.headline(function),
-        "measurements": facts.measurement_rows(function),
+        "headline": facts.headline(function, marks),
+        "measurements": measurements,
+        "weak": reasons(measurements),
+        "volumes": study_volumes(result),
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
         "phases": _phases(result),
+        "by_fraction": result.segmented.segmentation.cut is not None,
         "curves": _curves(result),
-        "rates": rate_curves(function),
-        "bullseyes": None if function.regional is None else bullseyes(function.regional.segments),
+        "rates": rate_curves(function, marks),
+        "bullseyes": None if function.regional is None else bullseyes(function.regional.segments, marks),
         "strain": strain_curves(function),
-        "wall": facts.wall_rows(function),
+        "wall": wall,
+        "wall_weak": reasons(wall),
         "wall_notes": function.notes,
         "papillary": function.papillary,
         "long_axis": _long_axis(result),
@@ -73,11 +82,18 @@ def _content(result: StudyResult) -> dict[str, object]:
         "mesh": None if result.mesh is None else mesh_views(result.mesh),
         "motion": None if result.motion is None else motion_view(result.motion),
         "motion_curves": _motion_curves(result),
-        "mesh_rows": facts.mesh_rows(result.mesh.quality) if result.mesh and result.mesh.quality else [],
+        "mesh_rows": mesh,
+        "mesh_weak": reasons(mesh),
         "mesh_notes": [] if result.mesh is None else result.mesh.notes,
         "seconds": facts.second_rows(result.seconds),
         "network": facts.network_rows(result.bundle),
     }
+
+
+def _mesh(result: StudyResult) -> list[Row]:
+    if result.mesh is None or result.mesh.quality is None:
+        return []
+    return facts.mesh_rows(result.mesh.quality, mesh_marks(result.mesh.quality, result.segmented.marks))
 
 
 def _named_frames(result: StudyResult) -> list[tuple[str, int]]:
@@ -89,12 +105,12 @@ def _named_frames(result: StudyResult) -> list[tuple[str, int]]:
 
 
 def _phases(result: StudyResult) -> list[dict[str, object]]:
-    cine = result.study.cines["sax"]
+    cine, counted = result.study.cines["sax"], counted_labels(result)
     return [
         {
             "name": name,
             "frame": facts.frame_text(frame, cine),
-            "picture": montage(cine, result.labels, frame, name),
+            "picture": montage(cine, counted, frame, name),
         }
         for name, frame in _named_frames(result)
     ]
@@ -117,4 +133,4 @@ def _motion_curves(result: StudyResult):
 def _long_axis(result: StudyResult):
     cines = result.study.cines
     shown = [cines[view] for view in facts.VIEW_NAMES if view in cines and view not in ("sax", "other")]
-    return long_axis(shown, result.labels, _named_frames(result)) if shown else None
+    return long_axis(shown, counted_labels(result), _named_frames(result)) if shown else None

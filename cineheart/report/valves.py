@@ -10,8 +10,9 @@ from matplotlib.colors import to_hex
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, VALVE_COLOURS
 from CardiacLib.types.times import frame_phases
 
+from .cells import Row, reasons
 from .curves import motion_curves
-from .facts import number
+from .facts import single_rows
 from .pictures import Picture, caption, crop_box, dark_figure, grey_range, png, show
 
 if TYPE_CHECKING:
@@ -21,22 +22,22 @@ if TYPE_CHECKING:
 _TILE_INCHES = 3.2
 _MARGIN_MM = 45.0
 _ROWS = (
-    ("MAPSE, septal and lateral", "mapse_mm", "mm", 1),
-    ("MAPSE, septal", "mapse_septal_mm", "mm", 1),
-    ("MAPSE, lateral", "mapse_lateral_mm", "mm", 1),
-    ("MAPSE, mean of all views", "mapse_all_views_mm", "mm", 1),
-    ("TAPSE", "tapse_mm", "mm", 1),
-    ("Mitral s' (septal and lateral)", "mapse_s_cm_s", "cm/s", 1),
-    ("Mitral e' (septal and lateral)", "mapse_e_cm_s", "cm/s", 1),
-    ("Tricuspid s'", "tapse_s_cm_s", "cm/s", 1),
-    ("Mitral diameter 4CH, end-diastole", "mitral_4ch_ed_mm", "mm", 0),
-    ("Mitral diameter 2CH, end-diastole", "mitral_2ch_ed_mm", "mm", 0),
-    ("Mitral diameter 3CH, end-diastole", "mitral_3ch_ed_mm", "mm", 0),
-    ("Aortic diameter 3CH, end-systole", "aortic_3ch_es_mm", "mm", 0),
-    ("Tricuspid diameter 4CH, end-diastole", "tricuspid_4ch_ed_mm", "mm", 0),
-    ("Length of the LV, end-diastole", "lv_length_ed_mm", "mm", 0),
-    ("Length of the LV, end-systole", "lv_length_es_mm", "mm", 0),
-    ("Long-axis strain of the LV", "lv_long_axis_strain_percent", "%", 1),
+    ("MAPSE, septal and lateral", "mapse_mm", "{:.1f} mm"),
+    ("MAPSE, septal", "mapse_septal_mm", "{:.1f} mm"),
+    ("MAPSE, lateral", "mapse_lateral_mm", "{:.1f} mm"),
+    ("MAPSE, mean of all views", "mapse_all_views_mm", "{:.1f} mm"),
+    ("TAPSE", "tapse_mm", "{:.1f} mm"),
+    ("Mitral s' (septal and lateral)", "mapse_s_cm_s", "{:.1f} cm/s"),
+    ("Mitral e' (septal and lateral)", "mapse_e_cm_s", "{:.1f} cm/s"),
+    ("Tricuspid s'", "tapse_s_cm_s", "{:.1f} cm/s"),
+    ("Mitral diameter 4CH, end-diastole", "mitral_4ch_ed_mm", "{:.0f} mm"),
+    ("Mitral diameter 2CH, end-diastole", "mitral_2ch_ed_mm", "{:.0f} mm"),
+    ("Mitral diameter 3CH, end-diastole", "mitral_3ch_ed_mm", "{:.0f} mm"),
+    ("Aortic diameter 3CH, end-systole", "aortic_3ch_es_mm", "{:.0f} mm"),
+    ("Tricuspid diameter 4CH, end-diastole", "tricuspid_4ch_ed_mm", "{:.0f} mm"),
+    ("Length of the LV, end-diastole", "lv_length_ed_mm", "{:.0f} mm"),
+    ("Length of the LV, end-systole", "lv_length_es_mm", "{:.0f} mm"),
+    ("Long-axis strain of the LV", "lv_long_axis_strain_percent", "{:.1f} %"),
 )
 _CURVES = (
     ("MAPSE septal", "mapse_septal", "#d13b3b"),
@@ -49,21 +50,21 @@ def valve_content(found: StudyLandmarks, annulus: Annulus | None) -> dict[str, o
     """What the template shows of the valves."""
     ends = (0, 0) if annulus is None else (annulus.ed, annulus.es)
     phases = frame_phases(found.frames if annulus is None else annulus)
+    rows = [] if annulus is None else valve_rows(annulus)
     return {
         "picture": point_montage(found, phases[list(ends)]),
         "legend": [(valve.capitalize(), to_hex(colour)) for valve, colour in VALVE_COLOURS.items()],
         "curves": None if annulus is None else _excursion_curves(annulus),
-        "rows": [] if annulus is None else valve_rows(annulus),
+        "rows": rows,
+        "weak": reasons(rows),
         "axis": "" if annulus is None else annulus.axis_source,
         "notes": () if annulus is None else annulus.notes,
     }
 
 
-def valve_rows(annulus: Annulus) -> list[tuple[str, str]]:
-    """Name and value with unit of what was measured."""
-    values = annulus.values()
-    known = ((name, values.get(key), unit, digits) for name, key, unit, digits in _ROWS)
-    return [(name, f"{number(value, digits)} {unit}") for name, value, unit, digits in known if value is not None]
+def valve_rows(annulus: Annulus) -> list[Row]:
+    """What was measured, units with the values."""
+    return single_rows(annulus.values(), _ROWS, annulus.marks)
 
 
 def point_montage(found: StudyLandmarks, phases: np.ndarray) -> Picture:

@@ -191,7 +191,7 @@ def clean_stacks(labels: LabelMap, frame: int, align: bool = False) -> tuple[lis
             stacks.append(replace(stack, shifts=first.shifts))
         except InputError as error:
             stacks.append(None)
-            notes.append(f"The motion in frame {t} is interpolated, its labels cannot be used: {error}")
+            notes.append(f"The motion in frame {t + 1} is interpolated, its labels cannot be used: {error}")
     return stacks, tuple(notes)
 
 
@@ -259,8 +259,8 @@ def _checked(
             )
         if inverted := measured.shape.inverted_tets:
             raise MeshError(
-                f"The mesh cannot follow the labels of frame {t}: {inverted} elements would be inverted; check these "
-                "labels, or choose another edge length."
+                f"The mesh cannot follow the labels of frame {t + 1}: {inverted} elements would be inverted; check "
+                "these labels, or choose another edge length."
             )
         frames.append(measured)
     return displacements, tuple(frames)

@@ -17,6 +17,11 @@ ON_A_SLICE = 1e-3
 """Slice distances by which a plane may miss a slice that it still is taken to run through."""
 
 
+def named(index: int) -> str:
+    """A slice of the image in words: its number from 1, and the index from 0 that options take."""
+    return f"slice {index + 1} (index {index})"
+
+
 @dataclass(frozen=True)
 class BaseAtValves:
     """Where the plane of the valve points crosses the long axis of the LV.
@@ -64,7 +69,7 @@ def base_at_valves(labels: np.ndarray, ijk_to_lps: np.ndarray, points: np.ndarra
     above_mm = (place - below) * float(geometry.spacing_of(stack.ijk_to_lps)[2])
     number = below if order else count - 1 - below
     note = f"The base is where the plane of {len(plane.used)} valve points crosses the LV's axis, "
-    note += f"{max(above_mm, 0.0):.1f} mm above slice {number}"
+    note += f"{max(above_mm, 0.0):.1f} mm above {named(number)}"
     if below == count - 1 and above_mm > SPACING:
         note += ", the last one: nothing is labelled above it"
     return BaseAtValves(place, number, bool(order), f"{note}.")
@@ -100,7 +105,7 @@ def chosen_slices(stack: LabelStack, start_slice: int | None, turned: bool) -> t
         start = count - 1 - start_slice if turned else start_slice
         if start not in held:
             raise InputError(
-                f"The start slice {start_slice} has no labelled LV pool and myocardium, or lies over the base."
+                f"The start, {named(start_slice)}, has no labelled LV pool and myocardium, or lies over the base."
             )
     shown = [count - 1 - k if turned else k for k in (start, stack.base)]
-    return start, stack.base, (f"Propagated from slice {shown[0]}; base at slice {shown[1]}.",)
+    return start, stack.base, (f"Propagated from {named(shown[0])}; base at {named(shown[1])}.",)

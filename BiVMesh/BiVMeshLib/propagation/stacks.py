@@ -26,7 +26,7 @@ from CardiacLib.types.mesh_options import MeshOptions
 from CardiacLib.types.times import times_at
 from CardiacLib.types.values import job_value
 
-from .base_slice import apex_first_by, base_at_valves, chosen_slices
+from .base_slice import apex_first_by, base_at_valves, chosen_slices, named
 from .isotropic import ON_END, SIDE, SPACING, IsotropicGrid, apex_first, heart_centre, with_apex
 from .propagate import MUSCLE, Evidence, Initializer, Propagator
 from .slice_labels import label_slices
@@ -195,7 +195,7 @@ class SlicePropagation:
             raise InputError("There are no labels to take as evidence; give labels, or another evidence.")
         for what, k in (("start", options.start_slice), ("base", options.base_slice)):
             if k is not None and not 0 <= k < cine.n_slices:
-                raise InputError(f"The {what} slice {k} does not exist: the stack has slices 0 to {cine.n_slices - 1}.")
+                raise InputError(f"There is no {what} {named(k)}: the stack has indices 0 to {cine.n_slices - 1}.")
         shown, spoilt = shown_frames(cine)
         if labels is None:
             labelled = label_slices(self.initializer, shown, frame, cine, part(progress, 0.0, 0.4))
@@ -224,7 +224,7 @@ class SlicePropagation:
         confidence = _where_shown(found.confidence, closed, grid)
         poor = _poor_slices(confidence, grid, len(frames), turned)
         if poor:
-            notes += (f"The network is unsure near slice {', '.join(map(str, poor))}: look at it.",)
+            notes += (f"The network is unsure near {', '.join(map(named, poor))}: look there.",)
         start_slice, base_slice = (len(frames) - 1 - k if turned else k for k in (start, base))
         return GridPropagation(
             labels=closed,

@@ -73,11 +73,13 @@ class StudyLandmarks:
         views: by view, in the order of DETECTED_VIEWS.
         bundle: name of the network's bundle.
         notes: what the user should know, one sentence each.
+        unproven: views on whose real images the network was never validated.
     """
 
     views: dict[str, ViewLandmarks]
     bundle: str = ""
     notes: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
 
     @property
     def frames(self) -> Cine:

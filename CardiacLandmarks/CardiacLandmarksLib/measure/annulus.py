@@ -1,16 +1,19 @@
 """Motion and size of the valve annuli: MAPSE, TAPSE, velocities, diameters, length of the LV. See Docs/Annulus.md."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
 from CardiacLandmarksLib.detect.trajectories import LEAST_FRAMES
 from CardiacLib.geometry import HUMAN_APEX, slice_normal
-from CardiacLib.types.landmarks import LANDMARK_VIEWS, valve_points
+from CardiacLib.types.landmarks import LANDMARK_VIEWS, Landmarks, valve_points
+from CardiacLib.types.measures.marks import Mark, plain_marks
 from CardiacLib.types.times import Timed, frame_phases
 from CardiacLib.types.values import job_value
 
+from .marks import diameter_mark, excursion_marks, left_out_note, of_points, point_marks, strong_ones
 from .planes import ValvePlane, fit_planes
 
 PHASES = np.arange(400) / 400
@@ -85,8 +88,8 @@ class Annulus:
 
     Attributes:
         times_ms: (T,); None where the files give no time.
-        ed, es: frames at which the mitral annulus (else the tricuspid free wall) is farthest from and nearest to the
-            apex.
+        ed, es: frames of end-diastole and end-systole as they were given, else those at which the mitral annulus (else
+            the tricuspid free wall) is farthest from and nearest to the apex.
         axis: (3,) unit LPS, LV axis from base to apex.
         axis_source: what the axis was taken from.
         excursions: by name of EXCURSIONS, those with all points known.
@@ -94,6 +97,7 @@ class Annulus:
         planes: by valve.
         lv_length_mm: (T,) from the mean of the mitral points to the apex; empty where the apex is not known.
         notes: one sentence each.
+        marks: light and reason of each of ``values()`` that is known, by its key.
     """
 
     times_ms: np.ndarray | None
@@ -107,6 +111,7 @@ class Annulus:
     planes: dict[str, ValvePlane]
     lv_length_mm: np.ndarray
     notes: tuple[str, ...]
+    marks: dict[str, Mark] = field(default_factory=dict)
 
     @property
     def long_axis_strain_percent(self) -> np.ndarray:
@@ -139,11 +144,12 @@ class Annulus:
             for valve, plane in self.planes.items()
         }
         return {
-            "ed": self.ed,
-            "es": self.es,
+            "ed_frame_index": self.ed,
+            "es_frame_index": self.es,
             "axis_lps": _plain(self.axis),
             "axis_from": self.axis_source,
             "values": self.values(),
+            "marks": plain_marks(self.marks),
             "curves": {name: None if curve is None else _plain(curve) for name, curve in self._curves().items()},
             "planes": planes,
             "notes": list(self.notes),
@@ -153,7 +159,7 @@ class Annulus:
         """One row per frame for CSV."""
         curves = self._curves()
         return [
-            {"frame": t} | {name: None if curve is None else _number(curve[t]) for name, curve in curves.items()}
+            {"frame_index": t} | {name: None if curve is None else _number(curve[t]) for name, curve in curves.items()}
             for t in range(self.n_frames)
         ]
 
@@ -168,14 +174,22 @@ class Annulus:
 
 
 def measure_annulus(
-    study: StudyLandmarks, frames: Timed | None = None, *, apex_lps: np.ndarray | None = None
+    study: StudyLandmarks,
+    frames: Timed | None = None,
+    *,
+    apex_lps: np.ndarray | None = None,
+    ends: tuple[float, float] | None = None,
 ) -> Annulus | None:
     """Measure the motion of the annuli.
+
+    What is a mean over points (MAPSE, length of the LV, the axis) is one over strong points, where there are any: a
+    weak one is left out, as a note says.
 
     Args:
         study: the valve points.
         frames: cine or labels at whose frames curves are given, covering one beat; by default the view with most.
         apex_lps: (3,) apex of the LV, from a segmentation; the axis then goes through it.
+        ends: phases of end-diastole and end-systole, from a segmentation; else the motion tells them.
 
     Returns:
         The measures; None where no mitral and no tricuspid point was found.
@@ -188,42 +202,102 @@ def measure_annulus(
         >>> round(annulus.values()["mapse_mm"]), round(annulus.values()["tapse_mm"])
         (12, 20)
     """
-    landmarks = study.landmarks(frames)
+    landmarks, trust = study.landmarks(frames), point_marks(study)
     phases = frame_phases(landmarks)
     axis, source = long_axis(study, apex_lps)
     if axis is None:
         return None
     heights, fine = landmarks.points @ axis, study.at(PHASES) @ axis  # towards the apex
-    guide = next((list(p) for p in _guides() if np.isfinite(fine[:, list(p)]).all()), None)
-    if guide is None:
+    if (own_ends := _ends_of(fine, trust)) is None:
         return None
-    course = fine[:, guide].mean(1)
-    ends = PHASES[int(course.argmin())], PHASES[int(course.argmax())]
+    ends = ends or own_ends
     ed, es = (_nearest(phases, phase) for phase in ends)
-    beat = study.beat_ms
+    chosen = _choose(study, landmarks.points, trust)
     excursions = {
-        name: _excursion(heights[:, list(points)].mean(1), fine[:, list(points)].mean(1), ends, beat, phases).known(
-            _frames_of(study, points)
-        )
-        for name, points in EXCURSIONS.items()
-        if np.isfinite(fine[:, list(points)]).all()
+        name: _excursion(heights[:, points].mean(1), fine[:, points].mean(1), ends, study.beat_ms, phases)
+        for name, points in chosen.excursions.items()
     }
-    normals = {view: slice_normal(found.cine.ijk_to_lps) for view, found in study.views.items()}
-    length, notes = _length(landmarks.points, apex_lps)
+    length, notes = _length(landmarks.points[:, chosen.mitral], apex_lps)
     diameters = _diameters(landmarks.points)
-    return Annulus(
+    found = Annulus(
         times_ms=landmarks.times_ms,
         n_frames=landmarks.n_frames,
         ed=ed,
         es=es,
         axis=axis,
         axis_source=source,
-        excursions=excursions,
+        excursions={name: excursion.known(chosen.frames[name]) for name, excursion in excursions.items()},
         diameters=diameters,
-        planes=fit_planes(landmarks, normals, axis),
+        planes=_planes(study, landmarks, axis),
         lv_length_mm=length,
-        notes=(*_doubts(diameters), *notes),
+        notes=(*_doubts(diameters), *notes, *chosen.left_out(len(length) > 0)),
     )
+    return replace(found, marks=_marks(found, chosen))
+
+
+def _planes(study: StudyLandmarks, landmarks: Landmarks, axis: np.ndarray) -> dict[str, ValvePlane]:
+    normals = {view: slice_normal(found.cine.ijk_to_lps) for view, found in study.views.items()}
+    return fit_planes(landmarks, normals, axis)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The points that each measure is of.
+
+    Attributes:
+        trust: mark of each of the ten points.
+        excursions: points of each excursion whose points are all known, the strong ones if there are any.
+        frames: of each excursion, how many its view has.
+        mitral: points whose mean is the upper end of the LV.
+    """
+
+    trust: tuple[Mark, ...]
+    excursions: dict[str, list[int]]
+    frames: dict[str, int]
+    mitral: list[int]
+
+    def left_out(self, has_length: bool) -> list[str]:
+        """Notes on the means that leave out weak points."""
+        means = {"mapse": "MAPSE", "mapse_all_views": "The mean MAPSE of all views"}
+        notes = [
+            left_out_note(title, EXCURSIONS[name], self.trust)
+            for name, title in means.items()
+            if name in self.excursions
+        ]
+        if has_length:
+            notes.append(left_out_note("The length of the LV", valve_points("mitral"), self.trust))
+        return [note for note in notes if note]
+
+    def mark(self, points: Sequence[int]) -> Mark:
+        """The worst mark of some points."""
+        return of_points(points, self.trust)
+
+
+def _choose(study: StudyLandmarks, points: np.ndarray, trust: tuple[Mark, ...]) -> _Chosen:
+    """What is measured of points (T, 10, 3): the strong ones where a measure is a mean."""
+    known = np.isfinite(points).all((0, 2))
+    used = {
+        name: list(strong_ones(own, trust)) for name, own in EXCURSIONS.items() if all(known[point] for point in own)
+    }
+    frames = {name: _frames_of(study, own) for name, own in used.items()}
+    mitral = list(strong_ones([n for n in valve_points("mitral") if known[n]], trust))
+    return _Chosen(trust, used, frames, mitral)
+
+
+def _marks(found: Annulus, chosen: _Chosen) -> dict[str, Mark]:
+    """Of every value that is known."""
+    values, marks = found.values(), {}
+    for name, points in chosen.excursions.items():
+        of_excursion = excursion_marks(chosen.mark(points), chosen.frames[name])
+        marks |= {f"{name}_{end}": mark for end, mark in of_excursion.items()}
+    for name, points in DIAMETERS.items():
+        for phase in ("ed", "es"):
+            key = f"{name.removesuffix('_mm')}_{phase}_mm"
+            if values.get(key) is not None:
+                marks[key] = diameter_mark(name.split("_")[0], values[key], chosen.mark(points))
+    of_length = chosen.mark(chosen.mitral)
+    marks |= dict.fromkeys(("lv_length_ed_mm", "lv_length_es_mm", "lv_long_axis_strain_percent"), of_length)
+    return {key: mark for key, mark in marks.items() if values.get(key) is not None}
 
 
 def long_axis(study: StudyLandmarks, apex_lps: np.ndarray | None = None) -> tuple[np.ndarray | None, str]:
@@ -233,9 +307,8 @@ def long_axis(study: StudyLandmarks, apex_lps: np.ndarray | None = None) -> tupl
     each other: they are planned through the LV axis. Of one view, perpendicular to its mitral (else tricuspid) points
     at the R wave, within the image.
     """
-    start = study.at(np.zeros(1))[0]
-    mitral = start[valve_points("mitral")]
-    mitral = mitral[np.isfinite(mitral).all(1)]
+    start, trust = study.at(np.zeros(1))[0], point_marks(study)
+    mitral = start[list(strong_ones([n for n in valve_points("mitral") if np.isfinite(start[n]).all()], trust))]
     if apex_lps is not None and len(mitral):
         axis = apex_lps - mitral.mean(0)
         return axis / np.linalg.norm(axis), "apex of the segmentation"
@@ -267,7 +340,16 @@ def _guides() -> list[tuple[int, ...]]:
     return [EXCURSIONS["mapse_all_views"], EXCURSIONS["mapse"], (0, 1), (2, 3), EXCURSIONS["tapse"]]
 
 
-def _frames_of(study: StudyLandmarks, points: tuple[int, ...]) -> int:
+def _ends_of(fine: np.ndarray, trust: tuple[Mark, ...]) -> tuple[float, float] | None:
+    """Phases of the highest and lowest annulus, from heights (N, 10) at PHASES; None where no point is known."""
+    guide = next((list(strong_ones(p, trust)) for p in _guides() if np.isfinite(fine[:, list(p)]).all()), None)
+    if guide is None:
+        return None
+    course = fine[:, guide].mean(1)
+    return float(PHASES[int(course.argmin())]), float(PHASES[int(course.argmax())])
+
+
+def _frames_of(study: StudyLandmarks, points: Sequence[int]) -> int:
     """Frames of the view with the fewest, of those that the points are seen in."""
     return min(study.views[LANDMARK_VIEWS[point]].cine.n_frames for point in points)
 
@@ -318,12 +400,11 @@ def _doubts(diameters: dict[str, np.ndarray]) -> list[str]:
     return notes
 
 
-def _length(points: np.ndarray, apex_lps: np.ndarray | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    mitral = points[:, valve_points("mitral")]
-    known = np.isfinite(mitral).all((0, 2))
-    if apex_lps is None or not known.any():
+def _length(mitral: np.ndarray, apex_lps: np.ndarray | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(T,) mm from the mean of mitral points (T, P, 3) to the apex, and why there is none."""
+    if apex_lps is None or not mitral.shape[1]:
         return np.empty(0), ("No length of the LV: the apex is not among the points and no segmentation gave it.",)
-    return np.linalg.norm(mitral[:, known].mean(1) - apex_lps, axis=1), ()
+    return np.linalg.norm(mitral.mean(1) - apex_lps, axis=1), ()
 
 
 def _number(value: float) -> float | None:

@@ -25,7 +25,13 @@ def annulus_to_scene(annulus: dict, name: str) -> Nodes:
     """
     plain_host()
     values = {key: value for key, value in annulus["values"].items() if value is not None}
-    columns = (("Measure", list(values), False), ("Value", [f"{value:.1f}" for value in values.values()], False))
+    marks = [annulus["marks"].get(key, {}) for key in values]
+    columns = (
+        ("Measure", list(values), False),
+        ("Value", [f"{value:.1f}" for value in values.values()], False),
+        ("Light", [mark.get("light", "") for mark in marks], False),
+        ("Why", [mark.get("reason", "") for mark in marks], False),
+    )
     nodes = {"annulus measures": add_table(f"{name} annulus measures", columns)}
     curves = annulus["curves"]
     shown = [(title, key, colour) for title, key, colour in CURVES if key in curves]

@@ -19,7 +19,7 @@ from CardiacLib.mrml.translation import _
 from CardiacLib.types.landmarks import VALVE_COLOURS
 
 from .annulus import annulus_to_scene
-from .summaries import annulus_text
+from .summaries import annulus_text, weak_measures
 
 
 class LandmarkResult(NamedTuple):
@@ -96,6 +96,7 @@ def _over_a_cycle(found: PointsResult) -> PointsResult:
 def _keep(made: Nodes, found: PointsResult, name: str, first) -> LandmarkResult:
     points = {valve: made[valve] for valve in VALVE_COLOURS if valve in made}
     facts = {"name": name, "summary": annulus_text(found.annulus), "notes": notes_text(found.notes)}
+    facts["summary why"] = weak_measures(found.annulus)
     if found.annulus is not None:
         facts |= {"ed": int(found.annulus.ed), "es": int(found.annulus.es)}
     keep_result(next(iter(points.values())), made, facts, first)

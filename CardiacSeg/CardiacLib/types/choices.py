@@ -182,7 +182,7 @@ class ByHand:
     def to_dict(self) -> dict[str, str | int | list[str]]:
         """What was set, ready for JSON: frames counted from 0, slices as the command line takes them."""
         edits = {"left_out_slices": self.left_out, "added_slices": self.added}
-        frames = {"phase": self.phase or None, "ed_frame": self.ed_frame, "es_frame": self.es_frame}
+        frames = {"phase": self.phase or None, "ed_frame_index": self.ed_frame, "es_frame_index": self.es_frame}
         known = {name: value for name, value in frames.items() if value is not None}
         return known | {name: [str(edit) for edit in made] for name, made in edits.items() if made}
 

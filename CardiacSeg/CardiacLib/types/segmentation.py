@@ -43,6 +43,7 @@ class ValveCut:
         labels: pixels whose centre lies beyond the plane of their valve are background.
         lv_ml, myo_ml, rv_ml: (T,) volumes with the slices that a plane crosses counted by fraction.
         notes: what was done, one sentence each.
+        whole_ml: (T, 3) volumes of LV, myocardium and RV before, whole slices; None where nobody kept them.
     """
 
     labels: LabelMap
@@ -50,6 +51,7 @@ class ValveCut:
     myo_ml: np.ndarray
     rv_ml: np.ndarray
     notes: tuple[str, ...]
+    whole_ml: np.ndarray | None = None
 
 
 @job_value

@@ -121,8 +121,8 @@ class Function:
             "lv_ml": self.lv.volume_ml,
             "rv_ml": self.rv.volume_ml,
             "myo_ml": self.myocardium.volume_ml,
-            "ed": self.ed if self.n_frames > 1 or self.by_hand.phase == "ed" else None,
-            "es": self.es if self.n_frames > 1 or self.by_hand.phase == "es" else None,
+            "ed_frame_index": self.ed if self.n_frames > 1 or self.by_hand.phase == "ed" else None,
+            "es_frame_index": self.es if self.n_frames > 1 or self.by_hand.phase == "es" else None,
         }
         plain |= self._numbers() | {"papillary": self.papillary} | self.indexed()
         plain |= _rates("lv", self.lv.filling) | _rates("rv", self.rv.filling) | _strains(self.regional, self.es)
@@ -158,7 +158,8 @@ class Function:
         told = [key for key in _CSV_ORDER if key == "times_ms" or values[key] is not None]
         chosen = {names.get(key, key): values[key] or [None] * self.n_frames for key in told}
         return [
-            {"frame": t} | {name: None if curve[t] is None else round(curve[t], 3) for name, curve in chosen.items()}
+            {"frame_index": t}
+            | {name: None if curve[t] is None else round(curve[t], 3) for name, curve in chosen.items()}
             for t in range(self.n_frames)
         ]
 

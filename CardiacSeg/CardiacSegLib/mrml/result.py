@@ -21,7 +21,7 @@ from CardiacSegLib.quality import QualityReport
 from CardiacSegLib.result import SegmentResult
 
 from .summaries import segmentation_facts
-from .tables import function_to_scene, quality_to_scene
+from .tables import function_to_scene, quality_to_scene, volumes_to_scene
 
 
 class SegmentationResult(NamedTuple):
@@ -69,7 +69,9 @@ def segmentation_to_scene(volume, found: SegmentResult, *, name: str = "", outpu
     segmentation = labels_to_scene(labels, name, browser=sequence_of(volume)[0], volume=volume)
     made = {"segmentation": segmentation}
     if found.function is not None and not one_frame:  # of one frame nothing is measured over the cycle
-        made |= function_to_scene(found.function.to_dict(), name)
+        made |= function_to_scene(found.function.to_dict(), name, found.marks)
+        if found.volumes:
+            made["table of volumes"] = volumes_to_scene(found.volumes, name)
     if found.quality is not None and not one_frame:
         made |= {"quality": quality_to_scene(found.quality.to_dict(), name)}
     facts = {"name": name} | segmentation_facts(found)

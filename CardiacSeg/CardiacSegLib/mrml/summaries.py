@@ -1,19 +1,33 @@
 """Function and quality control in words, as the panel shows them."""
 
 from CardiacLib.mrml.panel.results import Facts
-from CardiacLib.mrml.panel.summaries import notes_text
+from CardiacLib.mrml.panel.summaries import escaped, marked, notes_text, weak_text
 from CardiacLib.mrml.translation import _
+from CardiacLib.types.measures.marks import Marks
 from CardiacSegLib.result import SegmentResult
 
 LIGHTS = {"green": "#2e8b57", "amber": "#d98e04", "red": "#c62828"}
 """Colour of the dot of a traffic light."""
+SHOWN = {
+    "lv_edv_ml": _("LV EDV"),
+    "lv_esv_ml": _("LV ESV"),
+    "lv_ef_percent": _("LV EF"),
+    "lv_mass_g": _("LV mass"),
+    "rv_edv_ml": _("RV EDV"),
+    "rv_ef_percent": _("RV EF"),
+}
+"""Measurements of the line in the panel."""
 
 
-def function_text(function: dict) -> str:
-    """Volumes, ejection fraction and mass of ``Function.to_dict()`` in one line; a dash where there is no value."""
+def function_text(function: dict, marks: Marks | None = None) -> str:
+    """Volumes, ejection fraction and mass of ``Function.to_dict()`` in one line; a dash where there is no value.
+
+    With marks it is rich text: weak values grey, their reason as the tooltip.
+    """
+    marks = marks or {}
 
     def shown(name: str, unit: str) -> str:
-        return "-" if function[name] is None else f"{function[name]:.0f} {unit}"
+        return "-" if function[name] is None else marked(f"{function[name]:.0f}", unit, marks.get(name))
 
     return _("LV: EDV {edv}, ESV {esv}, EF {ef}, mass {mass}. RV: EDV {rv_edv}, EF {rv_ef}.").format(
         edv=shown("lv_edv_ml", "ml"),
@@ -25,10 +39,11 @@ def function_text(function: dict) -> str:
     )
 
 
-def one_frame_text(function: dict) -> str:
-    """Volumes and mass of one frame whose phase nobody told."""
+def one_frame_text(function: dict, marks: Marks | None = None) -> str:
+    """Volumes and mass of one frame whose phase nobody told, in rich text like that of :func:`function_text`."""
+    marks = marks or {}
     texts = {
-        name: "-" if function[name] is None else f"{function[name]:.0f} {unit}"
+        name: "-" if function[name] is None else marked(f"{function[name]:.0f}", unit, marks.get(name))
         for name, unit in (("lv_volume_ml", "ml"), ("rv_volume_ml", "ml"), ("lv_mass_g", "g"))
     }
     return _("One frame: LV {lv}, RV {rv}, LV mass {mass}. EF needs all frames.").format(
@@ -43,12 +58,8 @@ def light_text(light: str, reasons: tuple[str, ...]) -> str:
         "amber": _("Amber: check"),
         "red": _("Red: do not use before it is corrected"),
     }
-    lines = [f'<span style="color:{LIGHTS[light]}">&#9679;</span> {words[light]}', *map(_escaped, reasons)]
+    lines = [f'<span style="color:{LIGHTS[light]}">&#9679;</span> {words[light]}', *map(escaped, reasons)]
     return "<br/>".join(lines)
-
-
-def _escaped(sentence: str) -> str:
-    return sentence.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def segmentation_facts(found: SegmentResult) -> Facts:
@@ -59,10 +70,12 @@ def segmentation_facts(found: SegmentResult) -> Facts:
     """
     function, quality = found.function, found.quality
     one_frame = found.segmentation.labels.n_frames == 1
-    summary = _("Volumes over the cycle need all frames.")
+    summary, why = _("Volumes over the cycle need all frames."), ""
     if function is not None:
-        summary = one_frame_text(function.to_dict()) if one_frame else function_text(function.to_dict())
-    facts = {"summary": summary}
+        values = function.to_dict()
+        summary = one_frame_text(values, found.marks) if one_frame else function_text(values, found.marks)
+        why = weak_text(found.marks, SHOWN)
+    facts = {"summary": summary, "summary why": why}
     facts["light"] = light_text(quality.light, quality.reasons) if quality else ""
     facts["notes"] = notes_text(found.notes)
     return facts | ({"ed": int(function.ed), "es": int(function.es)} if function and not one_frame else {})

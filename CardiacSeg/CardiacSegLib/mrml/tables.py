@@ -1,9 +1,13 @@
 """Function and quality control as table, plot series and chart nodes."""
 
+from collections.abc import Sequence
+
 from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.host import plain_host
 from CardiacLib.mrml.nodes.tables import add_chart, add_table, time_column
 from CardiacLib.types.labels import LV, RV, structures
+from CardiacLib.types.measures.marks import Mark, Marks
+from CardiacLib.types.measures.volumes import VolumeRow
 
 MEASUREMENTS = (
     ("lv_edv_ml", "LV end-diastolic volume", "ml"),
@@ -67,13 +71,14 @@ _SEGMENT_COLUMNS = (
 )
 
 
-def function_to_scene(function: dict, name: str) -> Nodes:
+def function_to_scene(function: dict, name: str, marks: Marks | None = None) -> Nodes:
     """Put a study's function into the scene.
 
     Args:
         function: ``Function.to_dict()``: curves per frame, the measurements and the segments, any of which may be
             None where they could not be had (a measurement's cell then stays empty, a curve or table is left out).
         name: start of the nodes' names.
+        marks: light, reason and uncertainty of the measurements, by key.
 
     Returns:
         dict with the table of ``volumes`` per frame, the table of ``measurements``, of a cine the plot ``chart`` of
@@ -85,7 +90,7 @@ def function_to_scene(function: dict, name: str) -> Nodes:
     columns = ((_LV, "lv_ml"), (_RV, "rv_ml"), (_MYO, "myo_ml"))
     rates = [(t, k) for t, k in ((_LV_RATE, "lv_rate_ml_per_s"), (_RV_RATE, "rv_rate_ml_per_s")) if function[k]]
     volumes = add_table(f"{name} volumes", [time, *((title, function[key], True) for title, key in (*columns, *rates))])
-    nodes = {"volumes": volumes, "measurements": _measurements(function, f"{name} measurements")}
+    nodes = {"volumes": volumes, "measurements": _measurements(function, f"{name} measurements", marks or {})}
     if len(function["lv_ml"]) > 1:
         colours = {side: structures()[label].rgb for side, label in (("LV", LV), ("RV", RV))}
         curves = [(title[:2], title, colours[title[:2]]) for title in (_LV, _RV)]
@@ -99,15 +104,38 @@ def function_to_scene(function: dict, name: str) -> Nodes:
     return nodes
 
 
-def _measurements(function: dict, name: str):
+def _measurements(function: dict, name: str, marks: Marks):
+    told = [marks.get(key, Mark()) if function[key] is not None else None for key, _, _ in MEASUREMENTS]
     rows = [(title, function[key], unit) for key, title, unit in MEASUREMENTS]
     values = ["" if value is None else f"{value:.{1 if unit else 2}f}" for _, value, unit in rows]
     columns = (
         ("Measurement", [title for title, _, _ in rows], False),
         ("Value", values, False),
         ("Unit", [unit for _, _, unit in rows], False),
+        ("±", [f"{m.uncertainty:.1f}" if m and m.uncertainty is not None else "" for m in told], False),
+        ("Light", [mark.light if mark else "" for mark in told], False),
+        ("Why", [mark.reason if mark else "" for mark in told], False),
     )
     return add_table(name, columns)
+
+
+def volumes_to_scene(rows: Sequence[VolumeRow], name: str):
+    """The table of volumes as a table node: what is reported of each ventricle, and other ways of counting.
+
+    Args:
+        rows: as of ``SegmentResult.volumes``.
+        name: start of the node's name.
+    """
+    plain_host()
+    numbers = {"EDV (ml)": "ed_ml", "ESV (ml)": "es_ml", "EF (%)": "ef_percent"}
+    values = {title: [getattr(row, field) for row in rows] for title, field in numbers.items()}
+    columns = (
+        ("Ventricle", [row.ventricle for row in rows]),
+        ("Counted by", [row.source for row in rows]),
+        *((title, ["" if v is None else f"{v:.1f}" for v in column]) for title, column in values.items()),
+        ("Why it differs", [row.reason for row in rows]),
+    )
+    return add_table(f"{name} table of volumes", tuple((*column, False) for column in columns))
 
 
 def _strain(function: dict, name: str) -> Nodes:

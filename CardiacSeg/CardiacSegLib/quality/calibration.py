@@ -1,6 +1,6 @@
 """Fit a :class:`Calibration` on patients whose truth is known, and keep it in the bundle."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from CardiacSegLib.function import measure
 from .accuracy import BAD_DICE, Detection, detection
 from .confidence import FILE, Calibration, expected_dice, expected_slice_dice, logit, sigmoid, weights_sha256
 from .summary import LIGHTS, judge
+from .uncertainty import differing_ml, ejection_deviation
 
 CAUGHT = 0.90
 """Share of the bad structures, as cross-validation predicts them, that the warning should catch."""
@@ -33,6 +34,7 @@ class Samples:
         kinds: (N,) int: index of the structure, or 0 for slices.
         frames: (N,) int frame, so that the structures of one patient and frame can be put together.
         expected, dice: (N,) expected Dice of the probabilities, and Dice with the experts' labels.
+        excess: (N,) volume found over the experts', as a share of the volume found; NaN where nothing was found.
     """
 
     patients: np.ndarray
@@ -40,6 +42,7 @@ class Samples:
     frames: np.ndarray
     expected: np.ndarray
     dice: np.ndarray
+    excess: np.ndarray
 
     def take(self, chosen: np.ndarray) -> "Samples":
         """Some of them."""
@@ -53,29 +56,32 @@ def samples_of(cases: list[tuple[str, Segmentation, LabelMap]]) -> tuple[Samples
     """
     structures, slices = [], []
     for name, segmentation, true in cases:
-        overlap, total = _counts(segmentation.labels.labels, true.labels)
-        structures += _rows(name, expected_dice(segmentation.statistics), overlap.sum(1), total.sum(1))
+        counts = _counts(segmentation.labels.labels, true.labels)
+        structures += _rows(name, expected_dice(segmentation.statistics), *(count.sum(1) for count in counts))
         expected = expected_slice_dice(segmentation.statistics)[..., None]
-        slices += _rows(name, expected, overlap.sum(2)[..., None], total.sum(2)[..., None])
+        slices += _rows(name, expected, *(count.sum(2)[..., None] for count in counts))
     return _samples(structures), _samples(slices)
 
 
-def _counts(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(T, K, 3) common pixels and the sum of both masks' pixels."""
+def _counts(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(T, K, 3) pixels that both masks have, that were found, and that are true."""
     masks = [(found == label, true == label) for label in STRUCTURES.values()]
-    overlap = np.stack([(a & b).sum((2, 3)) for a, b in masks], -1)
-    return overlap, np.stack([a.sum((2, 3)) + b.sum((2, 3)) for a, b in masks], -1)
+    sums = [[pixels.sum((2, 3)) for pixels in (a & b, a, b)] for a, b in masks]
+    overlap, drawn, experts = (np.stack(column, -1) for column in zip(*sums, strict=True))
+    return overlap, drawn, experts
 
 
-def _rows(name: str, expected: np.ndarray, overlap: np.ndarray, total: np.ndarray):
+def _rows(name: str, expected: np.ndarray, overlap: np.ndarray, drawn: np.ndarray, experts: np.ndarray):
+    total = drawn + experts
     for index in np.argwhere(np.isfinite(expected) & (total > 0)):
         at = tuple(index)
-        yield name, index[-1], index[0], expected[at], 2.0 * overlap[at] / total[at]
+        excess = (drawn[at] - experts[at]) / drawn[at] if drawn[at] else np.nan
+        yield name, index[-1], index[0], expected[at], 2.0 * overlap[at] / total[at], excess
 
 
 def _samples(rows) -> Samples:
-    columns = list(zip(*rows, strict=True)) or [()] * 5
-    kinds = (str, int, int, float, float)
+    columns = list(zip(*rows, strict=True)) or [()] * 6
+    kinds = (str, int, int, float, float, float)
     return Samples(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
 
 
@@ -101,6 +107,55 @@ def cross_validated(samples: Samples, kinds: int) -> np.ndarray:
     return probable
 
 
+def volume_share(samples: Samples, probable: np.ndarray) -> tuple[float, ...]:
+    """Root mean square of the volume's error over the differing volume, for LV, myocardium and RV.
+
+    Args:
+        samples: structures of frames.
+        probable: (N,) their probable Dice, best by a curve that was fitted without their patient.
+    """
+    ratio = samples.excess / differing_ml(1.0, probable)
+    return tuple(float(np.sqrt(np.mean(ratio[samples.kinds == kind] ** 2))) for kind in range(len(STRUCTURES)))
+
+
+def volume_coverage(samples: Samples, probable: np.ndarray) -> dict[str, dict[str, float]]:
+    """Shares of the volumes within one and two standard deviations, each patient with a share fitted without it."""
+    ratio = np.abs(samples.excess / differing_ml(1.0, probable))
+    scaled = np.empty(len(ratio))
+    for patient in np.unique(samples.patients):
+        left_out = samples.patients == patient
+        share = np.array(volume_share(samples.take(~left_out), probable[~left_out]))
+        scaled[left_out] = ratio[left_out] / np.maximum(share, 1e-9)[samples.kinds[left_out]]
+    groups = [scaled[samples.kinds == kind] for kind in range(len(STRUCTURES))]
+    return {name: _within(group) for name, group in zip(STRUCTURES, groups, strict=True)}
+
+
+def ejection_coverage(
+    cases: list[tuple[str, Segmentation, LabelMap]], samples: Samples, probable: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """As :func:`volume_coverage` of the ejection fraction, of patients given at ED and ES in this order."""
+    found = {}
+    for kind, (name, label) in enumerate(STRUCTURES.items()):
+        scaled = []
+        for patient, segmentation, true in cases:
+            own, others = samples.patients == patient, samples.patients != patient
+            own &= samples.kinds == kind
+            if name == "MYO" or own.sum() != 2:
+                continue
+            share = volume_share(samples.take(others), probable[others])[kind]
+            drawn, experts = (labels.volume_ml(label) for labels in (segmentation.labels, true))
+            error = 100.0 * abs(drawn[1] / drawn[0] - experts[1] / experts[0])
+            spread = ejection_deviation(tuple(drawn), tuple(share * differing_ml(drawn, probable[own])))
+            scaled.append(error / max(spread, 1e-9))
+        if scaled:
+            found[f"{name} EF"] = _within(np.array(scaled))
+    return found
+
+
+def _within(scaled: np.ndarray) -> dict[str, float]:
+    return {f"within_{limit}": round(float((scaled <= limit).mean()), 3) for limit in (1, 2)}
+
+
 @dataclass(frozen=True)
 class Fit:
     """A calibration, and how well it works on patients it was not fitted on (leave one patient out).
@@ -113,6 +168,8 @@ class Fit:
         slices: detection of slices in which the heart's Dice is < 0.85.
         flagged, caught: share of all, and of the bad structures, below ``warn_below``.
         lights: number of patients with each traffic light, and of those with a bad structure.
+        coverage: shares of the volumes of LV, MYO and RV, and of the ejection fractions, within one and two standard
+            deviations of the truth.
     """
 
     calibration: Calibration
@@ -124,6 +181,7 @@ class Fit:
     flagged: float
     caught: float | None
     lights: dict[str, dict[str, int]]
+    coverage: dict[str, dict[str, float]]
 
 
 def fit(cases: list[tuple[str, Segmentation, LabelMap]]) -> Fit:
@@ -140,7 +198,7 @@ def fit(cases: list[tuple[str, Segmentation, LabelMap]]) -> Fit:
     warn_below = warning_limit(probable, structures.dice)
     bad = structures.dice < BAD_DICE
     return Fit(
-        calibrate(structures, slices, warn_below),
+        replace(calibrate(structures, slices, warn_below), volume_share=volume_share(structures, probable)),
         patients,
         detection(structures.expected, structures.dice),
         detection(probable, structures.dice),
@@ -149,6 +207,7 @@ def fit(cases: list[tuple[str, Segmentation, LabelMap]]) -> Fit:
         flagged=float((probable < warn_below).mean()),
         caught=float((probable[bad] < warn_below).mean()) if bad.any() else None,
         lights=lights(cases, structures, slices, warn_below),
+        coverage=volume_coverage(structures, probable) | ejection_coverage(cases, structures, probable),
     )
 
 
@@ -196,6 +255,7 @@ def write_calibration(found: Fit, folder: Path, data: str) -> None:
     """Keep a fit in a bundle, with what it was fitted on; it holds for the weights that are there now."""
     calibration = asdict(found.calibration)
     calibration["offsets"] = dict(zip(STRUCTURES, calibration["offsets"], strict=True))
+    calibration["volume_share"] = dict(zip(STRUCTURES, calibration["volume_share"], strict=True))
     del calibration["calibrated"]
     checks = {name: getattr(found, name)._asdict() for name in ("uncalibrated", "structures", "means", "slices")}
     about = {
@@ -203,6 +263,7 @@ def write_calibration(found: Fit, folder: Path, data: str) -> None:
         "fitted_on": data,
         "patients": found.patients,
         "weights_sha256": weights_sha256(folder),
-        "leave_one_patient_out": checks | {"flagged": found.flagged, "caught": found.caught, "lights": found.lights},
+        "leave_one_patient_out": checks
+        | {"flagged": found.flagged, "caught": found.caught, "lights": found.lights, "volumes": found.coverage},
     }
     write_json(folder / "configs" / FILE, calibration | about)

@@ -35,6 +35,8 @@ class Calibration:
         slice_offset, slice_slope: of the heart in one slice.
         warn_below, serious_below: probable Dice of a structure in a frame under which it is flagged.
         calibrated: false for the identity, which takes the network's word.
+        volume_share: of LV, myocardium and RV: one standard deviation of the volume over the volume in which labels of
+            the probable Dice differ from the truth; None where that was not fitted.
     """
 
     offsets: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -44,6 +46,7 @@ class Calibration:
     warn_below: float = 0.90
     serious_below: float = 0.80
     calibrated: bool = False
+    volume_share: tuple[float, ...] | None = None
 
     def dice(self, expected: np.ndarray) -> np.ndarray:
         """Probable Dice of (..., 3) expected Dice of LV, myocardium and RV; NaN stays NaN."""
@@ -97,7 +100,10 @@ def load_calibration(bundle: str | Path) -> tuple[Calibration, str]:
         content = json.loads(path.read_text(encoding="utf-8"))
         offsets = tuple(float(content["offsets"][name]) for name in STRUCTURES)
         names = ("slope", "slice_offset", "slice_slope", "warn_below", "serious_below")
-        found = Calibration(offsets, **{name: float(content[name]) for name in names}, calibrated=True)
+        share = content.get("volume_share")
+        share = None if share is None else tuple(float(share[name]) for name in STRUCTURES)
+        single = {name: float(content[name]) for name in names}
+        found = Calibration(offsets, **single, calibrated=True, volume_share=share)
         weights = content["weights_sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is no calibration; make it again with 'cineheart calibrate'.") from error

@@ -31,7 +31,7 @@ def curve_flags(function: Function) -> Iterator[Flag]:
 def volume_jump(function: Function) -> Iterator[Flag]:
     """A frame's volume fits neither the frames before, nor those after, nor those on both sides."""
     cycle = Cycle({function.ed, function.es}, function.n_frames)
-    for name, volumes in _curves(function):
+    for code, name, volumes in _curves(function):
         if len(volumes) < FEWEST_FRAMES or not volumes.any():
             continue
         steps = misfit(volumes)
@@ -39,12 +39,13 @@ def volume_jump(function: Function) -> Iterator[Flag]:
         frames = np.flatnonzero(steps > max(JUMP_SHARE * volumes.max(), JUMP_Z * noise))
         if frames.size:
             finding = f"The {name} volume jumps against the neighbouring frames"
-            yield flag_at("volume_jump", "warning", finding, cycle, frames=frames)
+            yield flag_at("volume_jump", "warning", finding, cycle, frames=frames).about(code)
 
 
-def _curves(function: Function) -> tuple[tuple[str, np.ndarray], ...]:
-    parts = (("LV", function.lv), ("LV myocardial", function.myocardium), ("RV", function.rv))
-    return tuple((name, part.volume_ml) for name, part in parts)
+def _curves(function: Function) -> tuple[tuple[str, str, np.ndarray], ...]:
+    """Structure, its name in sentences, and its volumes (T,)."""
+    parts = (("LV", "LV", function.lv), ("MYO", "LV myocardial", function.myocardium), ("RV", "RV", function.rv))
+    return tuple((code, name, part.volume_ml) for code, name, part in parts)
 
 
 def misfit(volumes: np.ndarray) -> np.ndarray:
@@ -74,7 +75,7 @@ def stroke_volumes(function: Function) -> Iterator[Flag]:
             f"LV and RV stroke volumes disagree ({left:.0f} and {right:.0f} ml): check the basal slices; "
             "valve regurgitation and shunts do this too."
         )
-        yield Flag("stroke_volumes", severity, sentence, (function.ed, function.es))
+        yield Flag("stroke_volumes", severity, sentence, (function.ed, function.es)).about("LV", "RV")
 
 
 def myocardial_volume(function: Function) -> Iterator[Flag]:
@@ -84,4 +85,4 @@ def myocardial_volume(function: Function) -> Iterator[Flag]:
     low, high = MYOCARDIUM_RATIO
     if at_ed > 0 and not low <= at_es / at_ed <= high:
         sentence = f"The myocardial volume changes from {at_ed:.0f} ml at ED to {at_es:.0f} ml at ES."
-        yield Flag("myocardial_volume", "warning", sentence, (function.ed, function.es))
+        yield Flag("myocardial_volume", "warning", sentence, (function.ed, function.es)).about("MYO")

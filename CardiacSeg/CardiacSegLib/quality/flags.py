@@ -1,7 +1,7 @@
 """A flag: one thing about a segmentation that somebody should look at."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 from CardiacLib.types.values import job_value
 
@@ -21,6 +21,7 @@ class Flag:
         severity: one of SEVERITIES.
         sentence: for people; counts frames and slices from 1, as the report's pictures do.
         frames, slices: where, counted from 0, ascending; empty if it is about the study as a whole.
+        structures: LV, MYO, RV, those that it is about; empty if it is about all.
     """
 
     code: str
@@ -28,10 +29,17 @@ class Flag:
     sentence: str
     frames: tuple[int, ...] = ()
     slices: tuple[int, ...] = ()
+    structures: tuple[str, ...] = ()
+
+    def about(self, *structures: str) -> "Flag":
+        """The same of some structures only."""
+        return replace(self, structures=structures)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values, ready for JSON."""
-        return asdict(self) | {"frames": list(self.frames), "slices": list(self.slices)}
+        """Plain values, ready for JSON; frames and slices counted from 0."""
+        told = {"code": self.code, "severity": self.severity, "sentence": self.sentence}
+        indices = {"frame_indices": list(self.frames), "slice_indices": list(self.slices)}
+        return told | indices | {"structures": list(self.structures)}
 
 
 @dataclass(frozen=True)

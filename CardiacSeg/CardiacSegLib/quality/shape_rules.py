@@ -30,6 +30,8 @@ APEX_AREA = 0.45
 """LV pool in the apical end slice of the stack over that of its largest slice, at ED. Experts: at most 0.42."""
 NAMES = {LV: "LV pool", MYO: "LV myocardium", RV: "RV pool"}
 _LABELS = tuple(STRUCTURES.values())
+CODES = {label: name for name, label in STRUCTURES.items()}
+"""Label to the name that flags give."""
 
 
 class Heart:
@@ -62,12 +64,12 @@ class Heart:
         labelled = np.flatnonzero(profile)
         self.base_first = labelled.size < 2 or np.polyfit(labelled, profile[labelled], 1)[0] <= 0
 
-    def flag(self, code: str, severity: str, finding: str, where) -> Iterator[Flag]:
-        """One flag if the finding is anywhere; ``where`` gives (frame, slice) pairs."""
+    def flag(self, code: str, severity: str, finding: str, where, *, of: tuple[str, ...] = ()) -> Iterator[Flag]:
+        """One flag if the finding is anywhere; ``where`` gives (frame, slice) pairs, ``of`` the structures."""
         where = list(where)
         if where:
             frames, slices = zip(*where, strict=True)
-            yield flag_at(code, severity, finding, self.cycle, frames=frames, slices=slices)
+            yield flag_at(code, severity, finding, self.cycle, frames=frames, slices=slices).about(*of)
 
     def basal_slice(self, label: int) -> np.ndarray:
         """(T,) slice nearest to the base that has a structure; -1 in frames without it."""
@@ -93,7 +95,8 @@ def heart_absent(heart: Heart) -> Iterator[Flag]:
     for label, name in NAMES.items():
         frames = np.flatnonzero(~heart.area[..., _LABELS.index(label)].any(1))
         if frames.size:
-            yield flag_at("heart_absent", "serious", f"No {name}", heart.cycle, frames=frames)
+            flag = flag_at("heart_absent", "serious", f"No {name}", heart.cycle, frames=frames)
+            yield flag.about(CODES[label])
 
 
 def missing_slice(heart: Heart) -> Iterator[Flag]:
@@ -102,9 +105,8 @@ def missing_slice(heart: Heart) -> Iterator[Flag]:
         has = heart.area[..., _LABELS.index(label)] > 0
         before, after = (np.logical_or.accumulate(a, 1) for a in (has, has[:, ::-1]))
         gap = ~has & before & after[:, ::-1]
-        yield from heart.flag(
-            "missing_slice", "serious", f"The {name} is missing between labelled slices", np.argwhere(gap)
-        )
+        finding = f"The {name} is missing between labelled slices"
+        yield from heart.flag("missing_slice", "serious", finding, np.argwhere(gap), of=(CODES[label],))
 
 
 def several_components(heart: Heart) -> Iterator[Flag]:
@@ -118,7 +120,8 @@ def several_components(heart: Heart) -> Iterator[Flag]:
                 areas = np.sort(np.bincount(components.ravel())[1:]) * pixel
                 if areas[-2] > max(SECOND_PIECE * areas.sum(), SMALL_MM2):
                     where.append((t, k))
-        yield from heart.flag("several_components", "warning", f"The {name} is in several pieces", where)
+        finding = f"The {name} is in several pieces"
+        yield from heart.flag("several_components", "warning", finding, where, of=(CODES[label],))
 
 
 def rv_inside_lv(heart: Heart) -> Iterator[Flag]:
@@ -141,7 +144,8 @@ def rv_apart(heart: Heart) -> Iterator[Flag]:
             distance = ndimage.distance_transform_edt(~left, sampling=heart.pixel_mm)
             if distance[right].min() > RV_DISTANCE_MM:
                 where.append((t, k))
-    yield from heart.flag("rv_apart", "warning", f"The RV is more than {RV_DISTANCE_MM:.0f} mm from the septum", where)
+    finding = f"The RV is more than {RV_DISTANCE_MM:.0f} mm from the septum"
+    yield from heart.flag("rv_apart", "warning", finding, where, of=("RV",))
 
 
 def open_ring(heart: Heart) -> Iterator[Flag]:
@@ -162,6 +166,7 @@ def open_ring(heart: Heart) -> Iterator[Flag]:
         "warning",
         "The myocardium does not enclose the LV pool",
         np.argwhere((bare > limit * outline) & (bare > OPEN_MM)),
+        of=("LV", "MYO"),
     )
 
 

@@ -31,6 +31,7 @@ class QualityReport:
         calibrated: whether these were fitted to true Dice, or are the network's own opinion.
         note: why there is no calibrated confidence; empty if there is.
         ed, es: frames of end-diastole and end-systole; equal of one frame, whose phase is not said here.
+        volume_share: of LV, myocardium and RV, as of :class:`~CardiacSegLib.quality.confidence.Calibration`.
     """
 
     flags: tuple[Flag, ...]
@@ -40,6 +41,7 @@ class QualityReport:
     note: str
     ed: int
     es: int
+    volume_share: tuple[float, ...] | None = None
 
     @property
     def light(self) -> str:
@@ -65,8 +67,8 @@ class QualityReport:
             "flags": [flag.to_dict() for flag in self.flags],
             "calibrated": self.calibrated,
             "note": self.note,
-            "ed": self.ed if self.ed != self.es else None,
-            "es": self.es if self.ed != self.es else None,
+            "ed_frame_index": self.ed if self.ed != self.es else None,
+            "es_frame_index": self.es if self.ed != self.es else None,
             "dice": None,
             "slice_dice": None,
         }
@@ -119,7 +121,8 @@ def judge(
         flags += confidence_flags(dice, calibration, Cycle({function.ed, function.es}, len(dice)))
         flags += spoilt_flags(statistics)
     flags.sort(key=lambda flag: SEVERITIES.index(flag.severity))
-    return QualityReport(tuple(flags), dice, slice_dice, calibration.calibrated, note, function.ed, function.es)
+    ends, share = (function.ed, function.es), calibration.volume_share
+    return QualityReport(tuple(flags), dice, slice_dice, calibration.calibrated, note, *ends, share)
 
 
 def confidence_flags(dice: np.ndarray, calibration: Calibration, cycle: Cycle) -> list[Flag]:
@@ -131,7 +134,7 @@ def confidence_flags(dice: np.ndarray, calibration: Calibration, cycle: Cycle) -
             frames = np.flatnonzero(low)
             if frames.size:
                 finding = f"{name}: low confidence, probable Dice {column[frames].min():.2f}"
-                flags.append(flag_at("low_confidence", severity, finding, cycle, frames=frames))
+                flags.append(flag_at("low_confidence", severity, finding, cycle, frames=frames).about(name))
     return flags
 
 

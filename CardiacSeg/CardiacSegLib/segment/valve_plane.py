@@ -87,7 +87,8 @@ def cut_at_valve_plane(labels: LabelMap, landmarks: Landmarks) -> ValveCut:
             for label, voxels in counted.items():
                 volumes[t, (LV, MYO, RV).index(label)] = voxels * labels.voxel_ml
     result = replace(labels, labels=cut)
-    return ValveCut(result, *volumes.T, _notes(planes))
+    whole = np.stack([labels.volume_ml(label) for label in (LV, MYO, RV)], axis=1)
+    return ValveCut(result, *volumes.T, _notes(planes), whole)
 
 
 def valve_planes(labels: LabelMap, landmarks: Landmarks) -> ValvePlanes:

@@ -46,6 +46,9 @@ def calibrate_bundle(network: NetworkChoice, data: Path, *, progress: Progress =
         "warning below": found.calibration.warn_below,
         "bad structures caught": _rounded(found.caught),
         "structures flagged": _rounded(found.flagged),
+        "within one, two standard deviations": {
+            name: f"{share['within_1']:.0%}, {share['within_2']:.0%}" for name, share in found.coverage.items()
+        },
         "patients by light": {light: row["patients"] for light, row in found.lights.items()},
     }
     return Answer(facts)

@@ -45,18 +45,26 @@ class ResultButtons:
             action(self._value(key))
 
 
+USUAL_TIP = "usualToolTip"
+"""Property of a label: its tooltip where its text has no reason of its own."""
+
+
 def show_output(ui, output, labels: Mapping[str, str], buttons: ResultButtons) -> None:
     """Show the result that the chosen output carries; nothing of one where a new output will be made.
 
     Args:
         ui: the loaded ``.ui``; its ``outputNameEdit`` takes a name only for a new output.
         output: the chosen node or None.
-        labels: name of a label to the name of the fact that it shows.
+        labels: name of a label to the name of the fact that it shows; the fact ``<name> why``, if any, is its tooltip.
         buttons: of the result.
     """
     result = result_of(output)
-    for label, fact in labels.items():
-        getattr(ui, label).text = result.facts.get(fact, "")
+    for name, fact in labels.items():
+        label = getattr(ui, name)
+        label.text = result.facts.get(fact, "")
+        usual = label.property(USUAL_TIP) or label.toolTip
+        label.setProperty(USUAL_TIP, usual)
+        label.toolTip = result.facts.get(f"{fact} why", "") or usual
     buttons.update(result)
     reason = "" if output is None else _("The chosen output is updated and keeps its name.")
     set_enabled(ui.outputNameEdit, _("Name of a new output; made from the input's name if left empty."), reason)

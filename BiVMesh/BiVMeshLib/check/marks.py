@@ -1,0 +1,67 @@
+"""Lights of what is measured of a mesh, and its cavities as rows of the table of volumes."""
+
+from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
+from CardiacLib.types.measures.marks import AMBER, Mark, Marks, worst
+from CardiacLib.types.measures.volumes import LEFT, RIGHT, VolumeRow
+from CardiacLib.types.mesh_quality import MeshQuality
+
+STILL, MOVING = "mesh of end-diastole", "moving mesh"
+TAKEN_FROM = {
+    "lv_pool_ml": "lv_edv_ml",
+    "rv_pool_ml": "rv_edv_ml",
+    "lv_myocardium_ml": "lv_mass_g",
+    "rv_wall_ml": "rv_edv_ml",
+}
+"""Volume of a mesh, and the measurement of the labels that it cannot be better than."""
+POOLS = {LEFT: "lv_pool", RIGHT: "rv_pool"}
+
+
+def mesh_marks(quality: MeshQuality, labels: Marks) -> dict[str, Mark]:
+    """Of every measure with a limit, and of the volumes.
+
+    Args:
+        quality: of the mesh.
+        labels: marks of what was measured of its labels, by key of ``Function.to_dict()``; empty where nobody judged.
+    """
+    lines = {
+        name: Mark() if line.met else Mark(AMBER, (f"{name.replace('_', ' ')} is {line}.",))
+        for name, line in quality.lines().items()
+    }
+    volumes = {}
+    for name, source in TAKEN_FROM.items():
+        error = lines.get(f"{name.removesuffix('_ml')}_error_percent", Mark())
+        volumes[name] = worst([error, labels.get(source, Mark())])
+    return lines | volumes
+
+
+def mesh_rows(mesh: BiVMesh, motion: MovingMesh | None, phases: tuple[int, int]) -> tuple[VolumeRow, ...]:
+    """The cavities of a mesh of end-diastole, and of the moving mesh at ED and ES.
+
+    Args:
+        mesh: with its quality report; without one there are no rows.
+        motion: of the same mesh.
+        phases: frames of end-diastole and end-systole.
+    """
+    quality = mesh.quality
+    if quality is None:
+        return ()
+    rows = []
+    curves = {} if motion is None or motion.quality is None else motion.quality.curves()
+    for side, pool in POOLS.items():
+        still, curve = getattr(quality.volumes, f"{pool}_ml"), curves.get(f"{pool}_ml")
+        if still is not None:
+            rows.append(VolumeRow(source=STILL, ventricle=side, ed_ml=still, es_ml=None, reason=_reason(quality, pool)))
+        if curve is not None:
+            ed, es = (curve[frame] for frame in phases)
+            reason = (
+                f"The same mesh carried over the beat, below a base that moves with the {motion.quality.base_from}."
+            )
+            rows.append(VolumeRow(source=MOVING, ventricle=side, ed_ml=ed, es_ml=es, reason=reason))
+    return tuple(rows)
+
+
+def _reason(quality: MeshQuality, pool: str) -> str:
+    base = quality.base.base_from if quality.base else "labels"
+    below = quality.fidelity.label_ml.get(pool) if quality.fidelity else None
+    counted = "" if below is None else f" The labels hold {below:.0f} ml below it; what lies above is not meshed."
+    return f"The cavity below one flat base plane, taken from the {base}.{counted}"

@@ -1,0 +1,1 @@
+"""How far measurements can be trusted, and the volumes of one ventricle by several ways."""
