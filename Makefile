@@ -13,9 +13,10 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dis
 
 .PHONY: demo test check resolve test-slicer-core lint types clean
 
+# Bytecode is written of what is imported only: compiling all packages takes longer than the demo.
 $(BIN)/.light: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[scene]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint $(CONSTRAINTS) --editable ".[scene]"
 	touch $@
 
 $(BIN)/.ready: $(BIN)/.light

@@ -18,3 +18,20 @@ def _use_source_tree() -> None:
 _use_source_tree()
 
 from CardiacLib import __version__ as __version__  # noqa: E402
+
+
+def load_heart(path: str | Path, units: str = "mm", frame: str = "LPS"):
+    """Load a mesh that CineHeart wrote, for numpy, meshio, pyvista, scikit-fem or DOLFINx.
+
+    As :func:`BiVMeshLib.heart.load_heart`, whose page says more; imported here only when it is called.
+
+    Args:
+        path: ``.vtu``, ``.msh``, ``.xdmf``, ``.inp``, ``.feb``, ``.pts``, or the folder of results.
+        units: mm, cm, m or um. frame: LPS, RAS or HEART.
+
+    Raises:
+        InputError: the file is missing, cannot be read or is no heart.
+    """
+    from BiVMeshLib.heart import load_heart
+
+    return load_heart(path, units, frame)

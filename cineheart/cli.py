@@ -1,5 +1,5 @@
-"""Command line: ``cineheart run | segment | measure | landmarks | mesh | propagate | surfaces | phantom | train |
-evaluate | crossvalidate | calibrate | bundles``.
+"""Command line: ``cineheart run | segment | measure | landmarks | mesh | convert | propagate | surfaces | phantom |
+train | evaluate | crossvalidate | calibrate | bundles``.
 
 Exit codes: 0 everything asked for was written, 1 something failed on the way, 2 input that cannot be used.
 """
@@ -26,6 +26,7 @@ from cineheart.commands.choices import (
     Stated,
     chosen_views,
     fibre_options,
+    only_given,
     propagation_of,
     refuse_for_several,
     stated_patient,
@@ -63,6 +64,7 @@ from .cli_options import (
     MinDihedral,
     MinJacobian,
     Motion,
+    Order,
     Output,
     Papillary,
     PapillaryOption,
@@ -71,12 +73,14 @@ from .cli_options import (
     QualityOption,
     Scene,
     StartSlice,
+    Tets,
     ThreeChamber,
     Trust,
     TwoChamber,
     Weight,
 )
 from .console import Console, Json
+from .fem.cli import fem
 from .provenance import remembered
 from .workers import terminated_as_interrupted
 
@@ -87,6 +91,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bundles, name="bundles")
+app.add_typer(fem)
 
 
 def _show_version(asked: bool) -> None:
@@ -322,6 +327,8 @@ def mesh(
     output: Output,
     frame: Annotated[str, typer.Option(help="ed, es, a number from 0, or all: ED carried over the cycle.")] = "ed",
     edge_length: EdgeLength = None,
+    tets: Tets = None,
+    order: Order = 1,
     formats: Formats = "vtu,vtp",
     fibres: Fibres = True,
     fibre_angles: FibreAngles = None,
@@ -344,24 +351,22 @@ def mesh(
     """Tagged tetrahedral mesh of both ventricles from labels; from several label maps one folder each and a table."""
     from BiVMeshLib import MeshOptions
     from BiVMeshLib.exporters import choose_formats
-    from BiVMeshLib.result import MeshChoice
-    from cineheart.commands.mesh import WHOLE_CYCLE, MeshFile, mesh_labels
+    from cineheart.commands.mesh import MeshFile, mesh_choice, mesh_labels
     from cineheart.commands.mesh_batch import mesh_batch
 
-    given = {"min_dihedral_deg": min_dihedral, "min_scaled_jacobian": min_jacobian}
-    limits = {name: value for name, value in given.items() if value is not None}
     mesher_options = MeshOptions(
         edge_length_mm=edge_length,
+        tets=tets,
+        order=order,
         align_slices=align_slices,
         mesher=mesher,
         fibres=fibres,
         fibre_angles=fibre_options(fibre_angles),
         coordinates=coordinates,
-        **limits,
+        **only_given(min_dihedral_deg=min_dihedral, min_scaled_jacobian=min_jacobian),
     )
-    whole = frame == WHOLE_CYCLE
     options = MeshFile(
-        mesh=MeshChoice("ed" if whole else frame, mesher_options, motion=whole),
+        mesh=mesh_choice(frame, mesher_options),
         order=label_order,
         formats=choose_formats(formats),
         landmarks=landmarks,
@@ -411,23 +416,6 @@ def propagate(
     with Console("cineheart propagate", as_json) as console:
         given = LabelFile(labels, label_order, frame)
         answer = propagate_image(source, given, output, progress=console.progress)
-        console.finish(answer.with_facts(output=str(output)))
-    return 0
-
-
-@app.command()
-def surfaces(
-    labels: Annotated[Path, typer.Argument(help="Label map: NIfTI, NRRD or .seg.nrrd.")],
-    output: Output,
-    frame: Annotated[str, typer.Option(help="ed, es, or a frame number from 0.")] = "ed",
-    label_order: LabelOrder = "auto",
-    as_json: Json = False,
-) -> int:
-    """Plain closed surfaces of the labelled structures by marching cubes, voxel steps and all; no mesh."""
-    from cineheart.commands.label_surfaces import surfaces_of_labels
-
-    with Console("cineheart surfaces", as_json) as console:
-        answer = surfaces_of_labels(labels, output, frame=frame, order=label_order)
         console.finish(answer.with_facts(output=str(output)))
     return 0
 

@@ -58,6 +58,10 @@ QualityOption = Annotated[Quality, typer.Option(help="best: mean over four flips
 EdgeLength = Annotated[
     float | None, typer.Option(help="Mean edge of the tetrahedra in mm; without it 1.8, less where the wall is thin.")
 ]
+Tets = Annotated[int | None, typer.Option(min=5000, help="Wanted number of tetrahedra, instead of --edge-length.")]
+Order = Annotated[
+    int, typer.Option(min=1, max=2, help="Of the elements: 1, or 2 for ten-node tetrahedra along the smooth surface.")
+]
 Formats = Annotated[
     str,
     typer.Option(

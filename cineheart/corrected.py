@@ -63,7 +63,7 @@ def read_corrected_labels(path: Path, cine: Cine, order: str = "auto") -> LabelM
         )
     if not (labels.labels == LV).any():
         raise InputError(f"{path}: holds no left ventricle.")
-    return replace(labels, times_ms=cine.times_ms)
+    return replace(labels, times_ms=cine.times_ms, source=cine.source)
 
 
 def _of_segmentations(path: Path, files: list[SegFile], cine: Cine) -> LabelMap:

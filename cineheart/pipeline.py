@@ -29,6 +29,7 @@ from CardiacSegLib.result import SegmentResult
 from . import steps
 from .corrected import CorrectedFiles, read_corrected_labels, read_corrected_points
 from .landmark_files import write_landmarks
+from .measures.volumes import marks_at_valves
 from .outputs import (
     require_scene_support,
     summary_row,
@@ -176,6 +177,8 @@ def _analyse(study: Study, given: _Given, options: RunOptions, clock: Clock, pro
     points = _find_points(study, given, options, clock, part(progress, 0.1, 0.2))
     segmented = _segment(study, given.labels, options, points.at_valves(options), part(progress, 0.2, 0.4), clock)
     labels = segmented.segmentation.labels
+    if segmented.segmentation.cut is not None:
+        segmented = replace(segmented, marks=marks_at_valves(segmented.marks, points.result.found))
     if points.result is not None:
         ends = segmented.function.ed, segmented.function.es
         points = _Points(_measured(points.result, given.landmarks, study, labels, ends))

@@ -95,8 +95,9 @@ def _counted(labels: LabelMap, by_hand: ByHand, function: Function) -> LabelMap:
     """The labels that were measured."""
     if not (by_hand.left_out or by_hand.added):
         return labels
-    frames = {"ed_frame": function.ed, "es_frame": function.es} if labels.n_frames > 1 else {}
-    return correct(labels, replace(by_hand, **frames)).labels
+    if labels.n_frames > 1:  # corrections of one phase are of the frames that were measured
+        by_hand = replace(by_hand, ed_frame=function.ed, es_frame=function.es)
+    return correct(labels, by_hand).labels
 
 
 def measure_given(
@@ -283,6 +284,7 @@ def propagate(
     _require_size(cine)
     progress(0.0, "loading the networks")
     networks = SlicePropagation(choice.runs_on)
+    progress(0.1, networks.propagator.said)
     return networks(cine, frame, labels, choice.options, progress=part(progress, 0.1, 1.0), valves=valves)
 
 

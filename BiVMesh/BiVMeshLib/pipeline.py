@@ -12,14 +12,16 @@ from BiVMeshLib.prepare.frame import HeartFrame, heart_frame, slice_maps
 from BiVMeshLib.prepare.labels_check import LabelStack, check_labels, validated
 from BiVMeshLib.prepare.valve_base import continued, find_valve_base
 from BiVMeshLib.shape.heart_shape import Shape, make_shape
-from BiVMeshLib.shape.sizing import edge_for
+from BiVMeshLib.shape.sizing import Sizing, sizing_for
+from BiVMeshLib.tetra.coarsen import Aim, coarsen
 from BiVMeshLib.tetra.hill_climb import climb
 from BiVMeshLib.tetra.lattice import MEAN_EDGE, make_lattice
 from BiVMeshLib.tetra.materials import assign_materials
 from BiVMeshLib.tetra.meshers import remesh, require_mesher
+from BiVMeshLib.tetra.quadratic import curve
 from BiVMeshLib.tetra.relax import relax
 from BiVMeshLib.tetra.smoothing import smooth
-from BiVMeshLib.tetra.stuffing import Stuffed, stuff
+from BiVMeshLib.tetra.stuffing import Stuffed, project, stuff
 from BiVMeshLib.tetra.tags import patch_ids, region_ids
 from CardiacLib.geometry import towards_anterior
 from CardiacLib.label_axes import on_short_axis, stack_end_notes
@@ -95,27 +97,35 @@ def build_mesh(
     options = options or MeshOptions()
     require_mesher(options.mesher)
     heart = prepare(labels_kji, ijk_to_lps, options, progress=progress, valves=valves)
-    notes = list(heart.stack.notes)
-    edge, last = options.edge_length_mm, None
-    if edge is None:
-        edge, thickness = edge_for(heart.shape)
-        if edge < EDGE_MM:
-            notes.append(f"The wall is thin, {thickness:.1f} mm on average: the edge length is {edge:.2f} mm.")
+    size, last, notes = sizing_for(heart.shape, options), None, list(heart.stack.notes)
+    if options.edge_length_mm is None and options.tets is None and size.edge_mm < EDGE_MM:
+        thin = f"The wall is thin, {size.thickness_mm:.1f} mm on average"
+        notes.append(f"{thin}: the edge length is {size.edge_mm:.2f} mm.")
     for attempt in range(options.refinements + 1):
         start, end = (1 - 0.85 * REFINE ** (2 * n) for n in (attempt, attempt + 1))
-        mesh = mesh_once(heart, edge, options, progress=part(progress, start, end))
+        mesh = mesh_once(heart, size, options, progress=part(progress, start, end))
         failed = quality.gate(mesh, options)
         if failed is None:
-            anterior = towards_anterior(heart.stack.ijk_to_lps)
-            mesh = with_anatomy(mesh, options, progress=part(progress, end, 1.0), towards_anterior=anterior)
-            progress(1.0, "Mesh done")
-            return replace(mesh, notes=(*notes, *mesh.notes, *_advice(mesh, heart.stack)))
-        stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * edge)
+            mesh = _finished(mesh, heart, options, part(progress, end, 1.0))
+            return replace(
+                mesh, notes=(*notes, *mesh.notes, *size.left_over(len(mesh.tets)), *_advice(mesh, heart.stack))
+            )
+        stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * size.lattice_mm)
         if stuck or attempt == options.refinements:
             break
-        notes.append(f"With an edge length of {edge:.2f} mm the mesh failed: {failed}. It was refined.")
-        edge, last = edge * REFINE, failed
-    raise _no_mesh(failed, attempt + 1, edge, stuck)
+        notes.append(f"With an edge length of {size.lattice_mm:.2f} mm the mesh failed: {failed}. It was refined.")
+        size, last = size.refined(REFINE), failed
+    raise _no_mesh(failed, attempt + 1, size.lattice_mm, stuck)
+
+
+def _finished(mesh: BiVMesh, heart: Prepared, options: MeshOptions, progress: Progress) -> BiVMesh:
+    """A mesh that passed, with fibres, coordinates and middle nodes as far as they are asked for."""
+    anterior = towards_anterior(heart.stack.ijk_to_lps)
+    mesh = with_anatomy(mesh, options, progress=progress, towards_anterior=anterior)
+    if options.order == 2:
+        mesh = with_middles(mesh, heart)
+    progress(1.0, "Mesh done")
+    return mesh
 
 
 def prepare(
@@ -174,8 +184,9 @@ def base_beyond(stack: LabelStack, options: MeshOptions) -> float:
     return 0.5 * float(heights[1] - heights[0])
 
 
-def mesh_once(heart: Prepared, edge: float, options: MeshOptions, *, progress: Progress = silent) -> BiVMesh:
-    """One attempt at one lattice size, ``edge`` mm on average; measured, not yet gated, without fibres."""
+def mesh_once(heart: Prepared, size: Sizing, options: MeshOptions, *, progress: Progress = silent) -> BiVMesh:
+    """One attempt at one size of lattice; measured, not yet gated, without fibres."""
+    edge = size.lattice_mm
     shape, outer = heart.shape, heart.shape.outer
     high = outer.origin + outer.spacing * (np.array(outer.values.shape[::-1]) - 1)
     lattice = make_lattice(outer.origin, high, edge / MEAN_EDGE)
@@ -187,6 +198,10 @@ def mesh_once(heart: Prepared, edge: float, options: MeshOptions, *, progress: P
     stuffed = smooth(stuffed, myocardium)
     if options.mesher == "stuffing":
         stuffed = relax(stuffed, myocardium)
+        if size.collapses:
+            progress(0.45, "Collapsing edges")
+            aim = Aim(size.tets_wanted(len(stuffed.tets)), size.longest_mm)
+            stuffed = relax(coarsen(stuffed, myocardium, aim, seed=options.seed), myocardium, rounds=3)
         if options.optimise:
             progress(0.55, "Improving the worst tetrahedra")
             stuffed = relax(climb(stuffed, myocardium, seed=options.seed), myocardium)
@@ -194,7 +209,7 @@ def mesh_once(heart: Prepared, edge: float, options: MeshOptions, *, progress: P
         stuffed = remesh(options.mesher, stuffed, shape, edge)
     progress(0.9, "Measuring quality")
     made = MeshMaking(
-        edge_length_mm=float(edge),
+        edge_length_mm=float(size.edge_mm),
         repaired_lattice_points=materials.repaired,
         seed=options.seed,
         mesher=options.mesher,
@@ -203,6 +218,28 @@ def mesh_once(heart: Prepared, edge: float, options: MeshOptions, *, progress: P
     report = replace(quality.measure(mesh), made=made, base=heart.base)
     report = replace(report, fidelity=measure_fidelity(mesh, report.volumes, heart.stack, heart.frame))
     return replace(mesh, quality=report, notes=_notes(report, stuffed.undone))
+
+
+def with_middles(mesh: BiVMesh, heart: Prepared) -> BiVMesh:
+    """The mesh with ten-node tets: middles of the walls' edges on the smooth surface, of the rims in the base too.
+
+    A note says how many edges had to stay straight.
+    """
+    myocardium = heart.shape.myocardium()
+
+    def onto_surface(points: np.ndarray, in_base: np.ndarray) -> np.ndarray:
+        local = heart.frame.from_lps(points)
+        local[in_base, 2] = 0.0
+        return heart.frame.to_lps(project(local, myocardium, in_base))
+
+    found = curve(mesh, onto_surface)
+    count = found.curved + found.eased + found.straight
+    note = (
+        f"Quadratic elements: of {count} edges of the walls {found.curved} follow "
+        f"the surface, {found.eased} half way and {found.straight} are straight, where a curved one would spoil its "
+        f"tetrahedron; no Jacobian falls below {found.least:.2f} of the straight one's."
+    )
+    return replace(mesh, middles=found.middles, notes=(*mesh.notes, note))
 
 
 def _advice(mesh: BiVMesh, stack: LabelStack) -> tuple[str, ...]:

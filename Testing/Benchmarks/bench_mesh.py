@@ -144,7 +144,8 @@ def other_mesh(labels: np.ndarray, matrix: np.ndarray, options):
     """A mesh of another mesher, measured but not gated."""
     from BiVMeshLib import pipeline
 
-    return pipeline.mesh_once(pipeline.prepare(labels, matrix, options), options.edge_length_mm, options)
+    heart = pipeline.prepare(labels, matrix, options)
+    return pipeline.mesh_once(heart, pipeline.sizing_for(heart.shape, options), options)
 
 
 def missed(row: dict[str, object]) -> list[str]:

@@ -16,6 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NONE_REFERENCES = 200_000
+LONG_TESTS = {"test_console.py", "test_tutorial.py"}
+"""Files of one test that takes as long as others' many."""
 
 # Tests keep compiled networks in a cache of their own, not the user's.
 if "CINEHEART_BUNDLES" not in os.environ:
@@ -31,7 +33,7 @@ if sys.version_info < (3, 12):
 def pytest_collection_modifyitems(items):
     """The files with the most slow tests come first, so that processes side by side end at about the same time."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    items.sort(key=lambda item: (item.path.name not in LONG_TESTS, -slow[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ ENDO_RADII, EPI_RADII = np.array([20.0, 20.0, 45.0]), np.array([32.0, 32.0, 57.0
 def phantom_mesh(**choices) -> tuple[BiVMesh, np.ndarray]:
     """Mesh of the small phantom at ED, not optimised to save the time, and the 4x4 from heart frame to LPS."""
     phantom = make_phantom(PhantomOptions.small(n_frames=2, **choices))
-    coarse = MeshOptions(edge_length_mm=4.2, grid_mm=2.5, refinements=0, optimise=False)
+    coarse = MeshOptions(edge_length_mm=3.4, grid_mm=2.0, refinements=0, optimise=False)
     return build_mesh(phantom.labels.labels[0], phantom.labels.ijk_to_lps, coarse), phantom.heart_to_lps
 
 

@@ -11,6 +11,8 @@ from unittest.mock import patch
 
 import numpy as np
 
+from CardiacLib.types.bivmesh import REGIONS
+
 
 @dataclass
 class Read:
@@ -54,7 +56,10 @@ def corners(data, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def names_of(data) -> dict[str, int]:
-    """The table of ids in the field data."""
+    """The table of ids in the field data: a text of a surface, of a grid pairs of id and dimension under the names."""
+    fields = data.GetFieldData()
+    if fields.GetAbstractArray("Names") is None:
+        return {name: int(pair[0]) for name, pair in arrays(fields).items() if len(pair) == 2 and pair[1] in (2, 3)}
     table = data.GetFieldData().GetAbstractArray("Names").GetValue(0)
     return {name: int(number) for number, name in (entry.split() for entry in table.split(", "))}
 
@@ -86,7 +91,7 @@ def read_simvascular(folder: Path) -> Read:
     assert np.array_equal(int32(grid.GetPointData(), "GlobalNodeID"), np.arange(1, len(nodes) + 1))
     assert np.array_equal(int32(grid.GetCellData(), "GlobalElementID"), np.arange(1, len(tets) + 1))
     assert np.array_equal(np.loadtxt(folder / "domains.dat", int), int32(grid.GetCellData(), "ModelRegionID"))
-    read = Read(nodes, tets, split(cells["ModelRegionID"], names_of(grid)), {}, points=arrays(grid.GetPointData()))
+    read = Read(nodes, tets, split(cells["ModelRegionID"], REGIONS), {}, points=arrays(grid.GetPointData()))
     exterior = int32(vtk_file(folder / "mesh-complete.exterior.vtp").GetCellData(), "ModelFaceID")
     for path in sorted((folder / "mesh-surfaces").iterdir()):
         face = vtk_file(path)

@@ -17,7 +17,8 @@ from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.segmentation import Segmentation, SliceStatistics
 from CardiacLib.types.study import Study
 from CardiacSegLib.function import measure
-from CardiacSegLib.quality import assess
+from CardiacSegLib.function.volume_table import label_rows
+from CardiacSegLib.quality import assess, mark_measurements
 from CardiacSegLib.result import SegmentResult
 from cineheart.steps import measure_edited_points
 
@@ -121,7 +122,9 @@ def measured(found: Segmentation) -> SegmentResult:
     if found.statistics is None:
         return SegmentResult(found, None, None)
     function = measure(found.labels)
-    return SegmentResult(found, function, assess(found.labels, function, found.statistics, SHORT_AXIS_BUNDLE))
+    quality = assess(found.labels, function, found.statistics, SHORT_AXIS_BUNDLE)
+    marks = mark_measurements(function, found.labels, quality)
+    return SegmentResult(found, function, quality, marks, label_rows(function))
 
 
 def measured_points(landmarks: Landmarks, cines) -> PointsResult:

@@ -16,6 +16,7 @@ from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.networks import model_store
 from CardiacLib.networks.bundles import bundle_path, cache_folder, load_network, load_weights, read_config, read_weights
 from CardiacLib.networks.model_store import WeightsSource, clear, fetch, import_file, weights_source
+from CardiacLib.networks.onnx_files import onnx_problem
 from cineheart.cli import main
 from cineheart.commands.networks import bundle_commands
 
@@ -253,7 +254,9 @@ def test_import_of_each_kind_of_file(published, torchscript, network, tmp_path):
         found = weights_source(NAME)
         assert found == WeightsSource(state="imported", origin=file.name, sha256=found.sha256, published=False)
         written = json.loads((cache_folder() / NAME / "source.json").read_text(encoding="utf-8"))
+        record = written.pop("onnx")
         assert written == {"state": "imported", "from": file.name, "sha256": found.sha256, "published": False}
+        assert record["opset"] == 17 and onnx_problem(bundle_path(NAME)) == ""
         assert clear(NAME) > 6e6
         assert weights_source(NAME).state == "missing"
 
@@ -266,7 +269,12 @@ def test_a_zip_writes_nowhere_else(published, network, tmp_path):
         archive.writestr("../../evil.txt", "evil")
         archive.writestr("/evil.txt", "evil")
     assert same(read_weights(import_file(NAME, folder / "bundle.zip")), network)
-    assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == {"bundle.zip", "model.pt", "source.json"}
+    assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == {
+        "bundle.zip",
+        "model.onnx",
+        "model.pt",
+        "source.json",
+    }
 
 
 def test_a_refused_import_keeps_what_was_there(published, network, tmp_path):

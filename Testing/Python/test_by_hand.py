@@ -182,7 +182,8 @@ def test_one_frame_is_called_by_a_phase_only_if_somebody_says_so(phase):
         for side, own in (("lv", volume), ("rv", labels.volume_ml(RV)[0])):
             expected = own if f"{phase}v" == name else None
             assert found[f"{side}_{name}_ml"] == (None if expected is None else pytest.approx(expected))
-    assert found["ed_frame_index"] == (0 if phase == "ed" else None) and found["es_frame_index"] == (0 if phase == "es" else None)
+    for name in ("ed", "es"):
+        assert found[f"{name}_frame_index"] == (0 if phase == name else None)
     assert found["lv_mass_g"] == (None if phase == "es" else pytest.approx(mass))
     assert found["lv_mass_es_g"] == (pytest.approx(mass) if phase == "es" else None)
     assert ("phase" in found["by_hand"]) == bool(phase)

@@ -21,6 +21,7 @@ ENTRY_POINTS = (
     "CardiacSegLib.quality.summary.assess",
     "CardiacLandmarksLib.measure.annulus.measure_annulus",
     "BiVMeshLib.exporters.export",
+    "BiVMeshLib.heart.heart.load_heart",
     "cineheart.steps.measure_labels",
     "cineheart.steps.measure_edited_points",
 )

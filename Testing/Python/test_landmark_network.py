@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from functools import cache
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from cineheart.cli import main
 
 BUNDLE = "cineheart_lax_landmarks"
 CELLS = 48
+hearts = cache(synthetic_hearts)
 
 
 def outputs_of(places: torch.Tensor, cells: int = CELLS) -> torch.Tensor:
@@ -140,7 +142,7 @@ def batches_of(sources, shares, window, **changes) -> LandmarkBatches:
 
 @pytest.fixture(scope="module")
 def heart() -> Examples:
-    return synthetic_hearts(5).examples
+    return hearts(5).examples
 
 
 @pytest.mark.slow
@@ -148,7 +150,7 @@ def test_synthetic_hearts_show_every_point_once(heart):
     again = synthetic_hearts(5).examples
     assert (heart.images == again.images).all() and np.array_equal(heart.points, again.points, equal_nan=True)
     assert heart.images.shape[1:] == (CANVAS, CANVAS)
-    assert (heart.images[heart.view == 0] != synthetic_hearts(6).examples.images[heart.view == 0]).any()
+    assert (heart.images[heart.view == 0] != hearts(6).examples.images[heart.view == 0]).any()
     for n, view in enumerate(LANDMARK_VIEWS):
         own = heart.view == VIEWS.index(view)
         assert own.sum() == FRAMES
@@ -201,7 +203,7 @@ def write_frames(folder, count=6) -> None:
 
     for name in ("images", "lv_masks"):
         (folder / name).mkdir(parents=True)
-    heart = synthetic_hearts(11)
+    heart = hearts(6)
     heart = heart.where(heart.examples.view == VIEWS.index("4ch"))
     image, points = heart.examples.images[0][:246, :246], heart.examples.points[0]
     middle = (heart.apex[0] + points[list(MITRAL)].mean(0)) / 2
@@ -252,7 +254,7 @@ def test_real_frames_say_only_what_is_known(frames):
 class Shifted:
     """A detector that finds the true points of the made frames, moved by a known distance, one of them not at all."""
 
-    bundle = "shifted"
+    bundle, said = "shifted", "The points are shifted"
 
     def __init__(self, held_out, change):
         self.points = [change(None if change is None else image, points)[1] for image, points in held_out]
@@ -442,8 +444,6 @@ def test_frames_and_views_are_checked(shipped):
 @pytest.mark.slow
 def test_real_frames_are_found_within_the_stated_error(shipped, data):
     frames = sure_frames(read_four_chamber(data / "lax_4ch_mitral", True))
-    frames = frames.where(np.arange(len(frames.files)) % 3 == 0)
-    assert len(frames.files) >= 20
     rows = {row["point"]: row for row in error_table(evaluate_frames(frames, shipped))}
     assert rows["all mitral"]["median_px"] <= 3.0 and rows["all tricuspid"]["median_px"] <= 4.0
 

@@ -54,7 +54,7 @@ def long_axis(phantom):
 class NoisyTruth:
     """A detector that gives the phantom's own points with noise, single wrong frames, and what it is told to lose."""
 
-    bundle = "noisy truth"
+    bundle, said = "noisy truth", "The truth is told"
 
     def __init__(self, points: np.ndarray, cines, noise=0.7, wrong=0.08, lost=(), seed=0):
         self.points, self.cines, self.lost = points, cines, list(lost)

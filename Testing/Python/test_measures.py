@@ -31,7 +31,7 @@ from CardiacSegLib.quality.uncertainty import uncertainties
 from cineheart import console, steps
 from cineheart.commands.answers import study_answer
 from cineheart.measures.tables import measure_rows
-from cineheart.measures.volumes import counted_labels, study_volumes
+from cineheart.measures.volumes import counted_labels, marks_at_valves, study_volumes
 from cineheart.outputs import summary_row, write_segmentation, write_volumes
 from cineheart.report import write_report
 from cineheart.report.cells import Row, cell, reasons
@@ -204,9 +204,9 @@ def test_a_point_that_is_unsure_or_unsteady_is_weak(phantom, how):
 
 def test_a_diameter_beyond_what_adults_have_is_red():
     assert diameter_mark("aortic", 24.0, Mark()) == Mark()
-    found = diameter_mark("aortic", 15.0, Mark(AMBER, ("3CH: ...",)))
+    found = diameter_mark("aortic", 14.3, Mark(AMBER, ("3CH: ...",)))
     assert found.light == RED
-    assert found.reason == "15 mm between the aortic points (17 to 38 expected): one is probably wrong. 3CH: ..."
+    assert found.reason == "14 mm between the aortic points (15 to 38 expected): one is probably wrong. 3CH: ..."
 
 
 def test_few_frames_mark_velocities_first(phantom):
@@ -263,6 +263,14 @@ def test_whole_slices_stand_beside_labels_that_end_at_the_valves(phantom):
     ]  # fmt: skip
     assert rows[0].ed_ml == function.lv.edv_ml
     assert rows[1].ed_ml == pytest.approx(phantom.labels.volume_ml(LV)[function.ed])
+
+
+def test_volumes_that_end_at_weak_valve_points_are_weak(phantom):
+    marks = {"lv_edv_ml": Mark(uncertainty=4.0), "rv_edv_ml": Mark(), "lv_global_radial_percent": Mark()}
+    found = marks_at_valves(marks, weak_study(phantom, unproven=("2ch",)))
+    assert found["lv_edv_ml"].light == AMBER and found["lv_edv_ml"].uncertainty == 4.0
+    assert "2CH" in found["lv_edv_ml"].reason
+    assert found["rv_edv_ml"] == found["lv_global_radial_percent"] == Mark()  # the tricuspid points are of the 4CH
 
 
 def test_pictures_show_the_papillary_muscles_where_they_are_counted():

@@ -165,7 +165,6 @@ def test_negative_spacing_is_read_as_the_flip_it_stands_for(tmp_path, rough_mesh
     assert quality["patch_euler"] == {"EPI": 1, "ENDO_LV": 1, "BASE": 0} and quality["inverted_tets"] == 0
 
 
-@pytest.mark.slow
 def test_options_of_the_command(tmp_path, rough_meshes, capsys):
     path = tmp_path / "labels.nii.gz"
     write(path, np.array([0, 3, 2, 0], np.uint8)[heart()[0]])

@@ -176,7 +176,6 @@ def test_slices_in_line_stay_where_they_are(displaced):
     assert not align_slices(displaced[0]).shifts.any()
 
 
-@pytest.mark.slow
 def test_one_displaced_slice_is_moved_alone():
     labels, matrix = heart()
     labels = labels.copy()

@@ -127,7 +127,6 @@ def test_the_command_tells_missed_lines(tmp_path, rough_meshes, capsys):
     assert "MISSED" in said.out
 
 
-@pytest.mark.slow
 def test_the_gate_may_be_set_on_the_command_line(tmp_path, capsys):
     sitk.WriteImage(to_sitk(*heart()), str(tmp_path / "labels.nii.gz"))
     arguments = ["mesh", str(tmp_path / "labels.nii.gz"), "-o", str(tmp_path / "out"), "--min-dihedral", "50"]

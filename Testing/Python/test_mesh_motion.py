@@ -192,7 +192,7 @@ def test_the_report_of_a_motion_is_a_document_of_curves(tmp_path):
     document = moving.quality.to_dict()
     assert document["lv_pool_ml"] == [100.0] * 3 and document["label_lv_pool_ml"] == [None, 99.0, 99.0]
     assert "rv_pool_ml" not in document and document["label_lv_pool_whole_ml"] == [101.0] * 3
-    assert document["surface_distance_mm"] == [None, 0.1, 0.1] and document["unused_frames"] == [0]
+    assert document["surface_distance_mm"] == [None, 0.1, 0.1] and document["unused_frame_indices"] == [0]
     write_value(tmp_path / "value.npz", moving)
     assert read_value(tmp_path / "value.npz").quality == moving.quality
 

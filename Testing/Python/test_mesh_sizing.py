@@ -87,7 +87,6 @@ def test_corners_of_flat_tets_are_not_snapped(monkeypatch):
     assert found < without and undone > before
 
 
-@pytest.mark.slow
 def test_slices_out_of_line_are_pointed_out_where_a_line_is_missed():
     labels, matrix = heart()
     assert displaced_by(check_labels(labels, matrix)) < 1.0

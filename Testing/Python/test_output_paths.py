@@ -18,6 +18,7 @@ from cineheart.cli_options import checked_output
 COMMANDS = {
     "run": ["run", "nothing"],
     "segment": ["segment", "nothing"],
+    "measure": ["measure", "nothing"],
     "landmarks": ["landmarks", "--4ch", "nothing"],
     "mesh": ["mesh", "nothing"],
     "propagate": ["propagate", "nothing"],

@@ -114,6 +114,7 @@ def test_cardiac_segmentation(host, results, monkeypatch, tmp_path):
     clicks.shows_chart("volumesButton", "heart volume-time curves")
     clicks.shows_chart("ratesButton", "heart filling rates")
     clicks.shows_table("measurementsButton", "heart measurements")
+    clicks.shows_table("volumeTableButton", "heart table of volumes")
     clicks.shows_table("segmentsButton", "heart segments")
     clicks.shows_table("qualityButton", "heart quality")
     clicks.starts_a_run("applyButton")

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, read_config, read_weights
 from CardiacLib.networks.model_store import import_file
+from CardiacLib.networks.opened import OpenedNetwork
 from CardiacLib.readers import read_image
 from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
@@ -99,7 +101,6 @@ def test_the_network_is_the_published_one(random_network):
     assert not any("model.2.1.conv.unit0.adn" in key for key in state)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SIZES)
 def test_monai_runs_the_bundle_to_the_same_voxels(name, evaluated, segmenter, monkeypatch):
     monkeypatch.setattr("CardiacLib.networks.backends.torch_backend.supports_bfloat16", lambda device: False)
@@ -156,6 +157,20 @@ def test_windows_are_those_of_monai(random_network):
         images = np.random.default_rng(1).random((2, 1, *shape), np.float32)
         theirs = SliceInferer(roi_size=(32, 48), spatial_dim=2)(torch.from_numpy(images)[..., None], network)
         assert np.allclose(windows.apply(images, predictor), theirs[..., 0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change", [{"_target_": "SimpleInferer"}, {"mode": "gaussian"}, {"roi_size": 256}, {"spatial_dim": 0}]
+)
+def test_another_inferer_gets_one_sentence(change):
+    inferer = {"_target_": "monai.inferers.SliceInferer", "roi_size": [96, 64], "overlap": 0.5}
+
+    def opened(stated):
+        return OpenedNetwork(Path("mine"), {"inferer": stated}, None, "")
+
+    assert Windows.of(opened(inferer)) == Windows((96, 64), 0.5)
+    with pytest.raises(InputError, match="mine: 'inferer' of its configuration must be a SliceInferer"):
+        Windows.of(opened(inferer | change))
 
 
 def test_a_flat_frame_becomes_zeros():
@@ -222,7 +237,6 @@ def test_training_configuration_is_the_published_one():
     assert config["network_def"] == read_config(bundle_path(NAME), "inference").config["network_def"]
 
 
-@pytest.mark.slow
 def test_monai_trains_the_bundle(tmp_path, monai_log):
     pytest.importorskip("fire")
     pytest.importorskip("ignite")
@@ -239,7 +253,6 @@ def test_monai_trains_the_bundle(tmp_path, monai_log):
     assert any(not torch.equal(first[key], final[key]) for key in final)
 
 
-@pytest.mark.slow
 def test_cineheart_trains_it_too(tmp_path, capsys):
     pytest.importorskip("ignite")
     write_training_data(tmp_path / "allimages3label.npz", side=32)

@@ -321,7 +321,7 @@ def test_monai_trains_the_bundle(tmp_path, monai_log):
     files = {"meta_file": configs / "metadata.json", "config_file": configs / "train.json"}
     run("training", **settings, **{name: str(path) for name, path in (folders | files).items()})
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"net_epoch=1.pt", "net_epoch=2.pt", "model.pt"}
-    distances = [float(d) for d in re.findall(r"val_mean_distance: ([\d.]+)", monai_log.text)]
+    distances = [float(d) for d in re.findall(r"Metrics -- val_mean_distance: ([\d.]+)", monai_log.text)]
     assert len(distances) >= 2 and distances[1] < distances[0]
     first, final = (read_weights(tmp_path / "out" / f"{name}.pt") for name in ("net_epoch=1", "model"))
     assert any(not torch.equal(first[key], final[key]) for key in final)

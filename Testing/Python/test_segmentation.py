@@ -13,6 +13,7 @@ from CardiacLib.types.choices import NetworkChoice, RunsOn
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacSegLib import Segmenter, segment_cine
+from CardiacSegLib.segment import preprocess
 from CardiacSegLib.segment import segmenter as infer
 from CardiacSegLib.segment.postprocess import clean_frame, main_component
 from CardiacSegLib.segment.preprocess import (
@@ -119,6 +120,19 @@ def test_labels_in_a_window_are_those_of_the_whole_field(window):
     rows, columns = np.nonzero(inside.any(0))
     assert rows.min() >= (window[0].start - 1) * 1.4 / 1.3 and rows.max() <= window[0].stop * 1.4 / 1.3
     assert columns.min() >= (window[1].start - 1) * 1.4 / 1.6 and columns.max() <= window[1].stop * 1.4 / 1.6
+
+
+def test_the_margin_of_background_changes_no_label(monkeypatch):
+    grid, random = NetworkGrid((70, 90), (1.3, 1.6), 1.4), np.random.default_rng(6)
+    logits = random.normal(0, 1, (2, 4, *grid.shape))
+    logits[:, 0] += 20.0
+    logits[:, 0, 20:40, 30:50] -= 20.0
+    probabilities = softmax(logits.astype(np.float32))
+    found = grid.labels(probabilities, grid.whole)
+    cut, window = preprocess._round_structures(probabilities, grid.whole)
+    assert cut.shape == (2, 4, 22, 22) and window == (slice(19, 41), slice(29, 51))
+    monkeypatch.setattr(preprocess, "_round_structures", lambda values, window: (values, window))
+    assert found.any() and np.array_equal(found, grid.labels(probabilities, grid.whole))
 
 
 def test_best_quality_is_the_mean_over_flips(random_bundle, monkeypatch):
@@ -270,7 +284,6 @@ def test_slices_are_connected_by_overlap_or_nearly_so():
     assert kept[0].sum() == 16 and not kept[1].any()
 
 
-@pytest.mark.slow
 def test_monai_runs_the_bundle_to_the_same_labels(random_bundle, tmp_path, monkeypatch):
     """MONAI's run of the bundle and our path agree in float32; both without clean-up."""
     import SimpleITK as sitk

@@ -40,6 +40,7 @@ def study_answer(result: StudyResult) -> Answer:
         facts["quality"] = result.quality.light
     if result.mesh is not None:
         facts["tetrahedra"] = len(result.mesh.tets)
+    facts["run_by"] = result.segmented.segmentation.run_by
     facts["seconds"] = {name: round(value, 1) for name, value in result.seconds.items()}
     reasons = result.quality.reasons if result.quality else ()
     return Answer(facts, (*result.study.notes, *result.notes, *reasons), result.marks)

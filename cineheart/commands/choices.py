@@ -34,6 +34,11 @@ def fibre_options(text: str | None) -> FibreOptions:
     return FibreOptions(alpha_endo=endo, alpha_epi=epi)
 
 
+def only_given(**given: float | None) -> dict[str, float]:
+    """What of the options was given; the others keep their defaults."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def stated_patient(height: float | None, weight: float | None, heart_rate: float | None) -> Patient:
     """What the user says of the patient; heights up to 3 are metres, others centimetres.
 

@@ -48,6 +48,7 @@ def find_in_files(
     known = np.isfinite(result.landmarks.points).all((0, 2))
     frames = len(result.landmarks.points)
     facts: dict[str, object] = {"views": list(result.found.views), "frames": frames, "points": int(known.sum())}
+    facts["run_by"] = result.found.run_by
     if result.annulus is not None:
         values = result.annulus.values()
         facts |= {name: values[name] for name in SHOWN if name in values}

@@ -12,6 +12,7 @@ from CardiacLib.readers import read_labels
 from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import Landmarks, read_landmarks
+from CardiacLib.types.mesh_options import MeshOptions
 from cineheart import steps
 from cineheart.console import Answer, Counted
 from cineheart.outputs import MOTION_NAMES, write_mesh
@@ -40,6 +41,12 @@ class MeshFile:
     formats: tuple[str, ...] = DEFAULT_FORMATS
     landmarks: Path | None = None
     propagate: PropagateFile | None = None
+
+
+def mesh_choice(frame: str, options: MeshOptions) -> MeshChoice:
+    """What ``--frame`` says: one frame, or WHOLE_CYCLE."""
+    whole = frame == WHOLE_CYCLE
+    return MeshChoice("ed" if whole else frame, options, motion=whole)
 
 
 def mesh_labels(path: Path, output: Path, options: MeshFile | None = None, *, progress: Progress = silent) -> Answer:

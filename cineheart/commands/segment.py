@@ -82,6 +82,7 @@ def segment_image(
         "slices": cine.n_slices,
         **function_facts(function),
         "quality": result.quality.light,
+        "run_by": result.segmentation.run_by,
     }
     by_hand = set_by_hand(choice.by_hand)
     return Answer(facts, (*cine.notes, *by_hand, *result.quality.reasons), result.marks)

@@ -10,12 +10,16 @@ import numpy as np
 from BiVMeshLib.check.marks import mesh_rows
 from CardiacLandmarksLib.measure.marks import of_points, point_marks
 from CardiacLib.types.landmarks import valve_points
+from CardiacLib.types.measures.marks import Mark, Marks, worst
 from CardiacLib.types.measures.volumes import LEFT, RIGHT, VolumeRow
 from CardiacSegLib.function.papillary import papillary_to_myocardium
+from CardiacSegLib.function.records import INDEXED
 from CardiacSegLib.function.volume_table import cut_rows
+from CardiacSegLib.quality.marks import NEEDS
 from CardiacSegLib.segment.valve_plane import cut_at_valve_plane, valve_planes
 
 if TYPE_CHECKING:
+    from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
     from CardiacLib.types.labels import LabelMap
     from cineheart.results import StudyResult
 
@@ -44,6 +48,16 @@ def counted_labels(result: StudyResult) -> LabelMap:
     some = papillary_to_myocardium(labels.only(frames), result.study.cines["sax"].only(frames))
     counted[frames] = some.labels
     return replace(labels, labels=counted)
+
+
+def marks_at_valves(marks: Marks, found: StudyLandmarks) -> dict[str, Mark]:
+    """Marks of measurements of ventricles that end at valve planes: they are as weak as the points of these planes."""
+    told = point_marks(found)
+    weak = {side: of_points(valve_points(valve), told) for side, valve in (("lv", "mitral"), ("rv", "tricuspid"))}
+    whole = {key for key, needs in NEEDS.items() if needs.whole}
+    whole |= {INDEXED[key] for key in whole if key in INDEXED}
+    marked = {key: worst([mark, weak[key[:2]]]) for key, mark in marks.items() if key in whole}
+    return dict(marks) | {key: replace(mark, uncertainty=marks[key].uncertainty) for key, mark in marked.items()}
 
 
 def _at_valves(result: StudyResult) -> list[VolumeRow]:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, VALVE_COLOURS
+from CardiacLib.types.measures.marks import Mark
 from CardiacLib.types.times import frame_phases
 
 from .cells import Row, reasons
@@ -44,6 +45,8 @@ _CURVES = (
     ("MAPSE lateral", "mapse_lateral", "#7b52be"),
     ("TAPSE", "tapse", "#c99700"),
 )
+_GREYS = ("#8d8d93", "#a9a9b2", "#c2c2c8")
+"""Of weak curves, told from one another."""
 
 
 def valve_content(found: StudyLandmarks, annulus: Annulus | None) -> dict[str, object]:
@@ -105,7 +108,12 @@ def _box(points: ViewLandmarks) -> tuple[slice, slice]:
 
 
 def _excursion_curves(annulus: Annulus) -> Picture | None:
-    curves = [(name, annulus.excursions[key].curve_mm, c) for name, key, c in _CURVES if key in annulus.excursions]
+    known = [(name, key, colour) for name, key, colour in _CURVES if key in annulus.excursions]
+    weak = {key: annulus.marks.get(f"{key}_mm", Mark()).weak for _, key, _ in known}
+    curves = [
+        (f"{name}, check" if weak[key] else name, annulus.excursions[key].curve_mm, grey if weak[key] else colour)
+        for (name, key, colour), grey in zip(known, _GREYS, strict=False)
+    ]
     if not curves or annulus.n_frames < 2:
         return None
     return motion_curves(annulus.times_ms, curves, (annulus.ed, annulus.es))

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from BiVMeshLib.tetra.quadratic import elements
 from CardiacLib.types.bivmesh import BiVMesh
 
-from .common import ABOUT, material_axes, patch_names, region_names, tet_of_triangle
+from .common import material_axes, patch_names, region_names, tet_of_triangle
+from .space import Form
 from .text import rows, text_file
 
 FACE_OPPOSITE = np.array([3, 4, 2, 1])
@@ -14,25 +16,32 @@ FACE_OPPOSITE = np.array([3, 4, 2, 1])
 IDS_PER_LINE = 16
 
 
-def write_inp(mesh: BiVMesh, folder: Path) -> None:
-    """Write ``mesh.inp``: C3D4 in one element set per region, element surfaces and node sets per patch, orientations.
+def write_inp(mesh: BiVMesh, folder: Path, form: Form | None = None) -> None:
+    """Write ``mesh.inp``: elements by region, element surfaces and node sets per patch, orientations.
+
+    C3D4, of a quadratic mesh C3D10, in one element set per region.
 
     Element and node ids are those of the mesh, counted from 1. The rectangular orientation FIBRES has its local 1-axis
     along the fibre and its local 2-axis along the sheet. No material, section or step: include the file in a job.
     """
-    with text_file(folder / "mesh.inp") as out:
-        out.write(f"*HEADING\nCineHeart biventricular mesh, mm, LPS\n** {ABOUT}\n*NODE, NSET=HEART_NODES\n")
-        out.write(rows("%d, %.9f, %.9f, %.9f\n", np.arange(1, len(mesh.nodes) + 1), mesh.nodes))
+    form, made = form or Form(), elements(mesh)
+    space = form.space
+    kind, line = "C3D4" if made.order == 1 else "C3D10", ", ".join(["%d"] * (1 + made.tets.shape[1])) + "\n"
+    with text_file(folder / f"{form.stem}.inp") as out:
+        out.write(f"*HEADING\nCineHeart biventricular mesh, {space.units}, {space.frame}\n")
+        out.writelines(f"** {sentence}\n" for sentence in space.lines())
+        out.write("*NODE, NSET=HEART_NODES\n")
+        out.write(rows("%d, %.9f, %.9f, %.9f\n", np.arange(1, len(made.nodes) + 1), made.nodes))
         regions = region_names(mesh)
         for name, number in regions.items():
             chosen = np.flatnonzero(mesh.regions == number)
-            out.write(f"*ELEMENT, TYPE=C3D4, ELSET={name}\n")
-            out.write(rows("%d, %d, %d, %d, %d\n", chosen + 1, mesh.tets[chosen] + 1))
+            out.write(f"*ELEMENT, TYPE={kind}, ELSET={name}\n")
+            out.write(rows(line, chosen + 1, made.tets[chosen] + 1))
         out.write("*ELSET, ELSET=HEART\n" + ", ".join(regions) + "\n")
         owners, opposite = tet_of_triangle(mesh)
         for name, number in patch_names(mesh).items():
             chosen = mesh.patches == number
-            out.write(f"*NSET, NSET={name}_NODES\n{_id_lines(np.unique(mesh.triangles[chosen]) + 1)}")
+            out.write(f"*NSET, NSET={name}_NODES\n{_id_lines(np.unique(made.triangles[chosen]) + 1)}")
             out.write(f"*SURFACE, NAME={name}, TYPE=ELEMENT\n")
             out.write(rows("%d, S%d\n", owners[chosen] + 1, FACE_OPPOSITE[opposite[chosen]]))
         axes = material_axes(mesh)

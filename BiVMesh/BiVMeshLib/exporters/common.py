@@ -5,9 +5,6 @@ import numpy as np
 from CardiacLib.errors import InputError
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
 
-ABOUT = "CineHeart biventricular mesh. Frame LPS (x left, y posterior, z superior), coordinates in mm."
-"""What every text file says of itself."""
-
 
 def patch_names(mesh: BiVMesh) -> dict[str, int]:
     """Name and id of the patches that the mesh has; a left ventricle alone has no ENDO_RV."""

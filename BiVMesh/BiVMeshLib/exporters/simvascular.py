@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.types.bivmesh import REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import BiVMesh
 
 from .common import patch_names, tet_of_triangle
 from .text import rows, text_file
@@ -30,14 +30,14 @@ def write_simvascular(mesh: BiVMesh, folder: Path) -> None:
         mesh.tets,
         nodes | mesh.point_fields,
         elements | mesh.cell_fields,
-        REGIONS,
+        {},
     )
     with text_file(folder / "domains.dat") as out:
         out.write(rows("%d\n", mesh.regions))
     for field, name in FIBRE_FILES.items():
         if field in mesh.cell_fields:
             cells = elements | {"FIB_DIR": mesh.cell_fields[field].astype("<f8")}
-            write_grid(folder / name, mesh.nodes, mesh.tets, nodes, cells, REGIONS)
+            write_grid(folder / name, mesh.nodes, mesh.tets, nodes, cells, {})
     owners = tet_of_triangle(mesh)[0]
     cells = face_ids(mesh.patches, owners)
     write_surface(folder / "mesh-complete.exterior.vtp", mesh.nodes, mesh.triangles, {}, cells)

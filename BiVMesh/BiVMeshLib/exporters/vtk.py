@@ -10,25 +10,38 @@ from pathlib import Path
 
 import numpy as np
 
+from BiVMeshLib.tetra.quadratic import elements
 from CardiacLib.files import write_json
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh, MovingMesh
 
-from .common import tet_of_triangle
+from .common import patch_names, region_names, tet_of_triangle
+from .space import Form, Space
 
-VTK_TETRA = 10
+VTK_TETRA, VTK_QUADRATIC_TETRA = 10, 24
 TYPES = {"f8": "Float64", "i8": "Int64", "i4": "Int32", "u1": "UInt8"}
 Arrays = dict[str, np.ndarray]
 
 
-def write_vtu(mesh: BiVMesh, path: str | Path) -> None:
-    """Write the tetrahedra as ``.vtu``; cell array ``region`` holds REGIONS ids (names in field data).
+def write_vtu(mesh: BiVMesh, path: str | Path, form: Form | None = None) -> None:
+    """Write the tetrahedra as ``.vtu``; cell array ``region`` holds REGIONS ids.
 
-    The mesh's cell and point fields follow under their own names.
+    The mesh's cell and point fields follow under their own names. The file is the whole mesh: field data hold the
+    boundary (``triangles``, ``patches``), a pair of id and dimension per region and patch under its name, as meshio
+    has them, and what the file says of itself as the characters of ``about``. All of it is numbers, since meshio
+    reads no text in field data.
     """
-    write_grid(path, mesh.nodes, mesh.tets, mesh.point_fields, {"region": mesh.regions, **mesh.cell_fields}, REGIONS)
+    form = form or Form()
+    made = elements(mesh)
+    names = {name: (number, 3) for name, number in region_names(mesh).items()}
+    names |= {name: (number, 2) for name, number in patch_names(mesh).items()}
+    about = np.frombuffer(form.space.sentence().encode("ascii"), np.uint8)
+    fields: Arrays = {"about": about, "triangles": made.triangles.astype("<i8"), "patches": mesh.patches.astype("<i4")}
+    fields |= {name: np.array(pair, "<i8") for name, pair in names.items()}
+    cells = {"region": mesh.regions, **mesh.cell_fields}
+    write_grid(path, made.nodes, made.tets, made.point_fields, cells, fields)
 
 
-def write_vtp(mesh: BiVMesh, path: str | Path) -> None:
+def write_vtp(mesh: BiVMesh, path: str | Path, form: Form | None = None) -> None:
     """Write the boundary triangles as ``.vtp``.
 
     Cell arrays: ``patch`` holds PATCHES ids (names in field data), ``ModelFaceID`` the same for SimVascular;
@@ -38,7 +51,8 @@ def write_vtp(mesh: BiVMesh, path: str | Path) -> None:
     owners = tet_of_triangle(mesh)[0]
     cells = {"patch": mesh.patches, **face_ids(mesh.patches, owners)}
     cells |= {name: values[owners] for name, values in mesh.cell_fields.items()}
-    write_surface(path, mesh.nodes, mesh.triangles, mesh.point_fields, cells)
+    space = (form or Form()).space
+    _write_surface(path, mesh.nodes, mesh.triangles, mesh.point_fields, cells, _field_data(PATCHES, space))
 
 
 def face_ids(patches: np.ndarray, owners: np.ndarray) -> Arrays:
@@ -47,21 +61,23 @@ def face_ids(patches: np.ndarray, owners: np.ndarray) -> Arrays:
 
 
 def write_grid(
-    path: str | Path, nodes: np.ndarray, tets: np.ndarray, points: Arrays, cells: Arrays, names: dict[str, int]
+    path: str | Path, nodes: np.ndarray, tets: np.ndarray, points: Arrays, cells: Arrays, fields: Arrays
 ) -> None:
-    """Write nodes (N, 3) and tets (M, 4) with point and cell arrays; the first cell array is the one shown."""
-    count = len(tets)
+    """Write nodes (N, 3) and tets (M, 4 or 10) with point, cell and field arrays; the first cell array is shown."""
+    count, width = tets.shape
+    kind = VTK_TETRA if width == 4 else VTK_QUADRATIC_TETRA
     topology = (
         _array("connectivity", tets.astype("<i8").ravel())
-        + _array("offsets", np.arange(4, 4 * count + 1, 4, dtype="<i8"))
-        + _array("types", np.full(count, VTK_TETRA, "u1"))
+        + _array("offsets", np.arange(width, width * count + 1, width, dtype="<i8"))
+        + _array("types", np.full(count, kind, "u1"))
     )
     body = (
         f'<Piece NumberOfPoints="{len(nodes)}" NumberOfCells="{count}">\n'
         f"<Points>\n{_array('Points', nodes.astype('<f8'))}</Points>\n<Cells>\n{topology}</Cells>\n"
         f"{_data(points, cells)}</Piece>\n"
     )
-    _write(path, "UnstructuredGrid", _field_data(names) + body)
+    tuples = "".join(_array(name, values, field=True) for name, values in fields.items())
+    _write(path, "UnstructuredGrid", (f"<FieldData>\n{tuples}</FieldData>\n" if fields else "") + body)
 
 
 def write_surface(
@@ -74,8 +90,12 @@ def write_surface(
 ) -> None:
     """Write triangles (F, 3) of ``nodes`` with the nodes they use; ``points`` are arrays of all nodes.
 
-    ``names``: what the ids of the cells mean.
+    ``names``: what the ids of the cells mean. LPS, mm.
     """
+    _write_surface(path, nodes, triangles, points, cells, _field_data(names, Space()))
+
+
+def _write_surface(path, nodes, triangles, points: Arrays, cells: Arrays, about: str) -> None:
     used, local = np.unique(triangles, return_inverse=True)
     count = len(triangles)
     topology = _array("connectivity", local.astype("<i8").ravel())
@@ -86,7 +106,7 @@ def write_surface(
         f"<Points>\n{_array('Points', nodes[used].astype('<f8'))}</Points>\n<Polys>\n{topology}</Polys>\n"
         f"{_data(points, cells)}</Piece>\n"
     )
-    _write(path, "PolyData", _field_data(names) + body)
+    _write(path, "PolyData", about + body)
 
 
 def write_quality(mesh: BiVMesh, path: str | Path, moving: MovingMesh | None = None) -> None:
@@ -107,11 +127,13 @@ def _data(points: Arrays, cells: Arrays) -> str:
     return f"<PointData>\n{point_text}</PointData>\n<CellData{shown}>\n{cell_text}</CellData>\n"
 
 
-def _array(name: str, values: np.ndarray) -> str:
+def _array(name: str, values: np.ndarray, field: bool = False) -> str:
+    """``field``: field data state the number of their tuples."""
     values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     raw = values.tobytes()
     text = base64.b64encode(np.array([len(raw)], "<u8").tobytes() + raw).decode("ascii")
     parts = f' NumberOfComponents="{values.shape[1]}"' if values.ndim == 2 else ""
+    parts += f' NumberOfTuples="{len(values)}"' if field else ""
     kind = TYPES[values.dtype.str[1:]]
     return f'<DataArray type="{kind}" Name="{name}"{parts} format="binary">{text}</DataArray>\n'
 
@@ -121,9 +143,10 @@ def _text(name: str, value: str) -> str:
     return f'<Array type="String" Name="{name}" NumberOfTuples="1" format="ascii">{codes}</Array>\n'
 
 
-def _field_data(names: dict[str, int]) -> str:
+def _field_data(names: dict[str, int], space: Space) -> str:
     table = ", ".join(f"{number} {name}" for name, number in names.items())
-    return f"<FieldData>\n{_text('Units', 'mm')}{_text('SPACE', 'LPS')}{_text('Names', table)}</FieldData>\n"
+    texts = {"Units": space.units, "SPACE": space.frame, "Names": table, "About": space.sentence()}
+    return "<FieldData>\n" + "".join(_text(name, text) for name, text in texts.items()) + "</FieldData>\n"
 
 
 def _write(path: str | Path, kind: str, body: str) -> None:

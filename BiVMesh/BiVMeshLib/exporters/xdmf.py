@@ -8,24 +8,29 @@ from pathlib import Path
 
 import numpy as np
 
+from BiVMeshLib.tetra.quadratic import elements
 from CardiacLib.files import write_json
 from CardiacLib.types.bivmesh import BiVMesh
 
-from .common import ABOUT, patch_names, region_names
+from .common import patch_names, region_names
+from .space import Form
 from .text import rows, text_file
 
 
-def write_xdmf(mesh: BiVMesh, folder: Path) -> None:
+def write_xdmf(mesh: BiVMesh, folder: Path, form: Form | None = None) -> None:
     """Write ``mesh.xdmf`` (grid "mesh"), ``facets.xdmf`` (grid "facets", the same nodes) and ``markers.json``."""
-    geometry = _geometry(mesh.nodes)
-    cells = _topology("Tetrahedron", mesh.tets) + geometry + _attribute("region", "Cell", mesh.regions)
+    form, made = form or Form(), elements(mesh)
+    tet, triangle = ("Tetrahedron", "Triangle") if made.order == 1 else ("Tetrahedron_10", "Triangle_6")
+    geometry = _geometry(made.nodes)
+    cells = _topology(tet, made.tets) + geometry + _attribute("region", "Cell", mesh.regions)
     cells += "".join(_attribute(name, "Cell", values) for name, values in mesh.cell_fields.items())
-    cells += "".join(_attribute(name, "Node", values) for name, values in mesh.point_fields.items())
-    _write(folder / "mesh.xdmf", "mesh", cells)
-    facets = _topology("Triangle", mesh.triangles) + geometry + _attribute("patch", "Cell", mesh.patches)
-    _write(folder / "facets.xdmf", "facets", facets)
+    cells += "".join(_attribute(name, "Node", values) for name, values in made.point_fields.items())
+    about = form.space.sentence()
+    _write(folder / f"{form.stem}.xdmf", "mesh", cells, about)
+    facets = _topology(triangle, made.triangles) + geometry + _attribute("patch", "Cell", mesh.patches)
+    _write(folder / form.companion("facets", ".xdmf"), "facets", facets, about)
     tables = {"facet_tags": patch_names(mesh), "cell_tags": region_names(mesh)}
-    write_json(folder / "markers.json", {"units": "mm", "frame": "LPS", **tables})
+    write_json(folder / form.companion("markers", ".json"), {**form.space.described(), **tables})
 
 
 def _topology(kind: str, corners: np.ndarray) -> str:
@@ -53,7 +58,7 @@ def _item(values: np.ndarray, form: str, number: str) -> str:
     return f'<DataItem Dimensions="{size}" {number} Format="XML">\n{rows(line, values)}</DataItem>\n'
 
 
-def _write(path: Path, name: str, body: str) -> None:
+def _write(path: Path, name: str, body: str, about: str) -> None:
     with text_file(path) as out:
-        out.write(f'<?xml version="1.0"?>\n<!-- {ABOUT} -->\n<Xdmf Version="3.0">\n<Domain>\n')
+        out.write(f'<?xml version="1.0"?>\n<!-- {about} -->\n<Xdmf Version="3.0">\n<Domain>\n')
         out.write(f'<Grid Name="{name}" GridType="Uniform">\n{body}</Grid>\n</Domain>\n</Xdmf>\n')

@@ -74,12 +74,14 @@ class StudyLandmarks:
         bundle: name of the network's bundle.
         notes: what the user should know, one sentence each.
         unproven: views on whose real images the network was never validated.
+        run_by: what ran the network and why, a sentence; empty where no network did.
     """
 
     views: dict[str, ViewLandmarks]
     bundle: str = ""
     notes: tuple[str, ...] = ()
     unproven: tuple[str, ...] = ()
+    run_by: str = ""
 
     @property
     def frames(self) -> Cine:
@@ -159,7 +161,7 @@ def detect_landmarks(cines: Mapping[str, Cine], detector: Detector, progress: Pr
         views[view] = ViewLandmarks.of(cine.with_changes(view=view), detection)
         notes += _notes(view, views[view])
     progress(1.0, "found valve points")
-    return StudyLandmarks(views, detector.bundle, tuple(notes))
+    return StudyLandmarks(views, detector.bundle, tuple(notes), run_by=detector.said)
 
 
 def from_landmarks(landmarks: Landmarks, cines: Mapping[str, Cine], bundle: str = "") -> StudyLandmarks:

@@ -248,12 +248,14 @@ class _Chosen:
         trust: mark of each of the ten points.
         excursions: points of each excursion whose points are all known, the strong ones if there are any.
         frames: of each excursion, how many its view has.
-        mitral: points whose mean is the upper end of the LV.
+        known_mitral: mitral points that are known in all frames.
+        mitral: those of them whose mean is the upper end of the LV.
     """
 
     trust: tuple[Mark, ...]
     excursions: dict[str, list[int]]
     frames: dict[str, int]
+    known_mitral: list[int]
     mitral: list[int]
 
     def left_out(self, has_length: bool) -> list[str]:
@@ -265,7 +267,7 @@ class _Chosen:
             if name in self.excursions
         ]
         if has_length:
-            notes.append(left_out_note("The length of the LV", valve_points("mitral"), self.trust))
+            notes.append(left_out_note("The length of the LV", self.known_mitral, self.trust))
         return [note for note in notes if note]
 
     def mark(self, points: Sequence[int]) -> Mark:
@@ -280,8 +282,8 @@ def _choose(study: StudyLandmarks, points: np.ndarray, trust: tuple[Mark, ...]) 
         name: list(strong_ones(own, trust)) for name, own in EXCURSIONS.items() if all(known[point] for point in own)
     }
     frames = {name: _frames_of(study, own) for name, own in used.items()}
-    mitral = list(strong_ones([n for n in valve_points("mitral") if known[n]], trust))
-    return _Chosen(trust, used, frames, mitral)
+    mitral = [n for n in valve_points("mitral") if known[n]]
+    return _Chosen(trust, used, frames, mitral, list(strong_ones(mitral, trust)))
 
 
 def _marks(found: Annulus, chosen: _Chosen) -> dict[str, Mark]:

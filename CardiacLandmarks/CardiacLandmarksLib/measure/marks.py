@@ -16,7 +16,7 @@ NEAR_MM = 7.5
 """The distance that the confidence speaks of."""
 FEW_FRAMES, FEW_FOR_VELOCITY = 8, 12
 """Fewer frames of a beat leave peaks between them."""
-DIAMETERS_MM = {"mitral": (20.0, 55.0), "aortic": (17.0, 38.0), "tricuspid": (20.0, 60.0)}
+DIAMETERS_MM = {"mitral": (15.0, 55.0), "aortic": (15.0, 38.0), "tricuspid": (20.0, 60.0)}
 """Wide limits of our own for adults, dilated annuli included: beyond them one of the two points is probably wrong."""
 
 

@@ -37,6 +37,8 @@ class BiVMesh:
         notes: what was repaired or assumed, one sentence each.
         cell_fields: by name, float64 (M, 3) ``fibre``, ``sheet``, ``normal`` (LPS unit vectors), int32 (M,) ``aha``.
         point_fields: by name, float64 (N,) ``transmural``, ``apicobasal``, ``rotational``, ``transventricular``.
+        middles: float64 (E, 3) LPS mm, the middle nodes of a quadratic mesh, one per edge of the tets in the order
+            of ``BiVMeshLib.tetra.quadratic.mesh_edges``; None for a linear mesh.
     """
 
     nodes: np.ndarray
@@ -48,6 +50,7 @@ class BiVMesh:
     notes: tuple[str, ...] = ()
     cell_fields: dict[str, np.ndarray] = field(default_factory=dict)
     point_fields: dict[str, np.ndarray] = field(default_factory=dict)
+    middles: np.ndarray | None = None
 
     def patch(self, name: str) -> np.ndarray:
         """(F', 3) triangles of one named patch."""

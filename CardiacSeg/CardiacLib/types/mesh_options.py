@@ -45,6 +45,9 @@ class MeshOptions:
     Attributes:
         edge_length_mm: mean edge of the tetrahedra. None: EDGE_MM, less where the wall is thin
             (``BiVMeshLib.shape.sizing.edge_for``).
+        tets: wanted number of tetrahedra, instead of an edge length. None: as the edge length has it.
+        order: 1, four-node tetrahedra, or 2, ten-node ones whose middle nodes lie on the smooth surface where that
+            leaves the tetrahedron valid.
         align_slices: move slices in their planes back into line first, where breath-holds displaced them.
         rv_wall_mm: thickness of the RV free wall that is grown around the RV pool when the labels have no
             RV wall (label 4). 3 mm as in biv-me (Dillon 2025).
@@ -68,6 +71,8 @@ class MeshOptions:
     """
 
     edge_length_mm: float | None = None
+    tets: int | None = None
+    order: int = 1
     align_slices: bool = False
     rv_wall_mm: float = 3.0
     min_lv_wall_mm: float = 2.5
@@ -88,6 +93,8 @@ class MeshOptions:
     def __post_init__(self) -> None:
         for name, low, high in (
             ("edge_length_mm", 0.3, 10.0),
+            ("tets", 5000, 5_000_000),
+            ("order", 1, 2),
             ("rv_wall_mm", 1.0, 20.0),
             ("min_lv_wall_mm", 1.0, 20.0),
             ("min_septum_mm", 1.0, 20.0),
@@ -100,3 +107,5 @@ class MeshOptions:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise InputError(f"Mesh option {name} is {value}; choose a value from {low} to {high}.")
+        if self.tets is not None and self.edge_length_mm is not None:
+            raise InputError("Both a number of tetrahedra and an edge length are given; choose one of them.")

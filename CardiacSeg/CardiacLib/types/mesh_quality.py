@@ -319,11 +319,11 @@ class MotionQuality:
     def to_dict(self) -> dict[str, Any]:
         """What ``quality.json`` has under ``motion``."""
         return {
-            "frame": self.frame,
+            "frame_index": self.frame,
             "times_ms": None if self.times_ms is None else list(self.times_ms),
             "base_from": self.base_from,
             "base_height_mm": list(self.base_height_mm),
-            "unused_frames": list(self.unused_frames),
+            "unused_frame_indices": list(self.unused_frames),
             "surface_distance_mm": [f.surface_distance_mm for f in self.frames],
             **self.curves(),
             **{f"label_{name}_whole_ml": list(values) for name, values in self.label_whole_ml.items()},

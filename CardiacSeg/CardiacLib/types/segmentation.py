@@ -64,12 +64,14 @@ class Segmentation:
         statistics: of the network's probabilities, slice by slice; None where they are not finished.
         notes: what was done to the labels beyond the network, one sentence each.
         cut: volumes with the basal slices counted by fraction, where valve points were given.
+        run_by: what ran the network and why, a sentence; empty where no network did.
     """
 
     labels: LabelMap
     statistics: SliceStatistics | None
     notes: tuple[str, ...] = ()
     cut: ValveCut | None = None
+    run_by: str = ""
 
 
 def labels_of_part(cine: Cine, frames: Sequence[np.ndarray]) -> Segmentation:

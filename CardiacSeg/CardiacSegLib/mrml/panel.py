@@ -40,6 +40,11 @@ class SegmentationPanel(ModulePanel):
             "volumesButton": ("chart", show_chart, _("Plot the LV and RV volumes over the cycle.")),
             "ratesButton": ("rates", show_chart, _("Plot how fast the ventricles empty and fill.")),
             "measurementsButton": ("measurements", show_table, _("Show volumes, EF, mass and indices.")),
+            "volumeTableButton": (
+                "table of volumes",
+                show_table,
+                _("Show the volumes that are reported, and what other ways of counting give."),
+            ),
             "segmentsButton": ("segments", show_table, _("Show the values of the 17 AHA segments (bull's eye).")),
             "qualityButton": ("quality", show_table, _("Show every finding of quality control.")),
         }

@@ -61,6 +61,7 @@ class NetworkGrid:
 
     def labels(self, probabilities: np.ndarray, window: Window) -> np.ndarray:
         """Float32 (N, 4, H, W) probabilities in a window to uint8 (N, J, I) labels; background outside the window."""
+        probabilities, window = _round_structures(probabilities, window)
         # One pixel of background round the window, where it is not at the border of the field.
         sides = [(int(w.start > 0), int(w.stop < n)) for w, n in zip(window, self.shape, strict=True)]
         ringed = np.pad(probabilities, [(0, 0), (0, 0), *sides])
@@ -78,6 +79,23 @@ class NetworkGrid:
         labels = np.zeros((len(probabilities), *self.image_shape), np.uint8)
         labels[:, lows[0] : ends[0], lows[1] : ends[1]] = likeliest(sample_slices(ringed, scale, box, first))
         return labels
+
+
+def _round_structures(probabilities: np.ndarray, window: Window) -> tuple[np.ndarray, Window]:
+    """Probabilities (N, 4, H, W), and their window, without the margin where background is likelier than all else.
+
+    One pixel of that margin stays, or the whole window if it is all margin: labels are the same with and without it.
+    """
+    somewhere = (probabilities[:, 1:].max(1) >= probabilities[:, 0]).any(0)
+    if not somewhere.any():
+        return probabilities, window
+    held = [np.flatnonzero(somewhere.any(axis)) for axis in (1, 0)]
+    rows, columns = (
+        slice(max(int(where[0]) - 1, 0), min(int(where[-1]) + 2, n))
+        for where, n in zip(held, somewhere.shape, strict=True)
+    )
+    inside = tuple(slice(w.start + s.start, w.start + s.stop) for w, s in zip(window, (rows, columns), strict=True))
+    return probabilities[..., rows, columns], inside
 
 
 def with_neighbours(volume: np.ndarray) -> np.ndarray:

@@ -88,10 +88,11 @@ class Windows:
         """
         inferer = opened.setting("inferer")
         stated = dict(inferer) if isinstance(inferer, Mapping) else {}
+        kind = str(stated.pop("_target_", "")).rpartition(".")[2]
         size, overlap = stated.pop("roi_size", None), stated.pop("overlap", cls.overlap)
-        allowed = {"_target_": "SliceInferer", "spatial_dim": 2}
-        stated.pop("sw_batch_size", None)
-        if stated != {key: allowed[key] for key in stated} or not (isinstance(size, list) and len(size) == 2):
+        others = set(stated) - {"sw_batch_size", "spatial_dim"}
+        two = isinstance(size, list) and len(size) == 2 and stated.get("spatial_dim", 2) == 2
+        if kind != "SliceInferer" or others or not two or not isinstance(overlap, (int, float)):
             raise InputError(
                 f"{opened.folder}: 'inferer' of its configuration must be a SliceInferer of MONAI with a roi_size of "
                 "two numbers, without other options than overlap; it does not fit this program."

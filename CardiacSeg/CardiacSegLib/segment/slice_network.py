@@ -79,7 +79,7 @@ class SliceNetwork:
         """As of :class:`CineSegmenter`."""
         require_short_axis(cine)
         progress(0.0, self.said)
-        found = self._segment(cine, progress, on_frame)
+        found = replace(self._segment(cine, progress, on_frame), run_by=self.said)
         if landmarks is None:
             return found
         cut = cut_at_valve_plane(found.labels, landmarks)

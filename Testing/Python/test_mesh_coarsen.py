@@ -1,0 +1,92 @@
+"""Edges are collapsed with guards: fewer tetrahedra, the same topology, volume and layers, no bad element."""
+
+import numpy as np
+import pytest
+from test_mesh_sizing import half_shell, lattice_of
+
+from BiVMeshLib.check.quality import shape_quality, signed_volumes
+from BiVMeshLib.check.topology import boundary_faces, euler, surface_defects
+from BiVMeshLib.shape.field import Field
+from BiVMeshLib.shape.sizing import COARSER, Sizing, edge_for, sizing_for
+from BiVMeshLib.tetra.coarsen import WORST, Aim, coarsen
+from BiVMeshLib.tetra.relax import relax
+from BiVMeshLib.tetra.smoothing import smooth
+from BiVMeshLib.tetra.stuffing import Stuffed, positive, stuff
+from CardiacLib.errors import InputError
+from CardiacLib.types.mesh_options import MeshOptions
+
+
+@pytest.fixture(scope="module")
+def shell() -> tuple[Stuffed, Field]:
+    """Half a hollow ball under the base, walls EPI and ENDO_LV, 5 mm thick."""
+    shape = half_shell(20.0, 15.0)
+    lattice, materials = lattice_of(shape, 2.6)
+    field = shape.myocardium()
+    return relax(smooth(stuff(lattice, materials, field), field), field), field
+
+
+@pytest.fixture(scope="module")
+def coarse(shell) -> Stuffed:
+    mesh, field = shell
+    return coarsen(mesh, field, Aim(len(mesh.tets) // 3, 12.0))
+
+
+def test_a_third_of_the_tets_is_left(shell, coarse):
+    assert len(coarse.tets) < 0.5 * len(shell[0].tets)
+    assert len(np.unique(coarse.tets)) == len(coarse.points) == len(coarse.side)
+
+
+def test_topology_and_volume_stay(shell, coarse):
+    for mesh in (shell[0], coarse):
+        faces = boundary_faces(mesh.tets)
+        defects = surface_defects(faces, len(mesh.points))
+        assert (defects.open_edges, defects.nonmanifold_edges, defects.nonmanifold_vertices) == (0, 0, 0)
+        assert euler(faces) == 2
+    before, after = (signed_volumes(m.points, m.tets).sum() for m in (shell[0], coarse))
+    assert after == pytest.approx(before, rel=0.02)
+
+
+def test_no_tet_is_bad_and_every_node_is_where_it_belongs(shell, coarse):
+    mesh, field = shell
+    least = min(WORST, shape_quality(mesh.points, mesh.tets).min())
+    assert shape_quality(coarse.points, coarse.tets).min() >= least - 1e-9
+    assert np.abs(field(coarse.points[(coarse.side > 0) & ~coarse.loose])).max() < 0.3
+    assert (coarse.points[coarse.on_base, 2] == 0).all()
+
+
+def test_no_edge_comes_to_join_the_walls(shell, coarse):
+    def joining(mesh):
+        side = np.where(mesh.on_base, 0, mesh.side)[mesh.tets]
+        return int(((side == 1).any(1) & (side == 2).any(1)).sum())
+
+    assert joining(coarse) <= joining(shell[0])
+    side = coarse.side[coarse.tets]
+    assert not any((side == s).all(1).any() for s in (1, 2))
+
+
+def test_the_same_seed_gives_the_same_mesh(shell, coarse):
+    mesh, field = shell
+    again = coarsen(mesh, field, Aim(len(mesh.tets) // 3, 12.0))
+    assert np.array_equal(again.points, coarse.points) and np.array_equal(again.tets, coarse.tets)
+
+
+def test_sizes():
+    shape = half_shell(30.0, 20.0)
+    own, _ = edge_for(shape)
+    assert not sizing_for(shape, MeshOptions(edge_length_mm=own)).collapses
+    coarse = sizing_for(shape, MeshOptions(edge_length_mm=6.0))
+    assert coarse.collapses and coarse.lattice_mm == pytest.approx(own * COARSER) and coarse.edge_mm == 6.0
+    assert coarse.tets_wanted(1000) == round(1000 * (coarse.lattice_mm / 6.0) ** 3)
+    assert not sizing_for(shape, MeshOptions(edge_length_mm=6.0, optimise=False)).collapses
+    few, many = (sizing_for(shape, MeshOptions(tets=n)) for n in (10_000, 2_000_000))
+    assert few.collapses and few.tets_wanted(99) == 10_000 and not many.collapses and many.edge_mm < own
+    assert "10000 tetrahedra were asked for; 12000 are left" in few.left_over(12_000)[0]
+    assert not few.left_over(10_500) and not coarse.left_over(10**6)
+    finer = Sizing(2.0, 5.0, 8.0).refined(0.8)
+    assert (finer.lattice_mm, finer.edge_mm) == (1.6, 5.0)
+    with pytest.raises(InputError, match="choose one"):
+        MeshOptions(tets=10_000, edge_length_mm=2.0)
+
+
+def test_positive_is_not_needed_after_collapses(coarse):
+    assert np.array_equal(positive(coarse.points, coarse.tets.copy()), coarse.tets)

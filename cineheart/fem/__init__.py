@@ -1,0 +1,1 @@
+"""What a finite-element user asks of the command line: meshes in other formats, solver decks, plain surfaces."""
