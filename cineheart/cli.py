@@ -1,5 +1,5 @@
 """Command line: ``cineheart run | segment | measure | landmarks | mesh | convert | propagate | surfaces | phantom |
-train | evaluate | crossvalidate | calibrate | bundles``.
+data | train | evaluate | crossvalidate | calibrate | gif | bundles``.
 
 Exit codes: 0 everything asked for was written, 1 something failed on the way, 2 input that cannot be used.
 """
@@ -31,8 +31,10 @@ from cineheart.commands.choices import (
     refuse_for_several,
     stated_patient,
 )
+from cineheart.commands.data.cli import data
 from cineheart.commands.networks.bundle_cli import bundles
-from cineheart.commands.networks.cli import calibrate, crossvalidate, evaluate, train
+from cineheart.commands.networks.cli import LEARNING
+from cineheart.commands.pictures.cli import gif
 
 from .cli_options import (
     AddSlices,
@@ -91,6 +93,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bundles, name="bundles")
+app.add_typer(data, name="data")
 app.add_typer(fem)
 
 
@@ -441,8 +444,8 @@ def phantom(
     return 0
 
 
-for network_command in (train, evaluate, crossvalidate, calibrate):
-    app.command()(network_command)
+for command in (*LEARNING, gif):
+    app.command()(command)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ TwoChamber, ThreeChamber, FourChamber = (
 )
 LabelOrder = Annotated[
     str,
-    typer.Option(help="auto, cineheart (1 LV, 2 myocardium, 3 RV), acdc (1 RV, 2 myocardium, 3 LV), or as myo,lv,rv."),
+    typer.Option(help="auto, cineheart (1 LV, 2 MYO, 3 RV), acdc (1 RV, 2 MYO, 3 LV), or 1=MYO,2=LV,3=RV."),
 ]
 PapillaryOption = Annotated[Papillary, typer.Option(help="Where volumes and mass count the papillary muscles.")]
 MesherOption = Annotated[

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, NamedTuple
@@ -12,8 +13,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from CardiacLib.progress import STAGE_END
 from CardiacLib.types.measures.marks import Mark, plain_marks
 
+LINE_SECONDS = 20.0
+"""Between two lines of progress where there is no terminal."""
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text and progress.")]
 
 
@@ -60,9 +64,19 @@ class Counted(NamedTuple):
 
 
 class Console:
-    """Context of one command: ``progress`` is the callback for the library, ``finish`` prints the result."""
+    """Context of one command: ``progress`` is the callback for the library, ``finish`` prints the result.
 
-    def __init__(self, title: str, as_json: bool):
+    Args:
+        title: of bar and table.
+        as_json: print one JSON object only.
+        lines: where there is no terminal, as in the log of a batch system, print what the bar would say as lines, the
+            first and after that one in :data:`LINE_SECONDS`, and every one
+            with :data:`~CardiacLib.progress.STAGE_END` at its end.
+    """
+
+    def __init__(self, title: str, as_json: bool, lines: bool = False):
+        self._lines = lines
+        self._last_line = float("-inf")
         self.title, self.as_json = title, as_json
         self.rich = RichConsole(stderr=True, highlight=False)
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
@@ -79,6 +93,11 @@ class Console:
     def progress(self, fraction: float, message: str) -> None:
         """Callback of the library; never cancels (Ctrl+C does)."""
         self._bar.update(self._task, completed=fraction, description=message)
+        if self._lines and not (self.as_json or self.rich.is_terminal):
+            now = time.monotonic()
+            if message.endswith(STAGE_END) or now - self._last_line >= LINE_SECONDS:
+                self._last_line = now
+                print(f"{100 * fraction:5.1f} %  {message}", file=sys.stderr, flush=True)
 
     def finish(self, answer: Answer) -> None:
         """Print the result."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 Progress = Callable[[float, str], None]
+STAGE_END = "."
+"""Ends the message of a stage that is done, such as an epoch: one that a log keeps."""
 
 
 def silent(fraction: float, message: str) -> None:

@@ -95,6 +95,8 @@ def test_commands_and_options_exist(path):
         if words[0] == "COMMAND":
             continue
         found = command.commands[words[0]]
+        if hasattr(found, "commands"):
+            found = found.commands[words[1]]
         known = {option for parameter in found.params for option in (*parameter.opts, *parameter.secondary_opts)}
         assert {word for word in words if word.startswith("-")} <= known
 

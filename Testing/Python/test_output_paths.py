@@ -21,12 +21,14 @@ COMMANDS = {
     "measure": ["measure", "nothing"],
     "landmarks": ["landmarks", "--4ch", "nothing"],
     "mesh": ["mesh", "nothing"],
+    "convert": ["convert", "nothing"],
     "propagate": ["propagate", "nothing"],
     "surfaces": ["surfaces", "nothing"],
     "phantom": ["phantom"],
     "train": ["train", "cineheart_sax", "--data", "nothing"],
     "evaluate": ["evaluate", "cineheart_sax", "--data", "nothing"],
     "crossvalidate": ["crossvalidate", "biv_propagation", "--data", "nothing"],
+    "gif": ["gif", "nothing"],
 }
 
 

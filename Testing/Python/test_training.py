@@ -93,7 +93,7 @@ def test_weights_of_the_smaller_stack_are_larger():
     torch.testing.assert_close(exact[3, 0] / exact[0, 0], pixels[0] / pixels[1])
     weights = stacks.structure_weights()
     assert weights.shape == (6, 3) and weights.min() == pytest.approx(1 / 3)
-    images, (labels, drawn) = batches_of(stacks, [16]).make(torch.tensor([4, 1]))
+    images, (labels, drawn, _) = batches_of(stacks, [16]).make(torch.tensor([4, 1]))
     assert images.shape[0] == len(labels) and torch.equal(drawn, weights[[4, 1]])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from CardiacLib.metrics import dice
-from CardiacLib.readers.label_files import read_labels
+from CardiacLib.readers.labels.label_files import read_labels
 from CardiacLib.types.labels import LV
 from CardiacLib.writers.images import write_cine
 

@@ -1,15 +1,20 @@
 """Train the slice networks: what ``cineheart train`` and ``python -m monai.bundle run training`` both call."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
+from CardiacLib.datasets.splits import open_cases
+from CardiacLib.networks.bundles import read_weights
 from CardiacLib.networks.device import supports_bfloat16
+from CardiacLib.progress import part
 from CardiacLib.training.augment import Augmentation
 from CardiacLib.training.engine import Trainer, train
 from CardiacLib.training.options import TrainingOptions
+from CardiacLib.training.start import begin_with_any
 
-from .training_data import Heart, InitializationBatches, PropagationBatches, SliceData, WindowBatches, read_hearts
+from .training_data import Heart, InitializationBatches, PropagationBatches, SliceData, WindowBatches, isotropic_hearts
 
 __all__ = ["slice_trainer", "train"]
 BATCHES = {"initialization": InitializationBatches, "propagation": PropagationBatches}
@@ -21,19 +26,22 @@ CHECKED = 4
 def slice_trainer(
     task: str, network: torch.nn.Module, loss: torch.nn.Module, data: SliceData, options: TrainingOptions
 ) -> Trainer:
-    """Trainer of one of the two slice networks on the ACDC training split; held-out Dice is logged, never chosen by.
+    """Trainer of one of the two slice networks on the training cases of a data set; held-out Dice is logged.
 
     Args:
         task: ``initialization`` or ``propagation``.
         network: InitializationNet or PropagationNet.
         loss: PropagationLoss of as many structures.
         data: what of the hearts is shown.
-        options: ``dataset_dir`` is the folder with the ACDC patient folders.
+        options: ``dataset_dir`` is what :func:`CardiacLib.datasets.find.find_cases` finds cases in.
     """
     kind, structures = BATCHES[task], network.structures
-    hearts, held_out = (
-        read_hearts(options.dataset_dir, validation, data.rv_wall_mm, options.fold) for validation in (False, True)
-    )
+    split = open_cases(options.dataset_dir, options.chosen_cases)
+    hearts = isotropic_hearts(split.training, data.rv_wall_mm, part(options.progress, 0.0, 0.8))
+    held_out = isotropic_hearts(split.validation, data.rv_wall_mm, part(options.progress, 0.8, 1.0))
+    notes = [split.told]
+    if options.start_from:
+        notes += begin_with_any(network, read_weights(Path(options.start_from)))
     made = kind(hearts, structures, data, options)
     checks = check_windows(kind, held_out, structures, data, options)
     return Trainer(
@@ -41,8 +49,11 @@ def slice_trainer(
         batches=made,
         loss=loss,
         options=options,
-        validate=lambda net: window_dice(net, checks),
+        validate=(lambda net: window_dice(net, checks)) if checks else None,
         validate_every=5,
+        scores=lambda values: {"": values["muscle"]},
+        split=split,
+        notes=tuple(notes),
     )
 
 

@@ -8,8 +8,10 @@ import torch
 from torch.nn import functional
 
 from BiVMeshLib.prepare.labels_check import check_labels
-from CardiacLib.datasets.acdc import patient_folders, read_acdc_patient
+from CardiacLib.datasets.hearts import read_hearts, require_complete
+from CardiacLib.datasets.records import CaseRecord
 from CardiacLib.networks.intensity import normalise
+from CardiacLib.progress import Progress, silent
 from CardiacLib.training.augment import random_intensity, random_maps
 from CardiacLib.training.options import TrainingOptions
 
@@ -60,15 +62,17 @@ class Heart:
     systolic: bool
 
 
-def read_hearts(root, validation: bool, rv_wall_mm: float, fold: int = 0) -> list[Heart]:
-    """ED and ES of every ACDC patient of a split as isotropic hearts with an RV wall."""
+def isotropic_hearts(cases: Iterable[CaseRecord], rv_wall_mm: float, progress: Progress = silent) -> list[Heart]:
+    """Every labelled frame of cases as an isotropic heart with an RV wall.
+
+    Raises:
+        InputError: a case lacks structures or slices, see :func:`CardiacLib.datasets.hearts.require_complete`.
+    """
     hearts = []
-    for folder in patient_folders(root, validation, fold):
-        patient = read_acdc_patient(folder)
-        shown = normalise(np.concatenate([patient.ed[0].frames, patient.es[0].frames]))
-        for phase, frame in enumerate(shown):
-            true = (patient.ed, patient.es)[phase][1]
-            hearts.append(make_heart(frame, true.labels[0], true.ijk_to_lps, rv_wall_mm, bool(phase)))
+    for heart in require_complete(read_hearts(cases, progress=progress)):
+        frames = zip(normalise(heart.cine.frames), heart.labels, heart.phases, strict=True)
+        for frame, labels, phase in frames:
+            hearts.append(make_heart(frame, labels, heart.cine.ijk_to_lps, rv_wall_mm, phase == "ES"))
     return hearts
 
 

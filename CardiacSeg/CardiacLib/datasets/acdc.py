@@ -13,6 +13,8 @@ from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.patient import Patient
 
+from .records import TEST, CaseRecord, Problem
+
 FOLDS = 5
 """A patient's fold is its number's remainder; fold 0 (005, 010, ..., 100) is for validation, never trained on."""
 
@@ -76,3 +78,38 @@ def patient_folders(root: str | Path, validation: bool, fold: int = 0) -> list[P
     if not folders:
         raise InputError(f"{root}: no ACDC patient folders (patient001, ...); give the folder that holds them.")
     return [f for f in folders if (int(f.name.removeprefix("patient")) % FOLDS == fold) == validation]
+
+
+def acdc_cases(root: Path) -> tuple[list[CaseRecord], list[Problem]]:
+    """ED and ES of every patient folder in ``root``, its ``training`` and its ``testing``, and what does not fit.
+
+    The fold is the patient's number's remainder; folders in ``testing`` are the test split.
+    """
+    cases, problems = [], []
+    for folder in acdc_folders(root):
+        testing = folder.parent.name == "testing"
+        try:
+            info = read_info(folder / INFO)
+            numbers = {phase: int(info[phase]) for phase in ("ED", "ES")}
+        except (InputError, KeyError, ValueError):
+            problems.append(Problem(folder.name, f"{folder / INFO}: is missing, or states no frame of ED or ES."))
+            continue
+        for phase, number in numbers.items():
+            image, label = (folder / f"{folder.name}_frame{number:02d}{end}.nii.gz" for end in ("", "_gt"))
+            if lacking := [path.name for path in (image, label) if not path.is_file()]:
+                problems.append(Problem(f"{folder.name} {phase}", f"{lacking[0]} is missing."))
+                continue
+            fold = int(digits) % FOLDS if (digits := folder.name.removeprefix("patient")).isdigit() else None
+            cases.append(
+                CaseRecord(
+                    folder.name, image, label, phase, group=info.get("Group", ""), vendor="Siemens", order="acdc",
+                    split=TEST if testing else "", fold=None if testing else fold,
+                )
+            )  # fmt: skip
+    return cases, problems
+
+
+def acdc_folders(root: Path) -> list[Path]:
+    """Patient folders with an ``Info.cfg`` in ``root``, its ``training`` and its ``testing``."""
+    places = (root, root / "training", root / "testing")
+    return [folder for place in places for folder in sorted(place.glob("patient*")) if (folder / INFO).is_file()]

@@ -17,6 +17,7 @@ class Augmentation:
 
     Attributes:
         scale: largest absolute logarithm of the zoom.
+        turn: largest absolute angle in radians.
         shear: largest absolute shear.
         elastic: standard deviation of the smooth displacement, as a fraction of the window.
         gamma: largest absolute logarithm of the exponent.
@@ -34,6 +35,7 @@ class Augmentation:
     noise: float = 0.06
     blur: float = 0.3
     contrast: float = 0.3
+    turn: float = math.pi
 
 
 def _uniform(n: int, half_range: float, device, generator) -> torch.Tensor:
@@ -59,7 +61,7 @@ def random_maps(centres, size: int, ranges: Augmentation, generator=None, step=N
         (B, size, size, 2) row and column in the image.
     """
     n, device = len(centres), centres.device
-    angle = _uniform(n, math.pi, device, generator)
+    angle = _uniform(n, ranges.turn, device, generator)
     zoom = torch.exp(_uniform(n, ranges.scale, device, generator))
     shear = _uniform(n, ranges.shear, device, generator)
     flip = torch.where(torch.rand(n, device=device, generator=generator) < 0.5, -1.0, 1.0)

@@ -1,14 +1,16 @@
 """Bundles that train with MONAI's own engine (``SupervisedTrainer``), behind the ``run`` of our :class:`Trainer`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from CardiacLib.clock import Clock
-from CardiacLib.progress import Progress, silent
+from CardiacLib.datasets.splits import SplitCases
+from CardiacLib.progress import STAGE_END, Progress, silent
 
-from .engine import append_log
+from .engine import append_log, board
 
 
 @dataclass
@@ -19,11 +21,17 @@ class MonaiTraining:
         trainer: MONAI ``SupervisedTrainer`` with its handlers attached; it saves its checkpoints itself.
         validator: MONAI ``SupervisedEvaluator`` that one of those handlers runs.
         output: folder for the log.
+        on_epoch: called when the log has a new epoch.
+        notes: what is to be told of the preparation.
+        split: of the cases, where the data set is one of ``CardiacLib.datasets``.
     """
 
     trainer: object
     validator: object
     output: Path
+    on_epoch: Callable[[], None] | None = None
+    notes: tuple[str, ...] = ()
+    split: SplitCases | None = None
 
     def run(self, progress: Progress = silent) -> torch.nn.Module:
         """Train to the last epoch and return the network."""
@@ -39,10 +47,17 @@ class MonaiTraining:
 
         def after_epoch(_):
             row = {"epoch": state.epoch, "loss": sum(losses) / len(losses), "seconds": clock.elapsed}
-            append_log(self.output / "log.csv", row | self.validator.state.metrics)
+            row |= self.validator.state.metrics
+            append_log(self.output / "log.csv", row)
+            write(row)
             losses.clear()
+            if self.on_epoch:
+                self.on_epoch()
+            text = f"epoch {state.epoch} of {state.max_epochs}, loss {row['loss']:.4f}, {row['seconds']:.0f} s"
+            progress(state.epoch / state.max_epochs, text + STAGE_END)
 
         self.trainer.add_event_handler(Events.ITERATION_COMPLETED, after_iteration)
         self.trainer.add_event_handler(Events.EPOCH_COMPLETED, after_epoch)
-        self.trainer.run()
+        with board(self.output) as write:
+            self.trainer.run()
         return self.trainer.network.eval()

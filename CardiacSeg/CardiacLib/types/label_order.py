@@ -34,25 +34,43 @@ def in_order(labels: np.ndarray, order: str, path: str | Path) -> np.ndarray:
     Args:
         labels: uint8, any shape.
         order: auto or cineheart (1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall); acdc (1 RV pool, 2 LV myocardium,
-            3 LV pool); or what the values 1, 2, ... stand for, as ``myo,lv,rv`` or ``lv,myo,-,rv``.
+            3 LV pool); or what the values 1, 2, ... stand for, as ``myo,lv,rv`` or ``lv,myo,-,rv``; or a map from
+            values to names, as ``1=LV,2=MYO,3=RV`` or ``200=LV``.
         path: names the file in the message.
 
     Raises:
         InputError: the order is not known, or values occur that it does not name.
     """
-    parts = ORDERS.get(order, order).split(",")
-    named = [part for part in parts if part != "-"]
-    if not set(parts) <= set(NAMES) or len(named) != len(set(named)) or len(parts) > RV_WALL:
-        raise InputError(
-            f"Label order '{order}' is not known; choose {', '.join(ORDERS)}, or say what 1, 2, 3 stand for: myo,lv,rv."
-        )
+    meant = _meanings(order)
     values = np.full(256, 255, np.uint8)
-    values[: len(parts) + 1] = [BACKGROUND, *(NAMES[part] if part != "-" else 255 for part in parts)]
+    values[0] = BACKGROUND
+    for value, name in meant.items():
+        values[value] = NAMES[name]
     mapped = values[labels]
     if (mapped == 255).any():
         lost = ", ".join(str(v) for v in np.unique(labels[mapped == 255]))
         raise InputError(f"{path}: holds the value {lost}, which the label order '{order}' does not name.")
     return mapped
+
+
+def _meanings(order: str) -> dict[int, str]:
+    """Value to name of an order in any of its forms."""
+    parts = [part.strip().lower() for part in ORDERS.get(order, order).split(",")]
+    if any("=" in part for part in parts):
+        pairs = [part.partition("=")[::2] for part in parts]
+        known = all(value.strip().isdigit() and 0 < int(value) < 255 for value, _ in pairs)
+        found = [(int(value), name.strip()) for value, name in pairs] if known else []
+        fits = known and len(dict(found)) == len(found)
+    else:
+        found = [(value, part) for value, part in enumerate(parts, 1) if part != "-"]
+        fits = len(parts) <= RV_WALL
+    names = [name for _, name in found]
+    if not (fits and set(names) <= set(NAMES) - {"-"} and len(names) == len(set(names))):
+        raise InputError(
+            f"Label order '{order}' is not known; choose {', '.join(ORDERS)}, or say what 1, 2, 3 stand for: "
+            "myo,lv,rv or 1=MYO,2=LV,3=RV."
+        )
+    return dict(found)
 
 
 def require_order(labels: np.ndarray, where: str) -> None:

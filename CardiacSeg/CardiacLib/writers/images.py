@@ -47,6 +47,11 @@ def write_labels(path: str | Path, labelmap: LabelMap) -> None:
     _write(Path(path), *labelmap.grid.in_file(labelmap.labels, labelmap.ijk_to_lps), labelmap.times_ms)
 
 
+def write_values(path: str | Path, values: np.ndarray, cine: Cine) -> None:
+    """Write uint8 (T, K, J, I) of any meaning on the grid of a cine, as :func:`write_labels` does labels."""
+    _write(Path(path), *cine.grid.in_file(values, cine.ijk_to_lps), cine.times_ms)
+
+
 def write_segmentation_nrrd(path: str | Path, labelmap: LabelMap) -> None:
     """Write one frame of labels (T = 1) as ``.seg.nrrd``: Slicer opens it as a segmentation.
 

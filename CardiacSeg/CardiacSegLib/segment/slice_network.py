@@ -77,13 +77,17 @@ class SliceNetwork:
         on_frame: OnFrame | None = None,
     ) -> Segmentation:
         """As of :class:`CineSegmenter`."""
-        require_short_axis(cine)
+        self._require_view(cine)
         progress(0.0, self.said)
         found = replace(self._segment(cine, progress, on_frame), run_by=self.said)
         if landmarks is None:
             return found
         cut = cut_at_valve_plane(found.labels, landmarks)
         return replace(found, labels=cut.labels, notes=(*found.notes, *cut.notes), cut=cut)
+
+    def _require_view(self, cine: Cine) -> None:
+        """Raise InputError for a view that the network does not label."""
+        require_short_axis(cine)
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         """What :meth:`segment` does before the valves."""

@@ -1,12 +1,14 @@
-"""Training arrays of the short-axis network: ACDC patients on the network's pixels, and random batches of them."""
+"""Training arrays of the short-axis network: labelled hearts on the network's pixels, and random batches of them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 
-from CardiacLib.datasets.acdc import patient_folders, read_acdc_patient
+from CardiacLib.datasets.hearts import LabelledHeart
+from CardiacLib.datasets.records import UNKNOWN
+from CardiacLib.datasets.splits import domain_of
 from CardiacLib.networks.intensity import normalise
 from CardiacLib.training.augment import labelled_windows, random_intensity, random_maps
 from CardiacLib.training.options import TrainingOptions
@@ -36,13 +38,16 @@ class ShortAxisData:
 
 @dataclass(frozen=True)
 class SliceStacks:
-    """Labelled stacks of ED and ES on the network's pixels.
+    """Labelled stacks of one or several frames of every heart on the network's pixels.
 
     Attributes:
         images: uint8 (N, size, size), all stacks one after the other, 0..1 as 0..255.
-        labels: uint8 (N, size, size).
+        labels: uint8 (N, size, size), :data:`~CardiacLib.datasets.records.UNKNOWN` where nobody looked.
         first, last: (N,) index of the first and last slice of the stack that a slice belongs to.
-        opposite: (N,) index of the same slice at the other of ED and ES.
+        opposite: (N,) index of the same slice in the frame most unlike it, at the other of ED and ES; its own where
+            there is no other frame.
+        drawn: bool (N, 3) whether LV, myocardium and RV are drawn where they are; None: all are.
+        domain: int64 (N,) number of the vendor; None: all are of one.
     """
 
     images: torch.Tensor
@@ -50,18 +55,46 @@ class SliceStacks:
     first: torch.Tensor
     last: torch.Tensor
     opposite: torch.Tensor
+    drawn: torch.Tensor | None = None
+    domain: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.drawn is None:
+            object.__setattr__(self, "drawn", torch.ones(len(self.images), 3, dtype=torch.bool))
+        if self.domain is None:
+            object.__setattr__(self, "domain", torch.zeros(len(self.images), dtype=torch.long))
 
     @classmethod
-    def from_acdc(cls, root, pixel_mm: float, size: int, *, validation: bool = False, fold: int = 0) -> "SliceStacks":
-        """Read ED and ES of every patient of a split."""
-        patients = (read_acdc_patient(folder) for folder in patient_folders(root, validation, fold))
-        return cls.from_phases(patients, pixel_mm, size)
+    def from_hearts(
+        cls, hearts: Iterable[LabelledHeart], pixel_mm: float, size: int, domains: Sequence[str] = ()
+    ) -> "SliceStacks":
+        """Stacks of all frames of hearts of any data set.
+
+        Args:
+            hearts: as they are read.
+            pixel_mm: pixel side the network sees.
+            size: side of the slices in pixels.
+            domains: names of the vendors, which number them; empty: they are not told apart.
+        """
+        made = [_stacks_of(heart, pixel_mm, size, domains) for heart in hearts]
+        return cls.joined(made)
+
+    @classmethod
+    def joined(cls, parts: Sequence["SliceStacks"]) -> "SliceStacks":
+        """All stacks, one part after the other."""
+        starts = np.cumsum([0, *(len(part) for part in parts)]).tolist()
+        shifted = [part.shifted(start) for part, start in zip(parts, starts, strict=False)]
+        return cls(*(torch.cat(tensors) for tensors in zip(*(s.tensors() for s in shifted), strict=True)))
+
+    def shifted(self, start: int) -> "SliceStacks":
+        """The same with ``start`` slices before them."""
+        return replace(self, first=self.first + start, last=self.last + start, opposite=self.opposite + start)
 
     @classmethod
     def from_phases(cls, patients: Iterable[tuple], pixel_mm: float, size: int) -> "SliceStacks":
         """Stacks of hearts given as (cine, labels) of ED and (cine, labels) of ES, on the same grid."""
         images, labels, counts = [], [], []
-        for ed, es, *_ in patients:
+        for ed, es in patients:
             shown = normalise(np.concatenate([ed[0].frames, es[0].frames]))
             for frame, (cine, true) in zip(shown, (ed, es), strict=True):
                 image, label = _on_canvas(frame, true.labels[0], cine.spacing, pixel_mm, size)
@@ -86,9 +119,7 @@ class SliceStacks:
 
     def __add__(self, other: "SliceStacks") -> "SliceStacks":
         """Both sets of stacks, the other's after these."""
-        shifted = [getattr(other, name) + len(self) for name in ("first", "last", "opposite")]
-        joined = zip(self._tensors(), (other.images, other.labels, *shifted), strict=True)
-        return SliceStacks(*(torch.cat(pair) for pair in joined))
+        return SliceStacks.joined([self, other])
 
     def seen(self, index: torch.Tensor, steps: torch.Tensor | int = 1, keep: torch.Tensor | None = None):
         """What the network sees of slices: (B, 3, size, size) uint8, the slice before, the slice, the slice after.
@@ -115,12 +146,12 @@ class SliceStacks:
             torch.stack([a[r : r + size, c : c + size] for a, (r, c) in zip(arrays, offsets, strict=True)])
             for arrays in (self.images, self.labels)
         )
-        return SliceStacks(images, labels, self.first, self.last, self.opposite)
+        return replace(self, images=images, labels=labels)
 
     def heart_centres(self) -> torch.Tensor:
         """(N, 2) row and column of the heart in each slice's stack."""
         size = self.labels.shape[-1]
-        heart = (self.labels > 0).cpu().numpy()
+        heart = ((self.labels > 0) & (self.labels != UNKNOWN)).cpu().numpy()
         centres = np.full((len(heart), 2), (size - 1) / 2, np.float32)
         first = self.first.cpu().numpy()
         for start in np.unique(first):
@@ -131,21 +162,48 @@ class SliceStacks:
         return torch.from_numpy(centres).to(self.labels.device)
 
     def structure_weights(self, limit: float = 3.0) -> torch.Tensor:
-        """(N, 3) how much a slice's LV, myocardium and RV weigh, for every stack to count the same.
+        """(N, 3) how much a slice's LV, myocardium and RV weigh, for every stack to count the same; 0 if not drawn.
 
         Median number of pixels of the structure in a stack over that in the slice's own, within 1 / limit and limit.
         """
         pixels = torch.stack([(self.labels == label).sum((1, 2)) for label in (1, 2, 3)], 1)
         starts, stack = self.first.unique(return_inverse=True)
         own = pixels.new_zeros(len(starts), 3).index_add_(0, stack, pixels)
-        return (own.median(0).values / own.clamp_min(1)).clamp(1 / limit, limit)[stack]
+        stacks_drawn = self.drawn[starts]
+        usual = torch.stack(
+            [own[stacks_drawn[:, n], n].median() if stacks_drawn[:, n].any() else own.new_tensor(1.0) for n in range(3)]
+        )
+        return (usual / own.clamp_min(1)).clamp(1 / limit, limit)[stack] * self.drawn
 
     def to(self, device) -> "SliceStacks":
         """The same arrays on another device."""
-        return SliceStacks(*(tensor.to(device) for tensor in self._tensors()))
+        return SliceStacks(*(tensor.to(device) for tensor in self.tensors()))
 
-    def _tensors(self) -> list[torch.Tensor]:
+    def of_domain(self, number: int) -> torch.Tensor:
+        """(M,) slices of one vendor."""
+        return torch.nonzero(self.domain == number).flatten()
+
+    def tensors(self) -> list[torch.Tensor]:
+        """All of them in the order of the fields."""
         return [getattr(self, field.name) for field in fields(self)]
+
+
+def _stacks_of(heart: LabelledHeart, pixel_mm: float, size: int, domains: Sequence[str]) -> SliceStacks:
+    frames, spacing = normalise(heart.cine.frames), heart.cine.spacing
+    pairs = [_on_canvas(f, true, spacing, pixel_mm, size) for f, true in zip(frames, heart.labels, strict=True)]
+    images, labels = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    n_frames, n_slices = heart.labels.shape[:2]
+    frame, slice_ = torch.arange(n_frames).repeat_interleave(n_slices), torch.arange(n_slices).repeat(n_frames)
+    domain = domains.index(domain_of(heart.record)) if domains else 0
+    return SliceStacks(
+        images=images,
+        labels=labels,
+        first=frame * n_slices,
+        last=frame * n_slices + n_slices - 1,
+        opposite=torch.from_numpy(heart.opposite.copy())[frame] * n_slices + slice_,
+        drawn=torch.from_numpy(heart.drawn)[frame],
+        domain=torch.full((len(images),), domain),
+    )
 
 
 def _on_canvas(frame, labels, spacing_ijk, pixel_mm: float, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -153,10 +211,14 @@ def _on_canvas(frame, labels, spacing_ijk, pixel_mm: float, size: int) -> tuple[
     spacing = (spacing_ijk[1], spacing_ijk[0])
     shape = resampled_shape(frame.shape[1:], spacing, pixel_mm)
     scale = tuple(pixel_mm / s for s in spacing)
-    one_hot = (labels[:, None] == np.arange(4, dtype=np.uint8)[:, None, None]).astype(np.float32)
-    image = torch.from_numpy(np.rint(sample_slices(frame, scale, shape) * 255).astype(np.uint8))
-    label = torch.from_numpy(likeliest(sample_slices(one_hot, scale, shape)))
-    return _centre(image, size), _centre(label, size)
+    unknown = labels == UNKNOWN
+    known = np.where(unknown, np.uint8(0), labels)
+    one_hot = (known[:, None] == np.arange(4, dtype=np.uint8)[:, None, None]).astype(np.float32)
+    image = np.rint(sample_slices(frame, scale, shape) * 255).astype(np.uint8)
+    label = likeliest(sample_slices(one_hot, scale, shape))
+    if unknown.any():
+        label[sample_slices(unknown.astype(np.float32), scale, shape) > 0.5] = UNKNOWN
+    return _centre(torch.from_numpy(image), size), _centre(torch.from_numpy(label), size)
 
 
 def _centre(stack: torch.Tensor, size: int) -> torch.Tensor:
@@ -176,10 +238,10 @@ def _overlap(n: int, size: int) -> tuple[slice, slice]:
 class SliceBatches:
     """Random augmented batches of what the network sees of a slice at two phases; labels and weights at the first.
 
-    For stacks that ACDC lacks, the slice order is reversed at random, neighbours are left out (end of the stack, single
-    slice) or, in thick stacks, taken two slices away and left out more often: such a stack may end at a slice that
-    still cuts both ventricles. The second phase is sometimes the first again, as of a single volume. The window of a
-    batch is one of several, because instance normalisation would otherwise learn one field of view by heart.
+    For stacks that the data lack, the slice order is reversed at random, neighbours are left out (end of the stack,
+    single slice) or, in thick stacks, taken two slices away and left out more often: such a stack may end at a slice
+    that still cuts both ventricles. The second phase is sometimes the first again, as of a single volume. The window
+    of a batch is one of several, because instance normalisation would otherwise learn one field of view by heart.
 
     Args:
         stacks: the labelled slices; an epoch shows each of them once.
@@ -212,14 +274,22 @@ class SliceBatches:
     def _order(self, n: int) -> torch.Tensor:
         return torch.randperm(n, device=self.device, generator=self.generator)
 
-    def make(self, index: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-        """Images (B, 6, side, side), and labels (B, side, side) with weights (B, 3), of the slices ``index``."""
+    def make(self, index: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Images (B, 6, side, side) of slices, and their labels (B, side, side), weights (B, 3) and domains (B,)."""
         side = self.windows[int(torch.randint(len(self.windows), (), device=self.device, generator=self.generator))]
         images = self._two_phases(index).float() / 255
         labels = self.stacks.labels[index].long()
         where = random_maps(self._window_centres(index), side, self.augmentation, self.generator)
-        images, labels = labelled_windows(images, labels, where, 4)
-        return random_intensity(images, self.augmentation, self.generator), (labels, self.weights[index])
+        unknown = labels == UNKNOWN
+        if unknown.any():
+            both = torch.cat([images, unknown[:, None].to(images.dtype)], 1)
+            both, labels = labelled_windows(both, labels * ~unknown, where, 4)
+            images = both[:, :-1]
+            labels[both[:, -1] > 0.5] = UNKNOWN
+        else:
+            images, labels = labelled_windows(images, labels, where, 4)
+        images = random_intensity(images, self.augmentation, self.generator)
+        return images, (labels, self.weights[index], self.stacks.domain[index])
 
     def _two_phases(self, index: torch.Tensor) -> torch.Tensor:
         n = len(index)

@@ -1,15 +1,23 @@
 """Train a short-axis network: what ``cineheart train`` and ``python -m monai.bundle run training`` both call."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from CardiacLib.datasets.hearts import read_hearts
+from CardiacLib.datasets.records import UNKNOWN
+from CardiacLib.datasets.splits import domain_of, open_cases
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import read_weights
 from CardiacLib.networks.device import supports_bfloat16
 from CardiacLib.networks.plain_convolutions import with_plain_convolutions
+from CardiacLib.progress import part
+from CardiacLib.training.adversarial import adversarial
+from CardiacLib.training.dice import dice_scores, pooled_dice
 from CardiacLib.training.engine import Trainer, train
 from CardiacLib.training.options import TrainingOptions
+from CardiacLib.training.start import begin_with_any
 
 from .data import ShortAxisData, SliceBatches, SliceStacks
 from .phantoms import random_phantoms
@@ -20,50 +28,76 @@ __all__ = ["short_axis_trainer", "slice_dice", "train"]
 def short_axis_trainer(
     network: torch.nn.Module, loss: torch.nn.Module, data: ShortAxisData, options: TrainingOptions
 ) -> Trainer:
-    """Trainer of a slice network on the ACDC training split; held-out Dice is logged as a curve, never chosen by.
+    """Trainer of a slice network on the training cases of a data set; held-out Dice is logged as a curve.
 
     Args:
         network: takes (B, 6, H, W), three neighbouring slices at two phases, gives (B, 4, H, W) logits; it may begin
             with the weights of a smaller one, see :func:`begin_with`.
         loss: on logits and what :class:`SliceBatches` gives with the images.
-        data: what of the ACDC patients, and of synthetic hearts, is shown.
-        options: ``dataset_dir`` is the folder with the ACDC patient folders.
+        data: what of the patients, and of synthetic hearts, is shown.
+        options: ``dataset_dir`` is what :func:`CardiacLib.datasets.find.find_cases` finds cases in.
     """
-    root, fold, device = options.dataset_dir, options.fold, options.device
-    stacks, made = SliceStacks.from_acdc(root, data.pixel_mm, data.canvas, fold=fold), None
+    device, progress = options.device, options.progress
+    split = open_cases(options.dataset_dir, options.chosen_cases)
+    domains = sorted({domain_of(case) for case in (*split.training, *split.validation)})
+    size = data.pixel_mm, data.canvas
+    hearts = read_hearts(split.training, progress=part(progress, 0.0, 0.6))
+    stacks, made = SliceStacks.from_hearts(hearts, *size, domains), None
+    if options.adversarial and options.adversarial.held_out_images and split.validation:
+        unseen = read_hearts(split.validation, unlabelled=True)
+        stacks = stacks + SliceStacks.from_hearts(unseen, *size, domains)
     if data.phantoms:
-        hearts = random_phantoms(data.phantoms, options.seed)
-        made = SliceStacks.from_phases(hearts, data.pixel_mm, data.canvas).to(device)
-    held_out = SliceStacks.from_acdc(root, data.pixel_mm, data.canvas, validation=True, fold=fold)
-    held_out = held_out.round_hearts(data.windows[0]).to(device)
+        progress(0.6, f"making {data.phantoms} synthetic hearts")
+        made = SliceStacks.from_phases(random_phantoms(data.phantoms, options.seed), *size).to(device)
+    held_out = None
+    if split.validation:
+        hearts = read_hearts(split.validation, progress=part(progress, 0.9, 1.0))
+        held_out = SliceStacks.from_hearts(hearts, *size, domains).round_hearts(data.windows[0]).to(device)
     batches = SliceBatches(stacks.to(device), data, options, made)
+    notes = [split.told]
     if options.start_from:
-        begin_with(network, read_weights(Path(options.start_from)))
+        notes += begin_with_any(network, read_weights(Path(options.start_from)), begin_with)
+    network = with_plain_convolutions(network)
+    if options.adversarial:
+        network, loss = adversarial(network, loss, (6, data.windows[0]), len(domains), batches, options)
     return Trainer(
-        network=with_plain_convolutions(network).to(device),
+        network=network.to(device),
         batches=batches,
         loss=loss,
         options=options,
-        validate=lambda net: slice_dice(net, held_out),
+        validate=None if held_out is None else lambda net: slice_dice(net, held_out, domains),
+        validate_every=max(1, min(10, options.epochs // 10)),
+        scores=dice_scores,
+        split=split,
+        notes=tuple(notes),
     )
 
 
 @torch.inference_mode()
-def slice_dice(network: torch.nn.Module, stacks: SliceStacks, batch: int = 8) -> dict[str, float]:
-    """Dice of LV, myocardium and RV over all slices pooled: a quick curve, not the evaluation of the model card."""
-    overlap, total = torch.zeros(3), torch.zeros(3)
+def slice_dice(
+    network: torch.nn.Module, stacks: SliceStacks, domains: Sequence[str] = (), batch: int = 8
+) -> dict[str, float]:
+    """Dice of LV, myocardium and RV over all slices pooled, where they are drawn: a curve, not an evaluation.
+
+    Returns:
+        ``lv``, ``myo``, ``rv`` (those that are drawn), and of several domains the mean of these in each, by its name.
+    """
+    sums = {domain: torch.zeros(3, 2) for domain in range(max(len(domains), 1))}
+    device = stacks.images.device
     for start in range(0, len(stacks.images), batch):
-        index = torch.arange(start, min(start + batch, len(stacks.images)), device=stacks.images.device)
+        index = torch.arange(start, min(start + batch, len(stacks.images)), device=device)
         inputs = torch.cat([stacks.seen(index), stacks.seen(stacks.opposite[index])], 1)
-        device = stacks.images.device
         with torch.autocast(device.type, torch.bfloat16, enabled=supports_bfloat16(device)):
             found = network(inputs.float() / 255).argmax(1)
-        for label in (1, 2, 3):
-            a, b = found == label, stacks.labels[index] == label
-            overlap[label - 1] += (a & b).sum().cpu()
-            total[label - 1] += (a.sum() + b.sum()).cpu()
-    dice = 2 * overlap / total
-    return {"lv": float(dice[0]), "myo": float(dice[1]), "rv": float(dice[2])}
+        for n, sections in enumerate(index.tolist()):
+            true = stacks.labels[sections]
+            known = true != UNKNOWN
+            for label in (1, 2, 3):
+                if stacks.drawn[sections, label - 1]:
+                    a, b = (found[n] == label) & known, true == label
+                    counts = torch.stack([(a & b).sum(), a.sum() + b.sum()]).cpu()
+                    sums[int(stacks.domain[sections]) if domains else 0][label - 1] += counts
+    return pooled_dice(sums, domains)
 
 
 def begin_with(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:

@@ -52,7 +52,7 @@ def export_bundle(
     bundle: Annotated[str, typer.Argument(help="Name or folder.")], trust: Trust = False, as_json: Json = False
 ) -> int:
     """Write a network's model.onnx of its model.pt, for OpenVINO and ONNX Runtime; needs the extra 'train'."""
-    from cineheart.commands.bundle_commands import export_bundle
+    from cineheart.commands.networks.bundle_commands import export_bundle
 
     with Console("cineheart bundles export", as_json) as console:
         console.finish(export_bundle(bundle, trust=trust))

@@ -1,32 +1,82 @@
-"""Command line of training and judging networks: ``cineheart train | evaluate | crossvalidate | calibrate``."""
+"""Command line: ``cineheart train | evaluate | crossvalidate | calibrate``."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from CardiacLib.errors import InputError
 from CardiacLib.types.choices import AUTO, NetworkChoice, RunsOn
-from cineheart.cli_options import Backend, Device, EvaluateOutput, FoldsOutput, TrainOutput, Trust, UpdateCard
-from cineheart.console import Answer, Console, Json
+from cineheart.cli_options import (
+    Backend,
+    Device,
+    EvaluateOutput,
+    FoldsOutput,
+    LabelOrder,
+    TrainOutput,
+    Trust,
+    UpdateCard,
+)
+from cineheart.console import Console, Json
+
+
+class By(str, Enum):
+    """What a cross-validation holds out in turn."""
+
+    fold = "fold"
+    vendor = "vendor"
+
+
+WHOLE_SLICES = "CardiacSegLib.segment.whole_slice.WholeSliceSegmenter"
+"""Runner of bundles of several views, which are judged case by case."""
+View = Annotated[str | None, typer.Option(help="Only cases of this view: sax, 2ch, 3ch, 4ch.")]
+Fold = Annotated[int | None, typer.Option(help="Which fold of the subjects is held out, from 0.")]
+Folds = Annotated[int | None, typer.Option(min=2, help="Number of folds, where the data state none.")]
+SplitFile = Annotated[Path | None, typer.Option(help="CSV (subject, split) or JSON of who is held out.")]
+HoldOut = Annotated[str | None, typer.Option(help="Vendors or centres to hold out, separated by commas.")]
+AdversarialWeight = Annotated[
+    float | None, typer.Option(help="Train against a classifier of vendors, by this weight (0.1), to tell them less.")
+]
 
 
 def train(
     bundle: Annotated[str, typer.Argument(help="Bundle to train.")],
-    data: Annotated[Path, typer.Option(help="Folder with the training data.")],
+    data: Annotated[Path, typer.Option(help="Training data: folder, manifest, MONAI data list or NPZ.")],
     output: TrainOutput = Path("runs"),
     epochs: Annotated[int | None, typer.Option(help="Instead of the bundle's own number.")] = None,
+    start_from: Annotated[str | None, typer.Option(help="Bundle, or weights file, to begin with.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Instead of the bundle's own; less to fine-tune.")] = None,
+    label_order: LabelOrder = "auto",
+    fold: Fold = None,
+    folds: Folds = None,
+    split: SplitFile = None,
+    hold_out: HoldOut = None,
+    phantoms: Annotated[int | None, typer.Option(min=0, help="Synthetic hearts among the data.")] = None,
+    adversarial: AdversarialWeight = None,
     device: Device = AUTO,
     trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Train a bundle's network; an interrupted run goes on from its last checkpoint."""
-    from cineheart.commands.networks.train import TrainOptions, train_bundle
+    from cineheart.commands.networks.train import TrainOptions, train_with_notes
 
-    with Console("cineheart train", as_json) as console:
-        folder = train_bundle(
-            bundle, data, output, TrainOptions(epochs, device, trust=trust), progress=console.progress
-        )
-        console.finish(Answer({"bundle": str(folder)}))
+    options = TrainOptions(
+        epochs=epochs,
+        device=device,
+        fold=fold,
+        folds=folds,
+        trust=trust,
+        start_from=start_from,
+        learning_rate=learning_rate,
+        label_order=None if label_order == AUTO else label_order,
+        split_file=None if split is None else str(split),
+        hold_out=hold_out,
+        phantoms=phantoms,
+        adversarial=adversarial,
+    )
+    with Console("cineheart train", as_json, lines=True) as console:
+        console.finish(train_with_notes(bundle, data, output, options, progress=console.progress))
     return 0
 
 
@@ -34,61 +84,104 @@ def evaluate(
     bundle: Annotated[str, typer.Argument(help="Bundle to evaluate.")],
     data: Annotated[
         Path,
-        typer.Option(help="Folder with the ACDC patients or the 4CH frames; only the validation split is used."),
+        typer.Option(help="Labelled cases of any layout, or 4CH frames; of what states who is held out only those."),
     ],
     output: EvaluateOutput = Path("runs/evaluation"),
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="Also after turns, changes of contrast, resolution, field.")
+        bool, typer.Option("--robustness", help="Also after turns, changes of contrast, resolution, field (ACDC).")
     ] = False,
     meshes: Annotated[
         bool, typer.Option("--meshes", help="Of slice propagation: also mesh the labels and count what passes.")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of slice propagation.")] = 1,
+    label_order: LabelOrder = AUTO,
+    split: SplitFile = None,
+    hold_out: HoldOut = None,
+    view: View = None,
+    every: Annotated[bool, typer.Option("--every", help="All cases, not only those held out.")] = False,
     update_card: UpdateCard = False,
     device: Device = AUTO,
     backend: Backend = AUTO,
     trust: Trust = False,
     as_json: Json = False,
 ) -> int:
-    """Accuracy on held-out patients, per structure, phase and disease; into the model card only with --update-card."""
+    """Accuracy on labelled cases, per structure, phase, view, vendor and disease; in the card with --update-card."""
+    from CardiacLib.datasets.splits import CaseChoice
     from cineheart.evaluate import EvaluationChoice, evaluate_bundle
+    from cineheart.evaluate.labelled import LabelledEvaluation, evaluate_on_cases
     from cineheart.evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
     from cineheart.evaluate.phantom import phantom_section
     from cineheart.evaluate.propagation import EvaluationOptions, evaluate_propagation, propagates
     from cineheart.evaluate.quality import quality_section
 
-    with Console("cineheart evaluate", as_json) as console:
+    choice = CaseChoice(label_order, split_file=None if split is None else str(split), hold_out=hold_out, view=view)
+    with Console("cineheart evaluate", as_json, lines=True) as console:
         runs_on, progress = RunsOn(device, backend), console.progress
         network = NetworkChoice(bundle, runs_on, trust=trust)
+        if (finds_landmarks(bundle) or propagates(bundle)) and (every or choice != CaseChoice()):
+            raise InputError(f"{bundle}: is judged by its own data; leave out what says which labelled cases to take.")
         if finds_landmarks(bundle):
             answer = evaluate_landmark_bundle(network, data, output, update_card=update_card, progress=progress)
         elif propagates(bundle):
             options = EvaluationOptions(runs_on, robustness, meshes, workers, trust, update_card)
             answer = evaluate_propagation(bundle, data, output, options, progress=progress)
-        else:
+        elif choice == CaseChoice() and not every and is_acdc_validation(bundle, data):
             parts = (quality_section, lambda _: phantom_section(network))
-            choice = EvaluationChoice(robustness, parts, update_card)
-            answer = evaluate_bundle(network, data, output, choice, progress=progress)
+            answer = evaluate_bundle(
+                network, data, output, EvaluationChoice(robustness, parts, update_card), progress=progress
+            )
+        elif robustness:
+            raise InputError("--robustness is measured on ACDC's validation patients; give their folder and no choice.")
+        else:
+            labelled = LabelledEvaluation(choice, every, update_card)
+            answer = evaluate_on_cases(network, data, output, labelled, progress=progress)
         console.finish(answer)
     return 0
 
 
+def is_acdc_validation(bundle: str, data: Path) -> bool:
+    """Whether data are ACDC's patients, and the bundle one that was not trained on those that are held out of them."""
+    from CardiacLib.datasets.acdc import acdc_cases, acdc_folders
+    from CardiacLib.networks.bundles import bundle_metadata, bundle_path
+    from cineheart.evaluate.labelled import trained_on
+
+    runner = str(bundle_metadata(bundle_path(bundle)).get("runner", ""))
+    if not data.is_dir() or not acdc_folders(data) or runner == WHOLE_SLICES:
+        return False
+    seen = {image for image, _ in trained_on(bundle_path(bundle))}
+    return not any(case.fold == 0 and case.image.resolve() in seen for case in acdc_cases(data)[0])
+
+
 def crossvalidate(
-    bundle: Annotated[str, typer.Argument(help="biv_propagation or biv_initialization: both networks are trained.")],
-    data: Annotated[Path, typer.Option(help="Folder with the ACDC patients, all of which are used.")],
+    bundle: Annotated[str, typer.Argument(help="Bundle; of biv_propagation and biv_initialization both are trained.")],
+    data: Annotated[Path, typer.Option(help="Labelled cases of any layout; all of them are used.")],
     output: FoldsOutput = Path("runs/folds"),
-    epochs: Annotated[int | None, typer.Option(help="Instead of the bundles' own numbers.")] = None,
+    by: Annotated[By, typer.Option(help="What is held out in turn: folds of the subjects, or vendors.")] = By.fold,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the bundle's own number.")] = None,
+    folds: Folds = None,
+    label_order: LabelOrder = AUTO,
+    adversarial: AdversarialWeight = None,
     device: Device = AUTO,
     trust: Trust = False,
     as_json: Json = False,
 ) -> int:
-    """Five-fold cross-validation of slice propagation over all patients; an interrupted run goes on."""
+    """Train and evaluate with every fold, or every vendor, held out once; an interrupted run goes on."""
     from cineheart.commands.networks.crossvalidate import crossvalidate_propagation
+    from cineheart.commands.networks.rounds import crossvalidate_bundle
     from cineheart.commands.networks.train import TrainOptions
+    from cineheart.evaluate.propagation import propagates
 
-    with Console("cineheart crossvalidate", as_json) as console:
-        options = TrainOptions(epochs, device, trust=trust)
-        console.finish(crossvalidate_propagation(bundle, data, output, options, progress=console.progress))
+    order = None if label_order == AUTO else label_order
+    options = TrainOptions(
+        epochs=epochs, device=device, folds=folds, trust=trust, label_order=order, adversarial=adversarial
+    )
+    with Console("cineheart crossvalidate", as_json, lines=True) as console:
+        if propagates(bundle):
+            answer = crossvalidate_propagation(bundle, data, output, options, progress=console.progress)
+        else:
+            leave_vendor = by is By.vendor
+            answer = crossvalidate_bundle(bundle, data, output, options, leave_vendor, progress=console.progress)
+        console.finish(answer)
     return 0
 
 
@@ -106,3 +199,7 @@ def calibrate(
         network = NetworkChoice(bundle, RunsOn(device), trust=trust)
         console.finish(calibrate_bundle(network, data, progress=console.progress))
     return 0
+
+
+LEARNING = (train, evaluate, crossvalidate, calibrate)
+"""Commands that learn from labelled data, or judge by them."""

@@ -59,10 +59,10 @@ def read_labels(path: str | Path, order: str = "auto") -> LabelMap:
     raw = read_raw(path)
     notes, times = list(raw.notes), raw.times_ms
     if raw.segments:
-        labels = _from_segments(raw, path, notes)[None]
+        labels = from_segments(raw, path, notes)[None]
         times = np.zeros(1)
     else:
-        labels = _whole_numbers(raw.array, path)
+        labels = whole_numbers(raw.array, path)
         acdc = order == "acdc" or (order == "auto" and is_acdc_labels(path))
         labels = in_order(labels, "acdc" if acdc else order, path)
     require_order(labels, str(path))
@@ -70,15 +70,19 @@ def read_labels(path: str | Path, order: str = "auto") -> LabelMap:
     return LabelMap(labels, raw.ijk_to_lps, times, str(path), tuple(notes), raw.grid)
 
 
-def _whole_numbers(array: np.ndarray, path) -> np.ndarray:
-    """Values as uint8; those within ROUNDING of whole numbers, as a scale factor leaves them, are these."""
+def whole_numbers(array: np.ndarray, path, highest: int = RV_WALL) -> np.ndarray:
+    """Values as uint8; those within ROUNDING of whole numbers, as a scale factor leaves them, are these.
+
+    Raises:
+        InputError: fractions, NaN, or values beyond 0 and ``highest``.
+    """
     if not np.isfinite(array).all():
         raise InputError(f"{path}: contains NaN or infinite values, so it is no label map.")
     low, high = float(array.min()), float(array.max())
     whole = np.rint(array)
     if array.dtype.kind == "f" and np.abs(array - whole).max() > ROUNDING:
         raise InputError(f"{path}: holds fractions ({low:g} to {high:g}): an image or probabilities, not labels.")
-    if whole.min() < 0 or whole.max() > RV_WALL:
+    if whole.min() < 0 or whole.max() > highest:
         values = np.unique(whole)
         shown = ", ".join(f"{v:g}" for v in values[:6]) + (", ..." if len(values) > 6 else "")
         raise InputError(f"{path}: holds the values {shown}; known labels are {KNOWN}.")
@@ -97,7 +101,7 @@ def _drawn_notes(labels: np.ndarray) -> list[str]:
     ]
 
 
-def _from_segments(raw: RawImage, path, notes: list[str]) -> np.ndarray:
+def from_segments(raw: RawImage, path, notes: list[str]) -> np.ndarray:
     """(K, J, I) labels from the layers of a segmentation file."""
     masks = []
     for segment in raw.segments:

@@ -1,0 +1,1 @@
+"""``cineheart data``: labelled data sets, looked at and converted."""
