@@ -1,8 +1,9 @@
 # Two commands do everything: `make demo` and `make test`. Both make .venv on first use, `make demo` with what a user
 # needs, `make test` with the rest (PyTorch, Qt, ...), and need no network afterwards.
 # While one works, `make check`: lint, types, and the quick tests. `.venv/bin/pre-commit install` checks every commit.
-PYTHON ?= python3
-VENV := .venv
+# Python 3.12 where it is there, as Slicer has it: below it, a library of the scene miscounts references to None.
+PYTHON ?= $(shell python3.12 -c "" 2>/dev/null && echo python3.12 || echo python3)
+VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo-output
 CONSTRAINTS := .ci/constraints.txt

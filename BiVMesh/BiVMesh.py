@@ -24,6 +24,7 @@ from slicer.ScriptedLoadableModule import (
 )
 
 from CardiacLib.types.bivmesh import MESH_VIEWS
+from CardiacLib.types.choices import PROPAGATION_BUNDLE
 from CardiacLib.types.mesh_options import EDGE_MM, FibreOptions, MeshOptions
 
 
@@ -31,15 +32,18 @@ class BiVMesh(ScriptedLoadableModule):
     """What Slicer shows about the module."""
 
     def __init__(self, parent):
+        from CardiacLib.resources import documentation_link
+
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Biventricular Mesh")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
-        self.parent.dependencies = ["CardiacSeg", "Sequences", "Segmentations", "Models"]
-        self.parent.contributors = ["CineHeart contributors"]
+        self.parent.dependencies = ["CardiacSeg", "Sequences", "Segmentations", "Markups", "Models"]
+        self.parent.contributors = ["CineHeart contributors (CineHeart)"]
         self.parent.helpText = _(
             "Makes a watertight tetrahedral mesh of both ventricles, with named surfaces, regions and fibres, from a "
             "segmentation of the left ventricle, its myocardium and the right ventricle. For research use only."
         )
+        self.parent.helpText += documentation_link("BiVMesh")
         self.parent.acknowledgementText = _("The mesher follows isosurface stuffing (Labelle and Shewchuk 2007).")
 
 
@@ -108,6 +112,12 @@ class BiVMeshWidget(ScriptedLoadableModuleWidget):
     def exit(self):
         """The user leaves the module."""
         self.panel.disconnect()
+
+    def onReload(self):
+        """A developer presses Reload: the libraries are read again too."""
+        from CardiacSeg import reloadAll
+
+        reloadAll(self.moduleName)
 
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen frame."""
@@ -187,15 +197,19 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         progress: Callable[[float, str], None] = lambda fraction, message: None,
         output=None,
         valvePoints=None,
+        acceptLicence: bool = False,
     ):
         """Carry a slice's labels through its images, wait: BiVMeshLib.mrml.propagation; returns a segmentation node.
 
         ``output`` is that of an earlier call, to be updated in place; None makes a new node. ``valvePoints``, a point
-        list of Cardiac Landmarks, tell the base where ``base`` is -1.
+        list of Cardiac Landmarks, tell the base where ``base`` is -1. ``acceptLicence`` accepts the licence of the
+        networks' weights; else the user is asked once, if there is one.
         """
         from BiVMeshLib.mrml.choices import propagate_choice
         from BiVMeshLib.mrml.propagation import phase_of, propagation_to_scene
+        from CardiacLib.mrml.panel.consent import require_licence
 
+        require_licence(PROPAGATION_BUNDLE, acceptLicence)
         request = self.makePropagationRequest(node, volume, frame, propagate_choice(start, base), valvePoints)
         phase = phase_of(request)
         return self._run(request, progress, lambda found: propagation_to_scene(found, node, phase=phase, output=output))
@@ -216,10 +230,10 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         return mesh_result_to_scene(found, segmentationNode, name=name, output=meshNode)
 
     def exportMesh(self, modelNode, folder: str | Path, formats: str) -> None:
-        """Write a mesh of the scene in formats separated by commas: BiVMeshLib.mrml.export.export_model."""
-        from BiVMeshLib.mrml.export import export_model
+        """Write a mesh of the scene in formats separated by commas, and wait: BiVMeshLib.mrml.export."""
+        from BiVMeshLib.mrml.export import export_request
 
-        export_model(modelNode, folder, formats)
+        self._run(export_request(modelNode, folder, formats), lambda *_: None, lambda nothing: None)
 
     @staticmethod
     def _run(request, progress, addFound):

@@ -28,15 +28,18 @@ class CardiacLandmarks(ScriptedLoadableModule):
     """What Slicer shows about the module."""
 
     def __init__(self, parent):
+        from CardiacLib.resources import documentation_link
+
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Cardiac Landmarks")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
         self.parent.dependencies = ["CardiacSeg", "Sequences", "Markups"]
-        self.parent.contributors = ["CineHeart contributors"]
+        self.parent.contributors = ["CineHeart contributors (CineHeart)"]
         self.parent.helpText = _(
             "Finds ten points of the mitral, aortic and tricuspid valve on every frame of the 2CH, 3CH and 4CH cines "
             "and measures the motion of the annuli (MAPSE, TAPSE, diameters). For research use only."
         )
+        self.parent.helpText += documentation_link("CardiacLandmarks")
         self.parent.acknowledgementText = _(
             "The points are those of Kerfoot et al., STACOM 2020, doi 10.1007/978-3-030-68107-4_15."
         )
@@ -83,6 +86,12 @@ class CardiacLandmarksWidget(ScriptedLoadableModuleWidget):
         """The user leaves the module."""
         self.panel.disconnect()
 
+    def onReload(self):
+        """A developer presses Reload: the libraries are read again too."""
+        from CardiacSeg import reloadAll
+
+        reloadAll(self.moduleName)
+
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen cines."""
         self.panel.apply()
@@ -105,6 +114,7 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
         name: str = "",
         progress: Callable[[float, str], None] = lambda fraction, message: None,
         pointsNode=None,
+        acceptLicence: bool = False,
     ):
         """Find the valve points in a worker process, wait, and add them to the scene.
 
@@ -117,13 +127,18 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
             name: start of the names of new nodes; made from the first volume's name if empty.
             progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.
             pointsNode: a point list of an earlier result to update in place; None makes new nodes.
+            acceptLicence: accept the licence of the network's weights; else the user is asked once, if there is one.
 
         Returns:
             CardiacLandmarksLib.mrml.result.LandmarkResult.
 
         Raises:
-            CardiacLib.errors.InputError: the volumes or the network cannot be used; the scene is unchanged.
+            CardiacLib.errors.InputError: the volumes or the network cannot be used, or nobody accepted the licence of
+                the weights; the scene is unchanged.
         """
+        from CardiacLib.mrml.panel.consent import require_licence
+
+        require_licence(bundle, acceptLicence)
         choice = LandmarkChoice(NetworkChoice(bundle, RunsOn(device, backend)), align)
         request = self.makeRequest(volumes, choice)
         return self._run(request, progress, lambda found: self.addResult(volumes, found, name, pointsNode))

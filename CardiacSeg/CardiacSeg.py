@@ -37,27 +37,38 @@ class CardiacSeg(ScriptedLoadableModule):
     """What Slicer shows about the module."""
 
     def __init__(self, parent):
+        from CardiacLib.resources import documentation_link
+
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Cardiac Segmentation")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
         self.parent.dependencies = ["Sequences", "Segmentations"]
-        self.parent.contributors = ["CineHeart contributors"]
+        self.parent.contributors = ["CineHeart contributors (CineHeart)"]
         self.parent.helpText = _(
             "Labels the left ventricle, its myocardium and the right ventricle on every frame of a short-axis cine "
             "cardiac MR and measures volumes, ejection fraction and mass. For research use only."
         )
+        self.parent.helpText += documentation_link("CardiacSeg")
         self.parent.acknowledgementText = _(
             "The default network was trained on the ACDC data set (Bernard et al., IEEE TMI 2018); its weights carry "
             "that data set's licence, CC BY-NC-SA 4.0: not for commercial use."
         )
-        slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", onStartupCompleted)
 
 
-def registerSampleData():
-    """Called when Slicer has started: the synthetic heart becomes a sample of the Sample Data module."""
-    from CardiacLib.mrml.panel.sample_data import register_sample_data
+def onStartupCompleted():
+    """Called when Slicer has started: CardiacLib.mrml.application.startup."""
+    from CardiacLib.mrml.application.startup import start_up
 
-    register_sample_data()
+    start_up()
+
+
+def reloadAll(moduleName):
+    """Reload all three modules and the libraries that they share: CardiacLib.mrml.application.reload."""
+    from CardiacLib.mrml.application.reload import reload_all
+
+    modules = ("CardiacSeg", "CardiacLandmarks", "BiVMesh")
+    reload_all(moduleName, modules, ("CardiacLib", *(f"{name}Lib" for name in modules), "cineheart"))
 
 
 def worker():
@@ -135,6 +146,10 @@ class CardiacSegWidget(ScriptedLoadableModuleWidget):
         """The user leaves the module."""
         self.panel.disconnect()
 
+    def onReload(self):
+        """A developer presses Reload: the libraries are read again too."""
+        reloadAll(self.moduleName)
+
     def onApplyButton(self, checked=False):
         """Start the worker on the chosen cine."""
         self.panel.apply()
@@ -164,6 +179,12 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
 
         return load_study(path, worker=worker(), progress=progress)
 
+    def loadSample(self, name="CineHeartPhantom", progress=lambda fraction, message: None):
+        """Make a synthetic heart (or the quicker ``CineHeartPhantomSmall``): volume by view, as of loadStudy."""
+        from CardiacLib.mrml.application.sample_data import add_sample
+
+        return add_sample(name, progress, worker=worker())
+
     def segmentSequence(
         self,
         volumeNode,
@@ -176,6 +197,7 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         quality: str = QUALITIES[0],
         papillary: str = PAPILLARY[0],
         segmentationNode=None,
+        acceptLicence: bool = False,
     ):
         """Segment a cine in a worker process, wait, and add the result: a CardiacSegLib.mrml.result.SegmentationResult.
 
@@ -190,13 +212,17 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
             quality: one of QUALITIES; best takes four times as long.
             papillary: one of PAPILLARY, where volumes and mass count the papillary muscles.
             segmentationNode: an earlier result to update in place, tables included; None makes new nodes.
+            acceptLicence: accept the licence of the network's weights; else the user is asked once, if there is one.
 
         Raises:
-            CardiacLib.errors.InputError: the volume cannot be used; the scene is unchanged.
+            CardiacLib.errors.InputError: the volume cannot be used, or nobody accepted the licence of the weights; the
+                scene is unchanged.
         """
         from CardiacLib.mrml.nodes.cines import body_facts
+        from CardiacLib.mrml.panel.consent import require_licence
         from CardiacLib.mrml.panel.module_panel import run_and_add
 
+        require_licence(bundle, acceptLicence)
         network = NetworkChoice(bundle, RunsOn(device, backend), quality)
         choice = SegmentChoice(network, papillary, Body.of(body_facts(volumeNode)))
         request = self.makeRequest(volumeNode, frames, choice)
@@ -264,6 +290,48 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
         return export_dicom_seg(segmentationNode, folder, wanted, worker=worker(), progress=progress)
 
 
+class CardiacSegFileReader:
+    """Makes the synthetic heart that a file of Sample Data names; Slicer knows a reader by its name."""
+
+    def __init__(self, parent):
+        self.parent = parent
+
+    def description(self):
+        """What the reader reads, for people."""
+        return _("CineHeart sample")
+
+    def fileType(self):
+        """What the reader reads, for programs."""
+        from CardiacLib.mrml.application.sample_data import FILE_TYPE
+
+        return FILE_TYPE
+
+    def extensions(self):
+        """Names of the files."""
+        from CardiacLib.mrml.application.sample_data import SUFFIX
+
+        return [f"{self.description()} (*{SUFFIX})"]
+
+    def canLoadFile(self, filePath):
+        """Whether the file names a sample."""
+        from CardiacLib.errors import InputError
+        from CardiacLib.mrml.application.sample_data import sample_of
+
+        try:
+            return bool(sample_of(filePath))
+        except InputError:
+            return False
+
+    def load(self, properties):
+        """Make the study; its nodes are those that were loaded, the short axis first."""
+        from CardiacLib.mrml.application.sample_data import add_sample, sample_of
+
+        with slicer.util.tryWithErrorDisplay(_("The sample could not be made."), waitCursor=True):
+            volumes = add_sample(sample_of(properties["fileName"]), worker=worker())
+            self.parent.loadedNodes = [volume.GetID() for volume in volumes.values()]
+            return True
+
+
 class CardiacSegTest(ScriptedLoadableModuleTest):
     """Self test: segments a small phantom by the logic, as a script would."""
 
@@ -281,7 +349,7 @@ class CardiacSegTest(ScriptedLoadableModuleTest):
         if missing_requirements():
             self.skipTest("Python packages of the worker are not installed.")
         browser, volumeNode = cine_to_scene(make_phantom(PhantomOptions.small()).cines["sax"], "cine")
-        result = CardiacSegLogic().segmentSequence(volumeNode, device="cpu")
+        result = CardiacSegLogic().segmentSequence(volumeNode, device="cpu", acceptLicence=True)
         self.assertEqual(result.segmentation.GetSegmentation().GetNumberOfSegments(), 3)
         self.assertEqual(browser.GetNumberOfSynchronizedSequenceNodes(True), 2)
         self.assertGreater(result.function.lv.edv_ml, 0)

@@ -10,17 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
+from BiVMeshLib.exporters import choose_formats, export, write_quality
 from BiVMeshLib.propagation import Propagation
 from BiVMeshLib.result import MeshChoice, MeshResult, PropagateChoice
 from CardiacLandmarksLib.result import PointsResult
+from CardiacLib.files import atomic_directory
 from CardiacLib.jobs import Task, run_worker
 from CardiacLib.networks.model_store import fetch, import_file
+from CardiacLib.phantom import PhantomOptions, make_phantom
 from CardiacLib.progress import Progress
 from CardiacLib.readers import read_study
+from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.types.choices import LandmarkChoice, SegmentChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import Landmarks
+from CardiacLib.types.patient import Patient
 from CardiacLib.types.study import Study
 from CardiacLib.writers.dicom_seg_study import DicomSegChoice, write_dicom_seg_of_study
 from CardiacSegLib.result import SegmentResult
@@ -78,9 +83,23 @@ def propagate(
     return steps.propagate(cine, frame, choice, labels=labels, valves=valves, progress=progress)
 
 
-def study(path: str, *, progress: Progress) -> Study:
-    """The cines of a study."""
-    return read_study(path, progress=progress)
+def study(path: str, files: tuple[str, ...] = (), *, progress: Progress) -> Study:
+    """The cines of a study, perhaps of some files only."""
+    return read_study(path, progress=progress, files=files)
+
+
+def export_mesh(mesh: BiVMesh, folder: str, formats: str, *, progress: Progress) -> None:
+    """Write a mesh in formats separated by commas, and its quality report."""
+    progress(0.1, "writing the mesh")
+    with atomic_directory(folder) as part:
+        export(mesh, part, choose_formats(formats))
+        write_quality(mesh, part / "quality.json")
+
+
+def phantom(name: str, small: bool, *, progress: Progress) -> Study:
+    """A synthetic study of this name."""
+    options = PhantomOptions.small() if small else PhantomOptions()
+    return Study(make_phantom(options, progress).cines, patient=Patient(id=name), source=name)
 
 
 def fetch_weights(name: str, cache: str, *, progress: Progress) -> None:
@@ -103,7 +122,7 @@ TASKS: dict[str, Task] = {
     task.__name__: task
     for task in (
         segment, measure_labels, find_points, measure_points, mesh, propagate, study, fetch_weights, import_weights,
-        dicom_seg,
+        dicom_seg, export_mesh, phantom,
     )
 }  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+HOMEPAGE = "https://github.com/CineHeart/SlicerCineHeart"
+
 
 def resource_path(name: str) -> Path:
     """Path of ``Resources/<name>``.
@@ -18,3 +20,8 @@ def resource_path(name: str) -> Path:
         if candidate.exists():
             return candidate
     raise FileNotFoundError(f"CineHeart resource '{name}' is not installed in or beside {here.parents[0]}.")
+
+
+def documentation_link(page: str) -> str:
+    """A paragraph of HTML that leads to a page of ``Docs``, for the help of Slicer's modules."""
+    return f'<p>How to use it: <a href="{HOMEPAGE}/blob/main/Docs/{page}.md">documentation</a>.</p>'

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLib.geometry import apply, index_of
-from CardiacLib.mrml.panel.sample_data import SAMPLES
+from CardiacLib.mrml.application.sample_data import SAMPLES
 from CardiacLib.phantom import make_phantom
 
 ROOT = Path(__file__).resolve().parents[2]

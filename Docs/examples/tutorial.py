@@ -101,7 +101,7 @@ def build_mesh(host, done: Walk, coarse: bool):
         item = panel.ui.formatsList.item(row)
         item.setCheckState(qt.Qt.Checked if item.text() in FORMATS else qt.Qt.Unchecked)
     panel.ui.exportFolderEdit.currentPath = str(done.folder / "mesh")
-    panel.ui.exportButton.click()
+    _press(host, panel, panel.ui.exportButton)
     return panel
 
 
@@ -113,7 +113,12 @@ def save(done: Walk) -> None:
 
 
 def _apply(host, panel) -> None:
-    panel.ui.applyButton.click()
+    _press(host, panel, panel.ui.applyButton)
+
+
+def _press(host, panel, button) -> None:
+    """Press a button that starts the worker, and wait."""
+    button.click()
     host.wait_until(lambda: not panel.panel.running, timeout_s=1800)
     if host.errors:
         raise RuntimeError(host.errors[-1])

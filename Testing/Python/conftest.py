@@ -24,10 +24,15 @@ if "CINEHEART_BUNDLES" not in os.environ:
     os.environ["CINEHEART_BUNDLES"] = tempfile.mkdtemp(prefix="cineheart-test-cache-")
     atexit.register(shutil.rmtree, os.environ["CINEHEART_BUNDLES"], ignore_errors=True)
 
-if sys.version_info < (3, 12):
-    # A library of the scene returns None without counting it; after thousands of calls Python would abort over that.
-    for _ in range(NONE_REFERENCES):
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
+
+def pytest_runtest_setup():
+    """Keep None alive: libraries of the scene and of Qt return it without counting it, and Python would abort at zero.
+
+    From Python 3.12 on None is never counted.
+    """
+    if sys.version_info < (3, 12):
+        for _ in range(NONE_REFERENCES - sys.getrefcount(None)):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
 
 
 def pytest_collection_modifyitems(items):

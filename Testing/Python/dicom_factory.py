@@ -26,8 +26,8 @@ def write_planes(folder, frames, matrix, times_ms, beat_ms=900.0, **options) -> 
     """Write frames (T, K, J, I) as classic DICOM, all slices in one series unless ``series_per_slice``.
 
     Options: description, number, series_per_slice, trigger (False: no trigger times), modality, slope, intercept,
-    acquired (time of acquisition as text), sequence, image_type, change (called with each dataset, its slice and its
-    frame before it is written).
+    acquired (time of acquisition as text), sequence, image_type, study_uid, change (called with each dataset, its slice
+    and its frame before it is written).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +103,8 @@ def _base(pixels: np.ndarray, uid: str, number: int, sop_class: str, options: di
     dataset.ImageType = options.get("image_type", ["ORIGINAL", "PRIMARY", "M"])
     dataset.Modality = options.get("modality", "MR")
     dataset.SeriesInstanceUID = uid
+    if "study_uid" in options:
+        dataset.StudyInstanceUID, dataset.PatientID = options["study_uid"], "phantom"
     dataset.SeriesNumber = number
     dataset.SeriesDescription = options.get("description", "")
     dataset.SequenceName = options.get("sequence", "*tfi2d1")

@@ -24,6 +24,7 @@ from cineheart.steps import measure_edited_points
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = tuple(ROOT / name / f"{name}.py" for name in ("CardiacSeg", "CardiacLandmarks", "BiVMesh"))
+DICOM_PLUGIN = ROOT / "CardiacSeg" / "CineHeartDICOMPlugin.py"
 SAX_TO_LPS = np.array([[0.0, 1.2, 0.0, -36.0], [-1.2, 0.0, 0.0, 36.0], [0.0, 0.0, 5.4, -24.0], [0.0, 0.0, 0.0, 1.0]])
 QUICK_WORKER = """
 import subprocess, sys

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SEG_MODULES = ("CardiacSeg.py", "CineHeartDICOMPlugin.py")
 LISTED = (
     # folder of the CMakeLists.txt, prefix of its two lists, what they must hold
     (ROOT, "SHARED", ("cineheart", "Resources")),
-    (ROOT / "CardiacSeg", "MODULE", ("CardiacSeg.py", "CardiacLib", "CardiacSegLib", "Resources")),
+    (ROOT / "CardiacSeg", "MODULE", (*SEG_MODULES, "CardiacLib", "CardiacSegLib", "Resources")),
     (ROOT / "CardiacLandmarks", "MODULE", ("CardiacLandmarks.py", "CardiacLandmarksLib", "Resources")),
     (ROOT / "BiVMesh", "MODULE", ("BiVMesh.py", "BiVMeshLib", "Resources")),
 )

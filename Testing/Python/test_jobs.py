@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,7 +245,7 @@ class TestProcesses:
         assert calls == ["cancelled"]
 
     def test_job_folder_is_removed(self, processes, runs_in, request_for, tmp_path, monkeypatch):
-        monkeypatch.setattr(processes.tempfile, "tempdir", str(tmp_path))
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         processes.run_blocking(request_for("brighten", amount=1), runs_in)
         assert not list(tmp_path.glob("cineheart-job-*"))
 

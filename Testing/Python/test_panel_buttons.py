@@ -93,7 +93,7 @@ def use_network_buttons(clicks: Clicks, cache, monkeypatch, tmp_path) -> None:
     answer(monkeypatch, "getOpenFileName", tmp_path / "weights.pt")
     clicks.starts_a_run("importButton")
     clicks.starts_a_run("fetchButton")
-    folder = cache / clicks.panel.ui.bundleSelector.currentText
+    folder = cache / clicks.panel.panel.parameters.bundle
     folder.mkdir(parents=True)
     (folder / "source.json").write_text('{"state": "imported", "from": "weights.pt", "sha256": "", "published": false}')
     clicks.panel.panel.update()
@@ -117,6 +117,7 @@ def test_cardiac_segmentation(host, results, monkeypatch, tmp_path):
     clicks.shows_table("volumeTableButton", "heart table of volumes")
     clicks.shows_table("segmentsButton", "heart segments")
     clicks.shows_table("qualityButton", "heart quality")
+    show_and_edit(host, clicks, node)
     clicks.starts_a_run("applyButton")
     answer(monkeypatch, "getExistingDirectory", tmp_path)
     clicks.starts_a_run("loadButton")
@@ -126,6 +127,24 @@ def test_cardiac_segmentation(host, results, monkeypatch, tmp_path):
     clicks.starts_a_run("measureButton")
     use_network_buttons(clicks, tmp_path / "cache", monkeypatch, tmp_path)
     assert clicks.clicked == buttons("CardiacSeg")
+
+
+def show_and_edit(host, clicks, node) -> None:
+    """Every frame gets its surfaces, one after the other; the Segment Editor opens on the images."""
+    from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
+    from CardiacLib.mrml.nodes.surfaces import shown_in_3d
+
+    clicks.click("show3dButton")
+    host.wait_until(lambda: clicks.panel.ui.show3dButton.text == "Hide 3D")
+    for frame in (0, 7):
+        select_frame(sequence_of(node)[0], frame)
+        assert shown_in_3d(node)
+    clicks.click("show3dButton")
+    assert clicks.panel.ui.show3dButton.text == "Show 3D" and not shown_in_3d(node)
+    host.open_window()
+    clicks.click("editButton")
+    host.close_window()
+    assert host.selected == ["SegmentEditor"] and host.edited == [node, clicks.panel.ui.inputSelector.currentNode()]
 
 
 def say_it_came_from_dicom(volume, folder) -> None:
@@ -170,6 +189,7 @@ def test_biventricular_mesh(host, results, tmp_path):
     assert node.GetDisplayVisibility()
     clicks.panel.ui.exportFolderEdit.currentPath = str(tmp_path / "export")
     clicks.click("exportButton")
+    host.wait_until(lambda: not clicks.panel.panel.running)
     assert {path.suffix for path in (tmp_path / "export").iterdir()} == {".vtu", ".vtp", ".json"}
     look_at_slice(segmentation, 3)
     clicks.click("shownSliceButton")

@@ -148,9 +148,9 @@ def test_a_transform_in_the_scene_does_not_move_the_segmentation_in_the_study(ho
 
 
 def test_a_cine_from_other_files_says_why_there_is_no_export(host, scene, phantom):
-    from CardiacLib.mrml.panel.sample_data import add_sample
+    from panel_hearts import logic_of
 
-    volume = add_sample("CineHeartPhantomSmall")["sax"]
+    volume = logic_of("CardiacSeg").loadSample("CineHeartPhantomSmall")["sax"]
     node = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(phantom.labels)), "heart").segmentation
     panel = host.open_panel("CardiacSeg")
     panel.ui.outputSelector.setCurrentNode(node)
@@ -253,9 +253,9 @@ def test_the_console_function_is_as_documented(host):
 
 
 def test_what_has_no_dicom_files_is_refused_in_a_script(host, scene, phantom, tmp_path):
-    from CardiacLib.mrml.panel.sample_data import add_sample
+    from panel_hearts import logic_of
 
-    volume = add_sample("CineHeartPhantomSmall")["sax"]
+    volume = logic_of("CardiacSeg").loadSample("CineHeartPhantomSmall")["sax"]
     node = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(phantom.labels)), "heart").segmentation
     with pytest.raises(InputError, match="not known which DICOM study"):
         logic_of("CardiacSeg").exportDicomSeg(node, tmp_path)

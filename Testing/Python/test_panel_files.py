@@ -54,7 +54,8 @@ def test_tool_tips_are_sentences(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_module_files_are_short(name):
-    assert len((ROOT / name / f"{name}.py").read_text(encoding="utf-8").splitlines()) <= 250
+    """What Slicer looks for in them stands there: metadata, parameters, widget, console API, reader, self test."""
+    assert len((ROOT / name / f"{name}.py").read_text(encoding="utf-8").splitlines()) <= 320
 
 
 def is_plain_text(node: ast.expr) -> bool:

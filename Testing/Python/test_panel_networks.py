@@ -76,7 +76,8 @@ def test_every_button_says_why_it_is_off(host, scene, name):
     assert "research use only" in panel.ui.licenceLabel.text and panel.ui.applyButton.enabled
     shipped = panel.ui.licenceLabel.text
     panel.ui.bundleSelector.currentIndex = 1
-    assert panel.ui.bundleSelector.currentText == PUBLISHED[name] and "MIT" in panel.ui.licenceLabel.text
+    assert panel.panel.parameters.bundle == PUBLISHED[name] and "MIT" in panel.ui.licenceLabel.text
+    assert "Published" in panel.ui.bundleSelector.currentText and "_" not in panel.ui.bundleSelector.currentText
     assert panel.ui.licenceLabel.text != shipped and "fetch or import" in panel.ui.weightsLabel.text
     assert panel.ui.fetchButton.enabled and "https://" in panel.ui.fetchButton.toolTip
     assert panel.ui.importButton.enabled and not panel.ui.clearButton.enabled

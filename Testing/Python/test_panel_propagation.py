@@ -18,16 +18,18 @@ import sys
 import numpy as np
 import BiVMeshLib.result
 from BiVMeshLib.propagation import Propagation
+from BiVMeshLib.propagation.base_slice import named
 from CardiacLib.errors import InputError
 from CardiacLib.jobs import run_worker
 
 def propagate(cine, frame, choice, labels, valves, progress):
     start, base = choice.options.start_slice or 0, choice.options.base_slice or 0
     if base >= cine.n_slices:
-        raise InputError(f"The base slice {base} does not exist.")
+        raise InputError(f"There is no base {named(base)}.")
     found = labels.only([frame])
     found.labels[0, start][found.labels[0, start] > 0] = 4
-    return Propagation(found, np.ones(cine.n_slices), start, base, start, base, (f"Propagated from slice {start}.",))
+    notes = (f"Propagated from {named(start)}.",)
+    return Propagation(found, np.ones(cine.n_slices), start, base, start, base, notes)
 
 sys.exit(run_worker({"propagate": propagate}, sys.argv[1:]))
 """
@@ -106,7 +108,7 @@ def test_propagating_again_updates_the_result_in_place(host, scene, nodes, quick
     after = labels_from_node(made)
     assert (after.labels[0, 6] == 4).any() and not (after.labels[0, 4] == 4).any()
     assert {made.GetSegmentation().GetNthSegment(n).GetName() for n in range(4)} >= {"LV myocardium", "RV wall"}
-    panel.ui.inputSelector.setCurrentNode(nodes[1])  # back to what it was made of: its result is still the one
+    panel.ui.inputSelector.choose(nodes[1])  # back to what it was made of: its result is still the one
     assert panel.ui.propagatedSelector.currentNode() is made
     panel.ui.propagatedSelector.setCurrentNode(None)
     assert panel.ui.propagationLabel.text == ""
@@ -125,10 +127,10 @@ def test_results_are_told_apart_by_their_segmentation(host, scene, nodes, phanto
     assert last_propagation(nodes[1]) is made is last_propagation(made)
     assert last_propagation(second) is None is last_propagation(None)
     panel = host.open_panel("BiVMesh")
-    panel.ui.inputSelector.setCurrentNode(made)
-    panel.ui.inputSelector.setCurrentNode(nodes[1])
+    panel.ui.inputSelector.choose(made)
+    panel.ui.inputSelector.choose(nodes[1])
     assert panel.ui.propagatedSelector.currentNode() is made and "A note." in panel.ui.propagationLabel.text
-    panel.ui.inputSelector.setCurrentNode(second)
+    panel.ui.inputSelector.choose(second)
     assert panel.ui.propagatedSelector.currentNode() is None and panel.ui.propagationLabel.text == ""
     listed = [panel.ui.propagatedSelector.itemText(n) for n in range(panel.ui.propagatedSelector.count)]
     assert listed == ["Create new segmentation", "labels propagated"]  # no segmentation of a cine to be overwritten
@@ -139,12 +141,14 @@ def test_results_are_told_apart_by_their_segmentation(host, scene, nodes, phanto
 
 def test_the_console_call_is_the_panels(host, scene, nodes, quick):
     logic = logic_of("BiVMesh")
-    made = logic.propagate(nodes[1], start=4, base=5)
+    made = logic.propagate(nodes[1], start=4, base=5, acceptLicence=True)
     assert made.IsA("vtkMRMLSegmentationNode") and made.GetSegmentation().GetNumberOfSegments() == 4
-    again = logic.propagate(nodes[1], start=3, output=made)
+    again = logic.propagate(nodes[1], start=3, output=made, acceptLicence=True)
     assert again is made
+    with pytest.raises(InputError, match="acceptLicence=True"):
+        logic.propagate(nodes[1], start=4, base=5)
     with pytest.raises(InputError, match=r"no base slice 100 \(index 99\)"):
-        logic.propagate(nodes[1], base=99)
+        logic.propagate(nodes[1], base=99, acceptLicence=True)
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2
 
 

@@ -158,12 +158,12 @@ def test_the_output_follows_the_input_and_apply_says_what_does_not_fit(host, cin
     assert "EDV" in panel.ui.resultLabel.text and panel.ui.applyButton.enabled
     assert not panel.ui.outputNameEdit.enabled and "keeps its name" in panel.ui.outputNameEdit.toolTip
     _, other = cine_to_scene(heart_cine(12), "other")
-    panel.ui.inputSelector.setCurrentNode(other)
+    panel.ui.inputSelector.choose(other)
     assert panel.ui.outputSelector.currentNode() is None and panel.ui.resultLabel.text == ""
     assert panel.ui.outputNameEdit.enabled
     panel.ui.outputSelector.setCurrentNode(first)
     assert not panel.ui.applyButton.enabled and "another cine" in panel.ui.applyButton.toolTip
-    panel.ui.inputSelector.setCurrentNode(volume)
+    panel.ui.inputSelector.choose(volume)
     assert panel.ui.outputSelector.currentNode() is first and panel.ui.applyButton.enabled
     panel.ui.framesSelector.currentIndex = 1
     assert not panel.ui.applyButton.enabled and "single one" in panel.ui.applyButton.toolTip

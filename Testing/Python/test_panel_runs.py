@@ -1,7 +1,9 @@
 """Runs of all three panels that do not come to their end: Cancel, scene close, reload, leaving; and the time left."""
 
+import gc
 import sys
 import time
+import weakref
 
 import pytest
 from panel_hearts import MODULES, heart_cine, heart_labels, install_quick_worker, living_processes, node_names
@@ -110,3 +112,34 @@ def test_cancel_keeps_a_complete_result_beside_the_part(host, scene, monkeypatch
     assert (labels_from_node(complete).labels == before).all()
     part = labels_from_node(scene.GetFirstNodeByName("cine segmentation")).labels
     assert part[0].all() and not part[2].any() and browser.GetNumberOfSynchronizedSequenceNodes(True) == 3
+
+
+def test_a_run_leaves_nothing_in_memory(host, scene, monkeypatch, tmp_path):
+    """Slicer's timers hold their slots: a run that does not take its slot back stays, with all images of its job."""
+    from CardiacLib.mrml.nodes.segmentations import labels_to_scene
+    from CardiacLib.mrml.panel.processes import JobRequest
+
+    class Images(dict):
+        """What a job carries, able to be watched."""
+
+    install_quick_worker(monkeypatch, tmp_path)
+    sent = []
+
+    def make_request(*choices):
+        images = Images()
+        sent.append(weakref.ref(images))
+        return JobRequest("quick", images)
+
+    monkeypatch.setattr(sys.modules["BiVMesh"].BiVMeshLogic, "makeRequest", make_request)
+    labels_to_scene(heart_labels(1), "labels")
+    panel = host.open_panel("BiVMesh")
+    for end in ("done", "cancelled"):
+        panel.ui.applyButton.click()
+        run = weakref.ref(panel.panel._run)
+        if end == "cancelled":
+            panel.ui.cancelButton.click()
+        host.wait_until(lambda: not panel.panel.running)
+        host.process_events()
+        gc.collect()
+        assert run() is None and sent[-1]() is None, end
+    assert not host.errors

@@ -30,7 +30,7 @@ def host():
 
 
 def samples() -> list:
-    from CardiacLib.mrml.panel.sample_data import CATEGORY
+    from CardiacLib.mrml.application.sample_data import CATEGORY
 
     return slicer.modules.sampleDataSources[CATEGORY]
 
@@ -39,7 +39,7 @@ def test_samples_are_registered_once_when_slicer_has_started(host):
     import CardiacSeg
 
     assert [source.sampleName for source in samples()] == ["CineHeartPhantom", "CineHeartPhantomSmall"]
-    CardiacSeg.registerSampleData()  # as after a reload of the module
+    CardiacSeg.onStartupCompleted()  # as after a reload of the module
     assert len(samples()) == 2
     for source in samples():
         path = Path(source.thumbnailFileName)
@@ -65,7 +65,7 @@ def test_slicer_5_10_knows_no_categories(host, monkeypatch):
 
     monkeypatch.delattr(SampleData.SampleDataLogic, "registerCustomSampleDataCategory")
     slicer.modules.sampleDataSources.clear()
-    CardiacSeg.registerSampleData()
+    CardiacSeg.onStartupCompleted()
     assert len(samples()) == 2
 
 

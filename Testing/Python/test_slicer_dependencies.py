@@ -1,6 +1,7 @@
 """Installing Python packages in Slicer: asked once, never without consent, never in place of Slicer's own."""
 
 import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
@@ -109,7 +110,13 @@ def test_requirements_are_the_wheels_without_what_slicer_brings():
     brought = {"numpy", "scipy", "SimpleITK", "pydicom", "vtk"}
     applying = [Requirement(line) for line in stated["project"]["dependencies"]]
     wanted = {found.name for found in applying if found.marker is None or found.marker.evaluate()}
-    assert names(dependencies.requirements()) == wanted - brought
+    listed = names(dependencies.requirements()) | names(dependencies.command_line_requirements())
+    assert listed == wanted - brought
+
+
+def test_panels_do_without_what_the_command_line_needs():
+    assert names(dependencies.command_line_requirements()) == {"matplotlib", "jinja2", "typer", "rich"}
+    assert not names(dependencies.requirements()) & names(dependencies.command_line_requirements())
 
 
 @pytest.mark.parametrize(
@@ -141,11 +148,23 @@ def test_too_old_packages_count_as_missing(packages):
 
 def test_slicer_5_12_installs_by_slicer_packaging(packages, torch_extension, packaging):
     dependencies.ensure_dependencies("CardiacSeg", optional=TORCH)
-    assert torch_extension == [{"askConfirmation": True, "torchVersionRequirement": ">=2.4.1"}]
+    assert torch_extension == [{"askConfirmation": False, "torchVersionRequirement": ">=2.4.1"}]
     requirements, constraints, options = packaging[0]
     assert names(requirements) == names(dependencies.requirements()) | {"monai"}
     assert "torch==2.9.0+cu128" in constraints and "numpy==2.4.6" in constraints
-    assert options["prompt_install"] and options["requester"] == "CardiacSeg"
+    assert not options["prompt_install"] and options["prompt_restart"] and options["requester"] == "CardiacSeg"
+
+
+def test_there_is_one_question_and_it_names_size_and_reason(packages, application, torch_extension, packaging):
+    """For PyTorch and all else together; nothing else asks."""
+    dependencies.ensure_dependencies("CardiacSeg", optional=(*TORCH, "highdicom>=0.27"))
+    (question,) = application.asked
+    assert "scikit-image (about 14 MB): shapes and distances" in question and "torch (about 900 MB)" in question
+    assert "highdicom (about 1 MB): DICOM segmentations" in question and "CardiacSeg needs" in question
+    rows = [line for line in question.splitlines() if line.startswith("- ")]
+    sizes = [int(row.split("about ")[1].split(" MB")[0]) for row in rows]
+    assert len(rows) == len(dependencies.requirements()) + 3 and f"About {sum(sizes)} MB" in question
+    assert not torch_extension[0]["askConfirmation"] and not packaging[0][2]["prompt_install"]
 
 
 def test_what_one_worker_needs_beside_the_others_is_asked_for_with_it(packages, application, packaging):
@@ -153,7 +172,7 @@ def test_what_one_worker_needs_beside_the_others_is_asked_for_with_it(packages, 
     dependencies.ensure_dependencies("CardiacSeg")
     assert not packaging
     dependencies.ensure_dependencies("CardiacSeg", optional=("highdicom>=0.27",))
-    assert packaging[0][0] == ["highdicom>=0.27"] and packaging[0][2]["prompt_install"]
+    assert packaging[0][0] == ["highdicom>=0.27"] and "highdicom" in application.asked[0]
     packages["highdicom"] = "0.27.0"
     dependencies.ensure_dependencies("CardiacSeg", optional=("highdicom>=0.27",))
     assert len(packaging) == 1
@@ -187,9 +206,9 @@ def test_no_means_no(packages, application, torch_extension, packaging, monkeypa
 
 def test_declining_torch_stops_before_anything_else(packages, application, torch_extension, packaging):
     application.answer = False
-    with pytest.raises(Cancelled, match="PyTorch"):
+    with pytest.raises(Cancelled, match="not installed"):
         dependencies.ensure_dependencies("CardiacSeg", optional=TORCH)
-    assert not packaging
+    assert not packaging and not torch_extension
 
 
 def test_missing_torch_extension_is_one_sentence(packages, application, monkeypatch):
@@ -262,7 +281,8 @@ def test_a_folder_of_wheels_serves_without_a_network(
     monkeypatch.setattr(slicer.util, "pip_install", pip_install)
     if given == "environment":
         monkeypatch.setenv(dependencies.WHEELS_VARIABLE, str(wheels))
-    dependencies.ensure_dependencies("CardiacSeg", wheels=wheels if given == "argument" else None)
+    more = dependencies.command_line_requirements()
+    dependencies.ensure_dependencies("CardiacSeg", wheels=wheels if given == "argument" else None, optional=more)
     assert len(application.asked) == 1
     assert not torch_extension and not packaging  # both would need a network
     assert not dependencies.missing_requirements()
@@ -283,3 +303,18 @@ def test_a_folder_of_wheels_that_is_not_there_is_one_sentence(packages, applicat
     with pytest.raises(InputError, match="no such folder of wheels"):
         dependencies.ensure_dependencies("CardiacSeg", install=True, wheels=tmp_path / "none")
     assert not application.installed
+
+
+def test_the_script_of_the_command_line_names_or_installs_what_it_needs(packages, application, packaging, monkeypatch):
+    """Without a window nothing is asked; the flag is no argument of the command line."""
+    path = Path(__file__).resolve().parents[2] / "Resources" / "Scripts" / "CineHeartRun.py"
+    spec = importlib.util.spec_from_file_location("CineHeartRun", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    packages.update(dict.fromkeys(names(dependencies.requirements()), "9999"))
+    application.window = None
+    assert script.run(["--version"]) == 2 and not packaging
+    ran = []
+    monkeypatch.setattr("cineheart.cli.main", lambda arguments: ran.append(arguments) or 0)
+    assert script.run(["--install-packages", "--version"]) == 0 and ran == [["--version"]]
+    assert names(packaging[0][0]) == names(dependencies.command_line_requirements()) and not application.asked

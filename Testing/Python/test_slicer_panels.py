@@ -62,7 +62,7 @@ def test_panel_says_why_apply_is_off_and_takes_the_first_volume(host, scene):
     panel = host.open_panel("CardiacSeg")
     assert not panel.ui.applyButton.enabled and "Choose" in panel.ui.applyButton.toolTip
     _, volume = add_cine(1)
-    panel.ui.inputSelector.setCurrentNode(volume)
+    panel.ui.inputSelector.choose(volume)
     assert panel.ui.applyButton.enabled
     scene.RemoveNode(volume)
     assert not panel.ui.applyButton.enabled
@@ -110,7 +110,7 @@ def test_mesh_panel_from_apply_to_models(host, scene, tmp_path):
     show_every_view(panel)
     panel.ui.qualityButton.click()
     assert active_node("GetActiveTableID").GetName() == "heart quality"
-    export_mesh(panel, tmp_path / "export")
+    export_mesh(host, panel, tmp_path / "export")
 
 
 def show_every_view(panel) -> None:
@@ -125,7 +125,7 @@ def show_every_view(panel) -> None:
     assert models["tetrahedra"].GetDisplayNode().GetActiveScalarName() == "rotational"
 
 
-def export_mesh(panel, folder: Path) -> None:
+def export_mesh(host, panel, folder: Path) -> None:
     """The Export button: off without formats, else it writes the files of those that are ticked."""
     import qt
 
@@ -137,6 +137,7 @@ def export_mesh(panel, folder: Path) -> None:
         item.setCheckState(qt.Qt.Checked if item.text() in ("vtu", "stl") else qt.Qt.Unchecked)
     panel.ui.exportFolderEdit.currentPath = str(folder)
     panel.ui.exportButton.click()
+    host.wait_until(lambda: not panel.panel.running)
     assert str(folder) in panel.ui.statusLabel.text
     written = {path.suffix for path in folder.rglob("*.*")}
     assert written == {".vtu", ".stl", ".json"}
@@ -157,10 +158,10 @@ def test_motion_needs_a_sequence_and_plays_in_its_browser(host, scene):
     single = add_segmentation(1)
     panel = host.open_panel("BiVMesh")
     panel.ui.motionCheckBox.checked = True
-    panel.ui.inputSelector.setCurrentNode(single)
+    panel.ui.inputSelector.choose(single)
     assert not panel.ui.applyButton.enabled and "all frames" in panel.ui.applyButton.toolTip
     cycle = add_segmentation(3)
-    panel.ui.inputSelector.setCurrentNode(cycle)
+    panel.ui.inputSelector.choose(cycle)
     assert panel.ui.applyButton.enabled
     panel.ui.frameSelector.currentIndex = 1
     panel.ui.automaticEdgeLengthCheckBox.checked = False
@@ -392,9 +393,9 @@ def test_patient_values_come_from_the_study_and_can_be_changed(host, scene):
     assert panel.ui.heartRateSpinBox.text == "unknown"
     panel.ui.heartRateSpinBox.value = 66.0
     assert body_of(panel.panel.parameters) == Body(height_m=1.8, weight_kg=80.5, heart_rate_bpm=66.0)
-    panel.ui.inputSelector.setCurrentNode(other)
+    panel.ui.inputSelector.choose(other)
     assert body_of(panel.panel.parameters) == Body()
-    panel.ui.inputSelector.setCurrentNode(volume)
+    panel.ui.inputSelector.choose(volume)
     assert panel.ui.weightSpinBox.value == 80.5
     assert "not kept" not in str([volume.GetAttribute(name) for name in volume.GetAttributeNames()])
 
@@ -457,7 +458,7 @@ def test_console_call_gives_the_librarys_voxels(host, scene, untrained):
 
     _, volume = add_cine(2)
     module = sys.modules["CardiacSeg"]
-    result = module.CardiacSegLogic().segmentSequence(volume, bundle=untrained, device="cpu")
+    result = module.CardiacSegLogic().segmentSequence(volume, bundle=untrained, device="cpu", acceptLicence=True)
     expected = segment_cine(heart_cine(2), NetworkChoice(untrained, RunsOn("cpu")))
     found = labels_from_node(result.segmentation, volume)
     assert len(np.unique(expected.labels)) > 1

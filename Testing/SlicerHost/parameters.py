@@ -2,10 +2,13 @@
 
 Covers what the panels use: nodes, enums, numbers, text and paths; ``Choice`` and ``WithinRange``; the properties
 ``SlicerParameterName`` of a ``.ui`` file. Values live in the real parameter node, so they are saved with the scene.
+As in Slicer, a wrapper reads a value when it is made and whenever the node is modified, and hands out what it has read:
+a node reference that could not be resolved at that moment, as during the import of a scene, stays None.
 """
 
 import enum
 import typing
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +57,12 @@ class _Parameter:
             raise TypeError(f"{name}: the host knows no parameter of type {self.kind}.")
         self.default = default if default is not None or self.is_node else self.kind()
 
+    def is_in(self, node) -> bool:
+        return self.name in node.GetParameterNames()
+
     def read(self, node):
+        if not self.is_in(node):  # a wrapper that outlives the closing of its scene
+            self.write(node, self.default)
         if self.is_node:
             return node.GetNodeReference(self.name)
         text = node.GetParameter(self.name)
@@ -64,6 +72,7 @@ class _Parameter:
 
     def write(self, node, value) -> None:
         if self.is_node:
+            node.SetParameter(self.name, "")  # tells that the parameter is there, also where it is None
             node.SetNodeReferenceID(self.name, value.GetID() if value is not None else None)
             return
         if not isinstance(value, self.kind):
@@ -75,9 +84,35 @@ class _Parameter:
 
     def property(self) -> property:
         return property(
-            lambda wrapper: self.read(wrapper.parameterNode),
-            lambda wrapper, value: self.write(wrapper.parameterNode, value),
+            lambda wrapper: wrapper._cached[self.name].value,
+            lambda wrapper, value: wrapper._cached[self.name].write(value),
         )
+
+
+class _Cached:
+    """The value of one parameter of one node, read again whenever the node is modified."""
+
+    def __init__(self, parameter: _Parameter, node):
+        self._parameter, self._node, self._writing = parameter, node, False
+        self.value = parameter.read(node)
+        this = weakref.ref(self)
+        self._tag = node.AddObserver("ModifiedEvent", lambda *_: this() and this()._modified())
+
+    def __del__(self):
+        self._node.RemoveObserver(self._tag)
+
+    def write(self, value) -> None:
+        self._writing = True
+        try:
+            with slicer.util.NodeModify(self._node):
+                self._parameter.write(self._node, value)
+                self.value = self._parameter.read(self._node)
+        finally:
+            self._writing = False
+
+    def _modified(self) -> None:
+        if not self._writing:
+            self.value = self._parameter.read(self._node)
 
 
 def parameterNodeWrapper(wrapped: type) -> type:
@@ -85,7 +120,7 @@ def parameterNodeWrapper(wrapped: type) -> type:
     hints = typing.get_type_hints(wrapped, include_extras=True)
     parameters = {name: _Parameter(name, hint, getattr(wrapped, name, None)) for name, hint in hints.items()}
     members = {name: parameter.property() for name, parameter in parameters.items()}
-    members |= {"allParameters": parameters, "__doc__": wrapped.__doc__}
+    members |= {"allParameters": parameters, "__doc__": wrapped.__doc__, "dataType": staticmethod(hints.__getitem__)}
     return type(wrapped.__name__, (_ParameterNode,), members)
 
 
@@ -96,9 +131,11 @@ class _ParameterNode:
         self.parameterNode = parameterNode
         self._bindings: dict[int, tuple[dict, int]] = {}
         self._updating = False
-        for parameter in self.allParameters.values():
-            if not parameter.is_node and not parameterNode.GetParameter(parameter.name):
+        self._cached = {}
+        for name, parameter in self.allParameters.items():
+            if not parameter.is_in(parameterNode):
                 parameter.write(parameterNode, parameter.default)
+            self._cached[name] = _Cached(parameter, parameterNode)
 
     def AddObserver(self, event, callback):
         """Observe the node."""

@@ -10,6 +10,8 @@ import shibokensupport.feature as shiboken_feature
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 TRUE_PROPERTY = 2
+_held: dict[int, list[tuple[str, object, object]]] = {}
+"""What the slots of each object hold: signature, slot, and the function that Qt calls; see :func:`_connect`."""
 _EXCLUDED = ("QApplication", "QGuiApplication", "QCoreApplication", "QUiLoader")
 
 
@@ -51,9 +53,32 @@ def make_qt() -> types.ModuleType:
     for name, kind in list(vars(qt).items()):
         if isinstance(kind, type) and issubclass(kind, QtCore.QObject) and name not in _EXCLUDED:
             setattr(qt, name, pythonqt_class(type(name, (kind,), {})))
+    qt.QTimer = pythonqt_class(_timer_that_holds_slots(qt.QTimer))
     for name in ("getOpenFileName", "getSaveFileName"):  # PythonQt gives the path alone, without the filter
         setattr(qt.QFileDialog, name, staticmethod(_path_only(getattr(QtWidgets.QFileDialog, name))))
     return qt
+
+
+def _timer_that_holds_slots(kind: type) -> type:
+    """QTimer whose ``timeout`` holds its slots until they are disconnected, as PythonQt's signals do."""
+
+    class QTimer(kind):
+        timeout = property(lambda self: _HoldingSignal(self, super().timeout))
+
+    return QTimer
+
+
+class _HoldingSignal:
+    """``timer.timeout.connect(slot)``."""
+
+    def __init__(self, owner, raw):
+        self._owner, self.raw = owner, raw
+
+    def connect(self, slot) -> None:
+        _connect(self._owner, "timeout()", slot)
+
+    def disconnect(self, slot) -> None:
+        _disconnect(self._owner, "timeout()", slot)
 
 
 def _path_only(dialog):
@@ -62,7 +87,7 @@ def _path_only(dialog):
 
 def pythonqt_class(kind: type) -> type:
     """Give a Python subclass of a QObject class what PythonQt gives every object."""
-    kind.connect = _connect
+    kind.connect, kind.disconnect = _connect, _disconnect
     kind.className = lambda self: type(self).__name__
     kind.name = property(
         lambda self: self.property("objectName"), lambda self, value: self.setProperty("objectName", value)
@@ -79,14 +104,40 @@ def pythonqt_class(kind: type) -> type:
 
 
 def _connect(self, signature: str, slot) -> bool:
-    """``widget.connect("clicked(bool)", slot)``; like PythonQt, a slot gets as many arguments as it takes."""
+    """``widget.connect("clicked(bool)", slot)``; like PythonQt, a slot gets as many arguments as it takes.
+
+    Like PythonQt, the object holds the slot, and so what the slot is a method of, until it is disconnected or the
+    object is deleted: an owner that holds the object itself is never let go otherwise.
+    """
     match = re.fullmatch(r"(\w+)\((.*)\)", signature)
-    if match is None or not isinstance(getattr(self, match[1], None), QtCore.SignalInstance):
+    found = match and _signal(self, match[1])
+    if not isinstance(found, QtCore.SignalInstance):
         raise ValueError(f"{type(self).__name__} has no signal '{signature}'.")
     signal_arguments = len([kind for kind in match[2].split(",") if kind])
     arity = min(signal_arguments, _positional_count(slot))
-    getattr(self, match[1]).connect(_adapter(slot, arity))
+    adapter = _adapter(slot, arity)
+    found.connect(adapter)
+    key = id(self)
+    if key not in _held:
+        _held[key] = []
+        self.destroyed.connect(lambda *_: _held.pop(key, None))
+    _held[key].append((signature, slot, adapter))
     return True
+
+
+def _signal(self, name: str):
+    found = getattr(self, name, None)
+    return found.raw if isinstance(found, _HoldingSignal) else found
+
+
+def _disconnect(self, signature: str, slot) -> bool:
+    """Undo one :func:`_connect` of the same signature and slot."""
+    for number, (held_signature, held_slot, adapter) in enumerate(_held.get(id(self), ())):
+        if held_signature == signature and held_slot == slot:
+            _signal(self, signature.partition("(")[0]).disconnect(adapter)
+            del _held[id(self)][number]
+            return True
+    raise ValueError(f"{type(self).__name__}: '{signature}' is not connected to {slot}.")
 
 
 def _adapter(slot, arity: int):

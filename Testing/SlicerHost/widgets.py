@@ -104,6 +104,8 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
     """Lists the scene's nodes of some classes, hidden ones left out."""
 
     currentNodeChanged = Signal(object)
+    nodeActivated = Signal(object)
+    """Only the user's choice in the list; :meth:`choose` makes one."""
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -168,6 +170,11 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
         index = self._ids.index(node.GetID()) if node is not None and node.GetID() in self._ids else self._none_index()
         self._show(index)
         self._change(node if index >= 0 and self._ids[index] else None)
+
+    def choose(self, node):
+        """Choose a node as the user does in the list."""
+        self.setCurrentNode(node)
+        self.nodeActivated.emit(node)
 
     def _none_index(self) -> int:
         return 0 if self._options["noneEnabled"] else -1

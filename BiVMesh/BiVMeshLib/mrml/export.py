@@ -1,15 +1,15 @@
-"""A mesh of the scene as files. Everything that touches MRML is in CardiacLib.mrml."""
+"""A mesh of the scene as files, which the worker writes. Everything that touches MRML is in CardiacLib.mrml."""
 
 from pathlib import Path
 
-from BiVMeshLib.exporters import choose_formats, export, write_quality
-from CardiacLib.files import atomic_directory
+from BiVMeshLib.exporters import choose_formats
+from CardiacLib.mrml.panel.processes import JobRequest
 
 from .models import mesh_from_node
 
 
-def export_model(model, folder: str | Path, formats: str) -> None:
-    """Write a mesh of the scene, and its quality report.
+def export_request(model, folder: str | Path, formats: str) -> JobRequest:
+    """The worker's job: write a mesh of the scene, and its quality report.
 
     Args:
         model: the model of its tetrahedra.
@@ -19,7 +19,6 @@ def export_model(model, folder: str | Path, formats: str) -> None:
     Raises:
         InputError: the model is no such mesh, or a format is unknown.
     """
-    mesh = mesh_from_node(model)
-    with atomic_directory(folder) as part:
-        export(mesh, part, choose_formats(formats))
-        write_quality(mesh, part / "quality.json")
+    choose_formats(formats)
+    arguments = {"mesh": mesh_from_node(model), "folder": str(Path(folder).resolve()), "formats": formats}
+    return JobRequest("export_mesh", arguments)

@@ -2,16 +2,18 @@
 
 from BiVMeshLib.exporters import FORMATS
 from CardiacLib.mrml.panel.controls import CheckList, set_enabled
-from CardiacLib.mrml.panel.module_panel import ModulePanel, errors_shown
+from CardiacLib.mrml.panel.module_panel import ModulePanel
 from CardiacLib.mrml.translation import _
+
+from .export import export_request
 
 
 class MeshExportSection:
     """Drives ``formatsList`` and ``exportButton`` of the mesh panel.
 
     Args:
-        panel: that the widgets belong to: its ``logic`` has ``exportMesh``, its parameters ``mesh``, ``exportFormats``
-            (names separated by commas) and ``exportFolder``.
+        panel: that the widgets belong to; its parameters have ``mesh``, ``exportFormats`` (names separated by commas)
+            and ``exportFolder``.
     """
 
     def __init__(self, panel: ModulePanel):
@@ -27,7 +29,7 @@ class MeshExportSection:
         reason = "" if parameters.exportFormats else _("Tick at least one format.")
         if not parameters.mesh:
             reason = _("There is no mesh yet: press Apply.")
-        set_enabled(self._ui.exportButton, _("Write the mesh in the chosen formats."), reason)
+        set_enabled(self._ui.exportButton, _("Write the mesh in the chosen formats."), self._panel.running_or(reason))
 
     def _on_formats_changed(self, names: list[str]) -> None:
         if self._panel.parameters:
@@ -35,7 +37,9 @@ class MeshExportSection:
 
     def _export(self) -> None:
         chosen = self._panel.parameters
-        with errors_shown():
-            self._panel.logic.exportMesh(chosen.mesh, chosen.exportFolder, chosen.exportFormats)
-            text = _("Written to {folder}")
-            self._ui.statusLabel.text = text.format(folder=chosen.exportFolder)
+        mesh, folder, formats = chosen.mesh, chosen.exportFolder, chosen.exportFormats
+
+        def done(nothing) -> str:
+            return _("Written to {folder}").format(folder=folder)
+
+        self._panel.start(lambda: export_request(mesh, folder, formats), done)

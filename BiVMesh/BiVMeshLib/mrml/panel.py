@@ -23,7 +23,7 @@ class MeshPanel(ModulePanel):
     """See :class:`~CardiacLib.mrml.panel.module_panel.ModulePanel`.
 
     Args:
-        widget: its ``logic`` has ``makeRequest``, ``addResult``, ``makePropagationRequest`` and ``exportMesh``.
+        widget: its ``logic`` has ``makeRequest``, ``addResult`` and ``makePropagationRequest``.
         worker: runs the jobs.
     """
 
@@ -68,6 +68,10 @@ class MeshPanel(ModulePanel):
             return _("Done: {count} models.").format(count=len(models) - 1)
 
         self.start(lambda: self.logic.makeRequest(segmentation, choice, valves), add_result)
+
+    def on_choice(self, node, parameters) -> None:
+        """The result of propagation, too, belongs to its segmentation."""
+        self.propagation.follow(node, parameters)
 
     def show(self, parameters) -> None:
         """The result of the chosen output, and what can be done with it and with the segmentation."""

@@ -14,6 +14,7 @@ from CardiacLib.mrml.nodes.frames import to_array, world_transform
 from CardiacLib.mrml.nodes.hierarchy import place_beside
 from CardiacLib.mrml.nodes.segmentations import images_of, labels_from_node, labels_to_scene
 from CardiacLib.mrml.nodes.sequences import sequence_of
+from CardiacLib.mrml.panel.consent import ask_for_licence
 from CardiacLib.mrml.panel.controls import set_enabled
 from CardiacLib.mrml.panel.dependencies import ensure_dependencies
 from CardiacLib.mrml.panel.module_panel import ModulePanel, errors_shown, require_in_scene
@@ -165,15 +166,13 @@ class PropagationSection:
 
     def __init__(self, panel: ModulePanel):
         self._panel, self._ui = panel, panel.ui
-        self._input_before = None
         self._ui.licenceLabel.text = licence_text(PROPAGATION_BUNDLE)  # the other network has the same licence
         self._ui.propagatedSelector.addAttribute("vtkMRMLSegmentationNode", NOTES_ATTRIBUTE, None)
         self._ui.propagateButton.connect("clicked(bool)", lambda checked=False: self._propagate())
         self._ui.shownSliceButton.connect("clicked(bool)", lambda checked=False: self._take_shown_slice())
 
     def update(self, parameters) -> None:
-        """Follow the input, show the notes, enable the buttons or say why not; ``parameters`` may be None."""
-        self._follow_input(parameters)
+        """Show the notes, enable the buttons or say why not; ``parameters`` may be None."""
         result = parameters.propagated if parameters else None
         stated = result.GetAttribute(NOTES_ATTRIBUTE) if result else None
         self._ui.propagationLabel.text = notes_text(tuple(json.loads(stated or "[]")))
@@ -182,12 +181,10 @@ class PropagationSection:
         set_enabled(self._ui.propagateButton, tip, reason)
         set_enabled(self._ui.shownSliceButton, _("Start from the slice that the red view shows."), reason)
 
-    def _follow_input(self, parameters) -> None:
-        """When another segmentation is chosen, its own latest result is the one to update."""
-        chosen = parameters.inputSegmentation if parameters else None
-        if self._input_before is not None and parameters and chosen is not self._input_before:
-            parameters.propagated = last_propagation(chosen)
-        self._input_before = chosen
+    @staticmethod
+    def follow(segmentation, parameters) -> None:
+        """The user has chosen another segmentation: its own latest result is the one to update."""
+        parameters.propagated = last_propagation(segmentation)
 
     def _reason(self, parameters) -> str:
         if parameters is None or not parameters.inputSegmentation:
@@ -219,6 +216,7 @@ class PropagationSection:
         phases = []
 
         def make_request() -> JobRequest:
+            ask_for_licence(PROPAGATION_BUNDLE)
             ensure_dependencies(self._panel.widget.moduleName)
             request = self._panel.logic.makePropagationRequest(segmentation, volume, frame, choice, valves)
             phases.append(phase_of(request))
@@ -226,7 +224,7 @@ class PropagationSection:
 
         def add_result(found: Propagation) -> str:
             chosen.propagated = propagation_to_scene(found, segmentation, phase=phases[-1], output=output)
-            chosen.inputSegmentation = chosen.propagated
+            self._panel.choose("inputSegmentation", chosen.propagated, chosen)
             return _("'{name}' is ready to be meshed.").format(name=chosen.propagated.GetName())
 
         self._panel.start(make_request, add_result)

@@ -1,11 +1,13 @@
 """The landmark panel: what its buttons do and what it shows."""
 
 from CardiacLandmarksLib.result import PointsResult
-from CardiacLib.mrml.nodes.cines import VIEW_ATTRIBUTE
+from CardiacLib.mrml.nodes.cines import first_of_view
 from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.markups import VALVE_ATTRIBUTE
 from CardiacLib.mrml.nodes.sequences import sequence_of, show_frame
+from CardiacLib.mrml.nodes.study_views import show_points, show_study, study_volumes
 from CardiacLib.mrml.nodes.views import show_chart, show_table
+from CardiacLib.mrml.panel.consent import ask_for_licence
 from CardiacLib.mrml.panel.controls import ResultButtons, set_enabled, show_output
 from CardiacLib.mrml.panel.dependencies import ensure_dependencies, torch_requirements
 from CardiacLib.mrml.panel.module_panel import ModulePanel
@@ -43,9 +45,10 @@ class LandmarkPanel(ModulePanel):
         self.connect()
 
     def connect(self) -> None:
-        """As of the base; a view without a cine takes the first volume that was read as that view."""
+        """As of the base; while no result is chosen, a view without a cine takes the first that was read as it."""
         super().connect()
-        take_views(self.parameters)
+        if self.parameters.points is None:
+            take_views(self.parameters)
 
     def reason(self, parameters) -> str:
         """No cine, an output that does not fit, or no weights."""
@@ -62,12 +65,15 @@ class LandmarkPanel(ModulePanel):
         choice = landmark_choice(chosen)
 
         def make_request() -> JobRequest:
+            ask_for_licence(chosen.bundle)
             ensure_dependencies(self.widget.moduleName, optional=torch_requirements(choice.network.runs_on))
             return self.logic.makeRequest(volumes, choice)
 
         def add_result(found: PointsResult) -> str:
             result = self.logic.addResult(volumes, found, name, output)
             chosen.points = next(iter(result.points.values()))
+            show_study(study_volumes(next(iter(volumes.values()))) | volumes)
+            show_points(result.points)
             return _("Done: points of {count} valves.").format(count=len(result.points))
 
         self.start(make_request, add_result)
@@ -96,15 +102,10 @@ class LandmarkPanel(ModulePanel):
 
 def take_views(parameters) -> None:
     """Where no cine is chosen for a view, take the first volume that was read as that view."""
-    import slicer
-
-    scene = slicer.mrmlScene
-    count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-    volumes = [scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode") for n in range(count)]
     for view, parameter in VIEWS.items():
-        own = [volume for volume in volumes if volume.GetAttribute(VIEW_ATTRIBUTE) == view]
-        if own and getattr(parameters, parameter) is None:
-            setattr(parameters, parameter, own[0])
+        volume = first_of_view(view)
+        if volume is not None and getattr(parameters, parameter) is None:
+            setattr(parameters, parameter, volume)
 
 
 def volumes_of(parameters) -> Nodes:

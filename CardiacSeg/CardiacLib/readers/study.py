@@ -1,6 +1,7 @@
 """Read a study: find the short-axis stack, tell the long-axis views, say what was left out and why."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from CardiacLib.readers.view.views import LAX_VIEWS, LongAxisPlane, decide_views
 from CardiacLib.types.cine import VIEWS, Cine
 from CardiacLib.types.study import Study
 
-from .images import AS_FRAMES, Volume, list_files, read_image_items, require_frames
+from .images import AS_FRAMES, Files, Volume, list_files, read_image_items, require_frames
 from .planes import Plane, parallel_groups, without_repeats
 from .stacking import stack
 
@@ -39,7 +40,12 @@ class _Found:
 
 
 def read_study(
-    path: str | Path, views: dict[str, str] | None = None, progress: Progress = silent, *, study_uid: str = ""
+    path: str | Path,
+    views: dict[str, str] | None = None,
+    progress: Progress = silent,
+    *,
+    files: Sequence[str | Path] = (),
+    study_uid: str = "",
 ) -> Study:
     """Read a DICOM folder (any nesting), a folder of images, or one file, as a study.
 
@@ -47,6 +53,7 @@ def read_study(
         path: folder or file.
         views: overrides: series UID, description or number, folder or file name -> sax, 2ch, 3ch, 4ch or other.
         progress: told the fraction done; may raise Cancelled.
+        files: DICOM files of the study, if not all below ``path`` are.
         study_uid: StudyInstanceUID of the study to take where a folder holds several of one patient.
 
     Raises:
@@ -61,7 +68,8 @@ def read_study(
         {'2ch': 1, '3ch': 1, '4ch': 1, 'sax': 13}
     """
     path = Path(path)
-    found = _find(path, study_uid, part(progress, 0.0, 0.3))
+    listed = Files([], [], [Path(file) for file in files]) if files else list_files(path)
+    found = _find(path, listed, study_uid, part(progress, 0.0, 0.3))
     forced = _overrides(found, views or {}, path)
     sax, sax_items = _short_axis(found, forced, path, part(progress, 0.3, 0.7))
     used = {id(item) for item in sax_items}
@@ -91,9 +99,8 @@ def _sizes(cine: Cine) -> tuple[tuple[str, int], ...]:
     return ("frame", cine.n_frames), ("slice", cine.n_slices)
 
 
-def _find(path: Path, study_uid: str, progress: Progress) -> _Found:
+def _find(path: Path, files: Files, study_uid: str, progress: Progress) -> _Found:
     """Planes and volumes of all files; images are read whole, of DICOM only the headers."""
-    files = list_files(path)
     planes, left_out, any_dicom = read_dicom_planes(files.others, part(progress, 0.0, 0.8), study_uid=study_uid)
     volumes: list[Volume] = []
     if any_dicom:

@@ -26,6 +26,7 @@ class DicomSegChoice:
         frames: (T',) number of each labelled frame in the study; None means all, or the one at ``time_ms``.
         time_ms: time of labels of a single frame; None where it is not known.
         bundle: as of ``write_dicom_seg``.
+        files: of the study, if not all below its folder are.
         same_grid: the labels' voxels must be those of the images (their axes may run the other way); else the label
             at the centre of each voxel is taken.
     """
@@ -34,6 +35,7 @@ class DicomSegChoice:
     time_ms: float | None = None
     bundle: str = ""
     same_grid: bool = True
+    files: tuple[str, ...] = ()
 
 
 def write_dicom_seg_of_study(
@@ -56,7 +58,7 @@ def write_dicom_seg_of_study(
     Raises:
         InputError: no DICOM study; frames that it does not have or that are not told; labels that lie elsewhere.
     """
-    cine = read_study(study, progress=part(progress, 0.0, 0.4)).cines["sax"]
+    cine = read_study(study, progress=part(progress, 0.0, 0.4), files=choice.files).cines["sax"]
     require_dicom_seg(cine)
     numbers = _numbers(labelmap, cine, choice, study)
     on_images = labels_on_grid(labelmap, cine, choice.same_grid, study)

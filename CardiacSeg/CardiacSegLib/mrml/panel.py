@@ -2,8 +2,11 @@
 
 from typing import ClassVar
 
+from CardiacLib.mrml.nodes.cines import first_of_view
 from CardiacLib.mrml.nodes.sequences import sequence_of, show_frame
+from CardiacLib.mrml.nodes.study_views import show_playback
 from CardiacLib.mrml.nodes.views import show_chart, show_table
+from CardiacLib.mrml.panel.consent import ask_for_licence
 from CardiacLib.mrml.panel.controls import ResultButtons, show_output
 from CardiacLib.mrml.panel.dependencies import ensure_dependencies, torch_requirements
 from CardiacLib.mrml.panel.dicom_export import DicomExportSection
@@ -18,6 +21,7 @@ from CardiacSegLib.result import SegmentResult
 
 from .choices import segment_choice
 from .corrections import CorrectionSection
+from .editing import EditingSection
 from .patients import take_patient
 
 
@@ -50,9 +54,14 @@ class SegmentationPanel(ModulePanel):
         }
         self._buttons = ResultButtons(self.ui, shown, _("There is none: segment all frames, and see the notes."))
         self._network, self._export = NetworkSection(self), DicomExportSection(self)
+        self._editing = EditingSection(self)
         self.ui.loadButton.connect("clicked(bool)", lambda checked=False: ask_and_load(self, "inputVolume"))
         self._corrections = CorrectionSection(self)
         self.connect()
+
+    def first_input(self, name: str):
+        """The first short-axis cine; where no volume says its view, the first volume."""
+        return first_of_view("sax") or super().first_input(name)
 
     def reason(self, parameters) -> str:
         """No cine, an output that does not fit, or no weights."""
@@ -69,11 +78,13 @@ class SegmentationPanel(ModulePanel):
         frames, choice = chosen.frames, segment_choice(chosen)
 
         def make_request() -> JobRequest:
+            ask_for_licence(chosen.bundle)
             ensure_dependencies(self.widget.moduleName, optional=torch_requirements(choice.network.runs_on))
             return self.logic.makeRequest(volume, frames, choice)
 
         def add_result(found: SegmentResult) -> str:
             chosen.segmentation = self.logic.addResult(volume, found, name, output).segmentation
+            show_playback(sequence_of(volume)[0])
             return _("Done: {name}").format(name=chosen.segmentation.GetName())
 
         def add_part(request: JobRequest, frames: list) -> str:
@@ -94,6 +105,7 @@ class SegmentationPanel(ModulePanel):
         show_output(self.ui, output, labels, self._buttons)
         self._network.update(parameters)
         self._export.update(parameters)
+        self._editing.update(parameters)
         self._corrections.update(parameters)
 
     def _show_frame(self, frame: int) -> None:

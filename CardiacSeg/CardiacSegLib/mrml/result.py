@@ -68,12 +68,7 @@ def segmentation_to_scene(volume, found: SegmentResult, *, name: str = "", outpu
     name = earlier.facts.get("name") or name or _("{name} segmentation").format(name=volume.GetName())
     segmentation = labels_to_scene(labels, name, browser=sequence_of(volume)[0], volume=volume)
     made = {"segmentation": segmentation}
-    if found.function is not None and not one_frame:  # of one frame nothing is measured over the cycle
-        made |= function_to_scene(found.function.to_dict(), name, found.marks)
-        if found.volumes:
-            made["table of volumes"] = volumes_to_scene(found.volumes, name)
-    if found.quality is not None and not one_frame:
-        made |= {"quality": quality_to_scene(found.quality.to_dict(), name)}
+    made |= _tables(found, name)
     facts = {"name": name} | segmentation_facts(found)
     if one_frame and labels.times_ms is not None:
         facts["time_ms"] = float(labels.times_ms[0])  # which frame of the cine it is
@@ -83,6 +78,20 @@ def segmentation_to_scene(volume, found: SegmentResult, *, name: str = "", outpu
     keep_result(made["segmentation"], made, facts, volume)
     tables = {key: node for key, node in made.items() if key != "segmentation"}
     return SegmentationResult(made["segmentation"], tables, found.function, found.quality, found.notes)
+
+
+def _tables(found: SegmentResult, name: str) -> Nodes:
+    """New tables and charts of what was measured over the cycle; of one frame there is nothing."""
+    if found.segmentation.labels.n_frames == 1:
+        return {}
+    made: Nodes = {}
+    if found.function is not None:
+        made |= function_to_scene(found.function.to_dict(), name, found.marks)
+        if found.volumes:
+            made["table of volumes"] = volumes_to_scene(found.volumes, name)
+    if found.quality is not None:
+        made["quality"] = quality_to_scene(found.quality.to_dict(), name)
+    return made
 
 
 def measure_request(segmentation, volume, choice: SegmentChoice) -> JobRequest:
@@ -120,10 +129,7 @@ def measures_to_scene(found: SegmentResult, segmentation) -> SegmentationResult:
     require_in_scene(segmentation, _("The segmentation"))
     earlier = result_of(segmentation)
     name = earlier.facts.get("name") or segmentation.GetName()
-    made = {}
-    if found.segmentation.labels.n_frames > 1:
-        made = function_to_scene(found.function.to_dict(), name)
-        made |= {"quality": quality_to_scene(found.quality.to_dict(), name)}
+    made = _tables(found, name)
     before = {key: node for key, node in earlier.nodes.items() if key != "segmentation"}
     tables = take_place(before, made)
     facts = {"name": name} | segmentation_facts(found)

@@ -40,11 +40,11 @@ def cine_to_scene(cine: Cine, name: str, browser=None):
     import slicer
 
     plain_host()
-    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    _fill(volume, cine, 0)
+    volume, kind = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name), _pixel_type(cine)
+    _fill(volume, cine, 0, kind)
     if cine.n_frames > 1:
         browser = add_browser(f"{name} browser") if browser is None else browser
-        add_sequence(volume, cine, _volumes(cine, name), browser)
+        add_sequence(volume, cine, _volumes(cine, name, kind), browser)
     _set_display(volume, cine)
     return browser, volume
 
@@ -89,17 +89,29 @@ def cine_from_node(volume) -> Cine:
     )
 
 
+def first_of_view(view: str):
+    """The first volume of the scene that was read as a view; None if there is none."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
+        volume = scene.GetNthNodeByClass(number, "vtkMRMLScalarVolumeNode")
+        if volume.GetAttribute(VIEW_ATTRIBUTE) == view:
+            return volume
+    return None
+
+
 def require_all_frames(volume) -> None:
     """Raise InputError where a volume shows one frame of a file that holds several.
 
     Slicer reads a 4-D NIfTI as a plain volume, of which only the first frame arrives.
     """
-    import SimpleITK as sitk
-
     storage = volume.GetStorageNode()
     path = storage.GetFileName() if storage is not None and sequence_of(volume)[1] is None else None
     if not path or not Path(path).is_file():
         return
+    import SimpleITK as sitk
+
     reader = sitk.ImageFileReader()
     reader.SetFileName(path)
     try:
@@ -140,19 +152,19 @@ def ijk_to_lps_of(volume) -> np.ndarray:
     return swap_frame(to_array(matrix))
 
 
-def _volumes(cine: Cine, name: str):
+def _volumes(cine: Cine, name: str, kind: type):
     """One volume node per frame, outside the scene; the caller copies each before asking for the next."""
     import slicer
 
     node = slicer.vtkMRMLScalarVolumeNode()
     node.SetName(name)
     for frame in range(cine.n_frames):
-        _fill(node, cine, frame)
+        _fill(node, cine, frame, kind)
         yield node
 
 
-def _fill(volume, cine: Cine, frame: int) -> None:
-    volume.SetAndObserveImageData(to_vtk_image(cine.frames[frame].astype(_pixel_type(cine))))
+def _fill(volume, cine: Cine, frame: int, kind: type) -> None:
+    volume.SetAndObserveImageData(to_vtk_image(cine.frames[frame].astype(kind)))
     volume.SetIJKToRASMatrix(to_vtk_matrix(swap_frame(cine.ijk_to_lps)))
     volume.SetAttribute(VIEW_ATTRIBUTE, cine.view)
     known = cine.patient.known()
@@ -163,8 +175,7 @@ def _fill(volume, cine: Cine, frame: int) -> None:
 
 def _pixel_type(cine: Cine) -> type:
     """int16 where it holds every value exactly (as DICOM does): half the size in memory and on disk."""
-    low, high = float(cine.frames.min()), float(cine.frames.max())
-    fits = low >= -32768 and high <= 32767 and bool((cine.frames == np.rint(cine.frames)).all())
+    fits = all((frame.astype(np.int16) == frame).all() for frame in cine.frames.clip(-32768, 32767))
     return np.int16 if fits else np.float32
 
 

@@ -33,7 +33,8 @@ def add_study(subject: str, study: str) -> int:
     subject_item = tree.CreateSubjectItem(tree.GetSceneItemID(), subject)
     study_item = tree.CreateStudyItem(subject_item, study)
     for item in (subject_item, study_item):
-        tree.SetItemOwnerPluginName(item, "Folder")
+        if not tree.GetItemOwnerPluginName(item):  # in the application the DICOM plugin has taken them
+            tree.SetItemOwnerPluginName(item, "Folder")
     return study_item
 
 

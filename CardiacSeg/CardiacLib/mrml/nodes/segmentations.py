@@ -31,7 +31,8 @@ def labels_to_scene(labelmap: LabelMap, name: str, browser=None, volume=None):
     import slicer
 
     plain_host()
-    labels = sorted({LV, MYO, RV} | set(np.unique(labelmap.labels).tolist()) - {BACKGROUND})
+    present = {label for label in structures() if (labelmap.labels == label).any()}  # sorting them all takes longer
+    labels = sorted({LV, MYO, RV} | present - {BACKGROUND})
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     _fill(node, labelmap, 0, labels)
     if len(labelmap.labels) > 1:

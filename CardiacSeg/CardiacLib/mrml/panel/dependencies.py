@@ -16,11 +16,14 @@ from pathlib import Path
 
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.mrml.nodes.host import in_slicer
-from CardiacLib.mrml.translation import _
 from CardiacLib.resources import resource_path
 from CardiacLib.types.choices import AUTO, OPENVINO_GPU, RunsOn
 
+from .consent import ask_for_packages
+
 REQUIREMENTS_FILE = "CineHeartRequirements.txt"
+COMMAND_LINE_REQUIREMENTS_FILE = "CineHeartCommandLineRequirements.txt"
+"""What the command line needs besides; the panels do without."""
 CONSTRAINTS_FILE = "CineHeartConstraints.txt"
 WHEELS_VARIABLE = "CINEHEART_WHEELS"
 """Environment variable that names a folder of wheels to install from, without a network."""
@@ -46,6 +49,12 @@ def torch_requirements(runs_on: RunsOn) -> tuple[str, ...]:
     """What is needed beside the others to run networks as chosen: PyTorch, where it or one of its devices is."""
     asked = runs_on.backend == "torch" or runs_on.device not in (AUTO, "cpu", OPENVINO_GPU)
     return TORCH_REQUIREMENTS if asked else ()
+
+
+def command_line_requirements() -> list[str]:
+    """What the command line, and so the script that runs it inside Slicer, needs beside the panels."""
+    lines = resource_path(COMMAND_LINE_REQUIREMENTS_FILE).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def missing_requirements(optional: Sequence[str] = ()) -> list[str]:
@@ -98,17 +107,19 @@ def ensure_dependencies(
             f"Python packages are missing: {', '.join(missing)}; open the {requester} module once in Slicer's "
             "window to install them, or call ensure_dependencies(install=True)."
         )
+    if install is None:
+        ask_for_packages(missing, requester)
     ask = install is None
     wheels = wheels or os.environ.get(WHEELS_VARIABLE)
     if wheels:
-        _install_by_util(missing, requester, ask, _offline(Path(wheels)))
+        _install_by_util(missing, _offline(Path(wheels)))
         return
     if TORCH_REQUIREMENT in missing:
-        _install_torch(ask)
+        _install_torch()
     _install_packages([line for line in missing_requirements(optional) if line != TORCH_REQUIREMENT], requester, ask)
 
 
-def _install_torch(ask: bool) -> None:
+def _install_torch() -> None:
     try:
         from PyTorchUtils import PyTorchUtilsLogic
     except ImportError as error:
@@ -116,7 +127,7 @@ def _install_torch(ask: bool) -> None:
             "PyTorch is missing: install the PyTorch extension in the Extensions Manager and restart Slicer."
         ) from error
     specifier = TORCH_REQUIREMENT.removeprefix("torch")
-    if PyTorchUtilsLogic().installTorch(askConfirmation=ask, torchVersionRequirement=specifier) is None:
+    if PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=specifier) is None:
         raise Cancelled("PyTorch was not installed.")
 
 
@@ -126,14 +137,14 @@ def _install_packages(missing: list[str], requester: str, ask: bool) -> None:
     try:
         import slicer.packaging as packaging
     except ImportError:  # Slicer 5.10
-        _install_by_util(missing, requester, ask)
+        _install_by_util(missing)
         return
     with _constraints() as path:
         try:
             packaging.pip_ensure(
                 missing,
                 constraints=path,
-                prompt_install=ask,
+                prompt_install=False,  # the user has been asked for all of them
                 prompt_restart=ask,
                 requester=requester,
                 skip_in_testing=False,
@@ -148,14 +159,9 @@ def _offline(wheels: Path) -> list[str]:
     return ["--no-index", "--find-links", str(wheels)]
 
 
-def _install_by_util(missing: list[str], requester: str, ask: bool, options: Sequence[str] = ()) -> None:
+def _install_by_util(missing: list[str], options: Sequence[str] = ()) -> None:
     import slicer
 
-    question = _("{module} needs these Python packages in Slicer: {packages}. Install them now?")
-    title = _("{module}: install Python packages").format(module=requester)
-    text = question.format(module=requester, packages=", ".join(missing))
-    if ask and not slicer.util.confirmOkCancelDisplay(text, title):
-        raise Cancelled("Python packages were not installed.")
     with _constraints() as path:
         slicer.util.pip_install(["-c", str(path), *options, *missing])
 

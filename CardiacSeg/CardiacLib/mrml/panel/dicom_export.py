@@ -2,13 +2,13 @@
 
 import importlib.metadata
 import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory
 from CardiacLib.mrml.nodes.cines import ijk_to_lps_of
+from CardiacLib.mrml.nodes.dicom_files import files_of
 from CardiacLib.mrml.nodes.segmentations import images_of, labels_from_node
 from CardiacLib.mrml.nodes.sequences import sequence_of
 from CardiacLib.mrml.translation import _
@@ -22,6 +22,7 @@ from .dependencies import ensure_dependencies
 from .module_panel import ModulePanel
 from .processes import JobRequest, Worker, run_blocking
 from .results import result_of
+from .scratch import Scratch
 from .studies import source_of
 
 HIGHDICOM = "highdicom>=0.27"
@@ -65,16 +66,22 @@ def export_dicom_seg(
     Raises:
         InputError: no DICOM study, no frame number for a segmentation of one frame, or it lies beside the images.
     """
-    with tempfile.TemporaryDirectory(prefix="cineheart-dicom-") as work:
-        run_blocking(dicom_seg_request(segmentation, work, wanted), worker, progress)
-        return _deliver(Path(work), Path(folder))
+    work = Scratch("dicom")
+    try:
+        run_blocking(dicom_seg_request(segmentation, work.path, wanted), worker, progress)
+        return _deliver(work.path, Path(folder))
+    finally:
+        work.remove()
 
 
 def dicom_seg_request(segmentation, work: str | Path, wanted: DicomExport) -> JobRequest:
     """The worker's job of :func:`export_dicom_seg`; ``work`` is an existing folder for its files."""
     name, volume = segmentation.GetName(), images_of(segmentation)
     source = source_of(volume) if volume is not None else None
+    files = () if wanted.study else files_of(volume)
     study = wanted.study or (source.path if source is not None and source.dicom else "")
+    if files and not study:
+        study = Path(files[0]).parent
     if not study:
         raise InputError(f"'{name}': it is not known which DICOM study it was made from; name its folder.")
     labels = labels_from_node(segmentation, volume)
@@ -92,6 +99,7 @@ def dicom_seg_request(segmentation, work: str | Path, wanted: DicomExport) -> Jo
         time_ms=result_of(segmentation).facts.get("time_ms"),
         bundle=wanted.bundle,
         same_grid=volume is not None,
+        files=files,
     )
     arguments = {"folder": str(work), "labels": labels, "study": str(Path(study).resolve()), "choice": choice}
     return JobRequest("dicom_seg", arguments)
@@ -151,23 +159,25 @@ class DicomExportSection:
         import qt
 
         segmentation = self._panel.parameters.segmentation
-        study = self._study_of(images_of(segmentation))
+        volume = images_of(segmentation)
+        known = bool(files_of(volume))
+        study = "" if known else self._study_of(volume)
         title = _("Folder for the DICOM segmentations")
-        folder = study and qt.QFileDialog.getExistingDirectory(self._panel.widget.parent, title)
+        folder = (known or study) and qt.QFileDialog.getExistingDirectory(self._panel.widget.parent, title)
         if not folder:  # the user pressed Cancel
             return
-        work = tempfile.mkdtemp(prefix="cineheart-dicom-")
+        work = Scratch("dicom")
 
         def make_request() -> JobRequest:
             _ensure_highdicom(self._panel.widget.moduleName)
-            return dicom_seg_request(segmentation, work, DicomExport(study))
+            return dicom_seg_request(segmentation, work.path, DicomExport(study))
 
         def done(nothing) -> str:
-            count = len(_deliver(Path(work), Path(folder)))
+            count = len(_deliver(work.path, Path(folder)))
             return _("DICOM segmentations ({count} files) are in {folder}.").format(count=count, folder=folder)
 
         def clean_up(stopped: bool) -> None:
-            shutil.rmtree(work, ignore_errors=True)
+            work.remove()
 
         self._panel.start(make_request, done, on_end=clean_up)
 

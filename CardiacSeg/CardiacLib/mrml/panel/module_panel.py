@@ -18,6 +18,7 @@ from CardiacLib.progress import Progress, silent
 
 from .processes import Callbacks, JobRequest, Worker, WorkerRun, run_blocking
 from .results import last_result
+from .words import show_words
 
 TIME_LEFT_AFTER_S = 3.0
 """Before, and in the first fifth of the work, an estimate of the time left would be a guess."""
@@ -37,15 +38,26 @@ def whole_scene_change() -> Iterator[None]:
         raise
 
 
+def _nothing_to_do() -> None:
+    """What a script does while it waits."""
+
+
 def run_and_add(
-    request: JobRequest, add: Callable[[object], object], *, worker: Worker, progress: Progress = silent
+    request: JobRequest,
+    add: Callable[[object], object],
+    *,
+    worker: Worker,
+    progress: Progress = silent,
+    idle: Callable[[], None] = _nothing_to_do,
 ) -> object:
     """Run a job, wait, and put its value into the scene by ``add``, wholly or not at all; what scripts do.
+
+    ``idle`` is called while the worker works.
 
     Raises:
         as of :func:`~.processes.run_blocking`, and what ``add`` raises.
     """
-    value = run_blocking(request, worker, progress)
+    value = run_blocking(request, worker, progress, idle)
     with whole_scene_change():
         return add(value)
 
@@ -106,7 +118,7 @@ def load_ui(widget) -> None:
 
 
 class JobPanel:
-    """Drives ``applyButton``, ``cancelButton``, ``progressBar`` and ``statusLabel`` of a loaded ``.ui``.
+    """Drives ``applyButton``, ``cancelButton``, ``progressBar``, ``statusLabel`` and ``logText`` of a loaded ``.ui``.
 
     Args:
         ui: the object that ``slicer.util.childWidgetVariables`` returned.
@@ -156,7 +168,7 @@ class JobPanel:
                 self._cancelled(lambda: on_part(request, frames) if on_part and frames else "")
 
             callbacks = Callbacks(
-                self._progress, lambda value: self._done(lambda: on_done(value)), self._failed, cancelled
+                self._progress, lambda value: self._done(lambda: on_done(value)), self._failed, cancelled, self.log
             )
             self._run = WorkerRun(request, self.worker, callbacks)
             self._run.start(use_timer=True)
@@ -196,6 +208,11 @@ class JobPanel:
         self.ui.applyButton.enabled = not reason and not self.running
         self.ui.applyButton.toolTip = self.running_or(reason) or _("Start the computation.")
 
+    def log(self, *sentences: str) -> None:
+        """Add sentences to the log pane, which keeps them until the module is left for good."""
+        for sentence in filter(None, sentences):
+            self.ui.logText.appendPlainText(sentence)
+
     def _progress(self, fraction: float, message: str) -> None:
         self.ui.progressBar.value = round(100 * fraction)
         elapsed = time.monotonic() - self._started
@@ -223,6 +240,7 @@ class JobPanel:
         self._end(message)
         if detail:
             logging.error(detail)
+            self.log(detail)
             slicer.util.errorDisplay(message, detailedText=detail)
         else:
             slicer.util.errorDisplay(message)
@@ -236,6 +254,7 @@ class JobPanel:
         self._run, on_end, self._on_end = None, self._on_end, _nothing
         on_end(self._stopped)
         self.ui.statusLabel.text = sentence
+        self.log(sentence)
         self._show_running(False)
         self.update()
 
@@ -255,10 +274,10 @@ class ModulePanel(JobPanel):
         worker: runs the jobs.
 
     Attributes:
-        parameters: the scene's parameter node, None while the module is not shown.
+        parameters: the scene's parameter node, None while the module is not shown or a scene is read.
         inputs: name of an input parameter to the class of nodes of which the first is taken when none is chosen.
-        outputs: name of an input parameter to that of the output: when another input is chosen, its latest result
-            becomes the output, or none, so that Apply does not overwrite the result of the input before.
+        outputs: name of an input parameter to that of the output: when the user chooses another input, its latest
+            result becomes the output, or none, so that Apply does not overwrite the result of the input before.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {}
@@ -271,15 +290,20 @@ class ModulePanel(JobPanel):
         super().__init__(widget.ui, worker)
         self.widget, self.logic = widget, widget.logic
         self.parameters = None
-        self._inputs_before: dict[str, object] = {}
+        self._chosen: dict[str, object] = {}
         self._tags: tuple[int, int] | None = None
         self._changing = False
         self.ui.applyButton.connect("clicked(bool)", widget.onApplyButton)
         scene = slicer.mrmlScene
+        # While a scene is read, references of the parameter node lead nowhere yet, and a wrapper keeps what it read.
         self._scene_tags = [
             scene.AddObserver(scene.StartCloseEvent, self._scene_closes),
-            scene.AddObserver(scene.EndCloseEvent, self._scene_closed),
+            scene.AddObserver(scene.EndCloseEvent, self._scene_is_there),
+            scene.AddObserver(scene.StartImportEvent, self._scene_is_read),
+            scene.AddObserver(scene.EndImportEvent, self._scene_is_there),
         ]
+        for name in self.outputs:
+            self._selector(name).connect("nodeActivated(vtkMRMLNode*)", lambda node, name=name: self.choose(name, node))
 
     def reason(self, parameters) -> str:
         """Why Apply cannot be pressed with these parameters; empty if it can."""
@@ -294,14 +318,44 @@ class ModulePanel(JobPanel):
         raise NotImplementedError
 
     def connect(self) -> None:
-        """Use the scene's parameter node (the module is entered); inputs that are not chosen take the first node."""
+        """Use the scene's parameter node (the module is entered).
+
+        An input that is not chosen takes :meth:`first_input`, unless its output is chosen: that is of another input.
+        """
+        self._use(self.logic.getParameterNode())
+        for name in self.inputs:
+            output = self.outputs.get(name)
+            free = output is None or getattr(self.parameters, output) is None
+            first = self.first_input(name)
+            if not getattr(self.parameters, name) and free and first:
+                setattr(self.parameters, name, first)
+        self._chosen = {name: getattr(self.parameters, name) for name in self.outputs}
+
+    def first_input(self, name: str):
+        """The node that an input takes when none is chosen: the first of its class; None if there is none."""
         import slicer
 
-        self._use(self.logic.getParameterNode())
-        for name, kind in self.inputs.items():
-            first = slicer.mrmlScene.GetFirstNodeByClass(kind)
-            if not getattr(self.parameters, name) and first:
-                setattr(self.parameters, name, first)
+        return slicer.mrmlScene.GetFirstNodeByClass(self.inputs[name])
+
+    def choose(self, name: str, node, parameters=None) -> None:
+        """The user chooses an input, and thereby its latest result as the output.
+
+        Args:
+            name: of the input's parameter, one of ``outputs``.
+            node: that is chosen; None for none.
+            parameters: by default those of the panel, which has none when the module was left during a run.
+        """
+        parameters = parameters or self.parameters
+        if parameters is None:
+            return
+        setattr(parameters, name, node)
+        if node is not self._chosen.get(name):  # the list tells as well of a choice that changes nothing
+            self._chosen[name] = node
+            setattr(parameters, self.outputs[name], last_result(node))
+            self.on_choice(node, parameters)
+
+    def on_choice(self, node, parameters) -> None:
+        """Called when the user has chosen another input, for further outputs that belong to it."""
 
     def disconnect(self) -> None:
         """Let the parameter node go (the module is left); a run goes on and its result arrives all the same."""
@@ -323,21 +377,17 @@ class ModulePanel(JobPanel):
             return
         self._changing = True
         try:
-            self._follow_inputs()
             self.set_ready(self.reason(self.parameters) if self.parameters else _("No scene."))
             self.show(self.parameters)
         finally:
             self._changing = False
 
-    def _follow_inputs(self) -> None:
-        for name, output in self.outputs.items() if self.parameters else ():
-            chosen = getattr(self.parameters, name)
-            if chosen is not self._inputs_before.get(name, chosen):
-                setattr(self.parameters, output, last_result(chosen))
-            self._inputs_before[name] = chosen
+    def _selector(self, name: str):
+        """The node selector of a parameter."""
+        widgets = vars(self.ui).values()
+        return next(widget for widget in widgets if widget.property("SlicerParameterName") == name)
 
     def _use(self, parameters) -> None:
-        self._inputs_before = {}
         if self.parameters:
             gui, modified = self._tags
             self.parameters.disconnectGui(gui)
@@ -345,6 +395,7 @@ class ModulePanel(JobPanel):
         self.parameters = parameters
         if parameters:
             self._tags = parameters.connectGui(self.ui), parameters.AddObserver("ModifiedEvent", self.update)
+            show_words(self.ui, parameters)
         self.update()
 
     def _scene_closes(self, caller, event) -> None:
@@ -352,6 +403,10 @@ class ModulePanel(JobPanel):
         self.abandon()
         self.disconnect()
 
-    def _scene_closed(self, caller, event) -> None:
+    def _scene_is_read(self, caller, event) -> None:
+        """A run goes on: a scene may be added to the one that is there."""
+        self.disconnect()
+
+    def _scene_is_there(self, caller, event) -> None:
         if self.widget.parent.isEntered:
             self.connect()

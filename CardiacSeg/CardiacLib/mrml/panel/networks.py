@@ -3,21 +3,17 @@
 from pathlib import Path
 
 from CardiacLib.mrml.translation import _
-from CardiacLib.networks.bundles import bundle_metadata, bundle_path, cache_folder
+from CardiacLib.networks.bundles import cache_folder
 from CardiacLib.networks.manifest import manifest
 from CardiacLib.networks.model_store import WeightsSource, begun_bytes, clear, discard_unfinished, weights_source
 
+from .consent import licence_of
 from .controls import set_enabled
 from .dependencies import WEIGHTS_REQUIREMENTS, ensure_dependencies
 from .module_panel import ModulePanel, errors_shown
 from .processes import JobRequest
 
 WEIGHT_FILES = "*.pt *.ts *.zip"
-
-
-def licence_of(name: str) -> str:
-    """What a bundle says of its licence."""
-    return bundle_metadata(bundle_path(name))["copyright"]
 
 
 def licence_text(name: str) -> str:

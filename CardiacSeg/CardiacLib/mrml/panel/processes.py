@@ -16,7 +16,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import weakref
@@ -29,6 +28,8 @@ from CardiacLib.jobs import finished_frames, write_job
 from CardiacLib.mrml.nodes.host import in_slicer
 from CardiacLib.networks.bundles import CACHE_VARIABLE, cache_folder
 from CardiacLib.types.values import read_value
+
+from .scratch import Scratch
 
 POLL_INTERVAL_MS = 100
 KEPT_OUTPUT_LINES = 40
@@ -85,6 +86,8 @@ class Callbacks:
     """(message, detail): detail is empty for input that cannot be used, else a traceback or the last output."""
     cancelled: Callable[[list], None] = _ignore
     """Called with the labels, uint8 (K, J, I) each, of the frames that were finished, from the first on."""
+    message: Callable[[str], None] = _ignore
+    """What the worker wants the user to know."""
 
 
 class WorkerRun:
@@ -97,7 +100,8 @@ class WorkerRun:
     """
 
     def __init__(self, request: JobRequest, worker: Worker, callbacks: Callbacks | None = None):
-        self.request, self.worker = request, worker
+        self.request: JobRequest | None = request
+        self.worker = worker
         self.callbacks = callbacks or Callbacks()
         self._process: subprocess.Popen | None = None
         self._lines: queue.Queue[tuple[str, str]] = queue.Queue()
@@ -106,7 +110,7 @@ class WorkerRun:
         self._finished = False
         self._threads: list[threading.Thread] = []
         self._timer = None
-        self._directory = ""
+        self._folder: Scratch | None = None
 
     @property
     def finished(self) -> bool:
@@ -120,12 +124,12 @@ class WorkerRun:
 
     def start(self, use_timer: bool = False) -> None:
         """Write the job folder and start the process; with ``use_timer`` a Qt timer polls on the main thread."""
-        self._directory = tempfile.mkdtemp(prefix="cineheart-job-")
+        self._folder = Scratch("job")
         try:
-            job = write_job(self._directory, self.request.task, self.request.arguments)
+            job = write_job(self._folder.path, self.request.task, self.request.arguments)
             self._process = _start_process([*_python(), "-m", self.worker.module, str(job)], self.worker.folder)
         except BaseException:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._folder.remove()
             raise
         _running.add(self)
         for name in ("stdout", "stderr"):
@@ -146,16 +150,17 @@ class WorkerRun:
             self._conclude()
         return not self._finished
 
-    def wait(self) -> None:
-        """Poll until the end (for scripts and tests; a panel uses the timer)."""
+    def wait(self, idle: Callable[[], None] = _ignore) -> None:
+        """Poll until the end (for scripts and tests; a panel uses the timer); ``idle`` is called in between."""
         while self.poll():
+            idle()
             time.sleep(0.02)
 
     def cancel(self) -> None:
         """Stop the process tree at once and call ``cancelled``; nothing happens when the run has ended."""
         if not self._finished:
             kill_tree(self._process)
-            self._end(self.callbacks.cancelled, finished_frames(self._directory))
+            self._end(self.callbacks.cancelled, finished_frames(self._folder.path))
 
     def abandon(self) -> None:
         """Stop the process tree without calling back, because nobody is there any more to hear of it."""
@@ -167,7 +172,7 @@ class WorkerRun:
 
         self._timer = qt.QTimer()
         self._timer.interval = POLL_INTERVAL_MS
-        self._timer.timeout.connect(self.poll)
+        self._timer.connect("timeout()", self.poll)
         self._timer.start()
 
     def _read(self, name: str) -> None:
@@ -183,6 +188,7 @@ class WorkerRun:
             self.callbacks.progress(event["fraction"], event["message"])
         elif event["event"] == "message":
             logging.warning("%s: %s", self.worker.module, event["message"])
+            self.callbacks.message(event["message"])
         elif event["event"] == "done":
             self._outcome = ("done", event["output"])
         elif event["event"] == "error":
@@ -193,7 +199,7 @@ class WorkerRun:
         kind, *content = self._outcome or ("silent",)
         if kind == "done":
             try:
-                value = None if content[0] is None else read_value(Path(self._directory) / content[0])
+                value = None if content[0] is None else read_value(self._folder.path / content[0])
             except InputError as error:
                 self._end(self.callbacks.failed, str(error), "")
             else:
@@ -209,15 +215,32 @@ class WorkerRun:
         self._finished = True
         _running.discard(self)
         if self._timer is not None:
+            # PythonQt's timer holds the slot, which holds this run, which holds the timer: it would stay for ever.
             self._timer.stop()
+            self._timer.disconnect("timeout()", self.poll)
+            self._timer.deleteLater()
+            self._timer = None
         if self._process is not None:
             kill_tree(self._process)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._folder is not None:
+            self._folder.remove()
+        self.request, self.callbacks = None, Callbacks()  # the images of the job, and what refers to the panel
         callback(*arguments)
 
 
-def run_blocking(request: JobRequest, worker: Worker, progress: Callable[[float, str], None] = _ignore) -> object:
+def run_blocking(
+    request: JobRequest,
+    worker: Worker,
+    progress: Callable[[float, str], None] = _ignore,
+    idle: Callable[[], None] = _ignore,
+) -> object:
     """Run a job in a worker process and wait for its value. A ``Cancelled`` raised by ``progress`` stops the worker.
+
+    Args:
+        request: the job.
+        worker: that runs it.
+        progress: called with (fraction, message).
+        idle: called while there is nothing to do.
 
     Raises:
         InputError: the input cannot be used.
@@ -228,7 +251,7 @@ def run_blocking(request: JobRequest, worker: Worker, progress: Callable[[float,
     run = WorkerRun(request, worker, Callbacks(progress, results.append, lambda *failure: failures.append(failure)))
     run.start()
     try:
-        run.wait()
+        run.wait(idle)
     except BaseException:
         run.abandon()
         raise

@@ -11,12 +11,11 @@ from CardiacLib.mrml.nodes.cines import cine_to_scene
 from CardiacLib.mrml.nodes.hierarchy import Nodes, place
 from CardiacLib.mrml.nodes.hierarchy import add_study as add_study_item
 from CardiacLib.mrml.nodes.sequences import sequence_of
-from CardiacLib.mrml.nodes.views import show_volume
+from CardiacLib.mrml.nodes.study_views import show_study
 from CardiacLib.mrml.translation import _
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.study import Study
 
-from .dependencies import ensure_dependencies
 from .module_panel import ModulePanel, run_and_add
 from .processes import JobRequest, Worker
 from .summaries import study_text
@@ -76,14 +75,21 @@ def load_study(path: str | Path, *, worker: Worker, progress: Progress = silent)
 
 
 def add_study(study: Study) -> Nodes:
-    """Put a study into the scene under its own name and log what was left out of it: volume by view."""
+    """Put a study into the scene, under a patient and study of its own in the Data tree: volume by view."""
+    name = study_name(study)
+    volumes = take_study(study, name)
+    item = add_study_item(study.patient.name or name, name)
+    for volume in volumes.values():
+        place(volume, item)
+    return volumes
+
+
+def take_study(study: Study, name: str) -> Nodes:
+    """Put a study into the scene under a name, nowhere in particular in the Data tree, and log what was left out."""
     for sentence in (*study.notes, *study.left_out):
         logging.info("%s: %s", study.source, sentence)
-    name = study_name(study)
     volumes = study_to_scene(study, name)[1]
-    item = add_study_item(study.patient.name or name, name)
     for view, volume in volumes.items():
-        place(volume, item)
         source = Source(study.source, bool(study.cines[view].files))
         _carrier(volume).SetAttribute(SOURCE_ATTRIBUTE, json.dumps(source._asdict()))
     return volumes
@@ -125,13 +131,13 @@ def ask_and_load(panel: ModulePanel, parameter: str) -> None:
     parameters = panel.logic.getParameterNode()  # stays valid when the module is left during the run
 
     def make_request() -> JobRequest:
-        ensure_dependencies(panel.widget.moduleName)
         return study_request(folder)
 
     def add_result(study: Study) -> str:
         volumes = add_study(study)
-        setattr(parameters, parameter, volumes["sax"])
-        show_volume(volumes["sax"])
+        panel.choose(parameter, volumes["sax"], parameters)
+        show_study(volumes)
+        panel.log(*study.notes, *study.left_out)
         return study_text(study)
 
     panel.start(make_request, add_result)

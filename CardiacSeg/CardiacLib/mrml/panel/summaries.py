@@ -45,5 +45,5 @@ def study_text(study: Study) -> str:
     views = ", ".join(f"{view.upper()} ({cine.n_frames} x {cine.n_slices})" for view, cine in study.cines.items())
     text = _("Loaded (frames x slices): {views}.").format(views=views)
     if study.left_out:
-        text += " " + _("{count} items were left out; the log says which.").format(count=len(study.left_out))
+        text += " " + _("{count} items were left out; the log below says which.").format(count=len(study.left_out))
     return text
