@@ -26,6 +26,7 @@ from CardiacLib.types.choices import (
     PAPILLARY,
     QUALITIES,
     SHORT_AXIS_BUNDLES,
+    SPECIES_NAMES,
     Body,
     NetworkChoice,
     RunsOn,
@@ -108,10 +109,11 @@ class CardiacSegParameterNode:
     quality: Annotated[str, Choice(list(QUALITIES))] = QUALITIES[0]
     device: Annotated[str, Choice(list(DEVICES))] = DEVICES[0]
     backend: Annotated[str, Choice(list(BACKENDS))] = BACKENDS[0]
+    species: Annotated[str, Choice(list(SPECIES_NAMES))] = SPECIES_NAMES[0]
     papillary: Annotated[str, Choice(list(PAPILLARY))] = PAPILLARY[0]
     heightCm: Annotated[float, WithinRange(0.0, 250.0)] = 0.0
     weightKg: Annotated[float, WithinRange(0.0, 300.0)] = 0.0
-    heartRate: Annotated[float, WithinRange(0.0, 250.0)] = 0.0
+    heartRate: Annotated[float, WithinRange(0.0, 1000.0)] = 0.0
     edFrame: Annotated[int, WithinRange(0, 999)] = 0
     esFrame: Annotated[int, WithinRange(0, 999)] = 0
     leftOutSlices: str = ""

@@ -13,15 +13,9 @@ import typer
 from CardiacLib import __version__
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.files import disk_problem
-from CardiacLib.types.choices import (
-    AUTO,
-    LANDMARK_BUNDLE,
-    SHORT_AXIS_BUNDLE,
-    LandmarkChoice,
-    NetworkChoice,
-    RunsOn,
-    SegmentChoice,
-)
+from CardiacLib.networks.bundles import bundle_of_species
+from CardiacLib.types.choices import AUTO, LANDMARK_BUNDLE, LandmarkChoice, NetworkChoice, RunsOn, SegmentChoice
+from cineheart.commands.animals.cli import mice
 from cineheart.commands.choices import (
     Stated,
     chosen_views,
@@ -52,6 +46,7 @@ from .cli_options import (
     DicomSeg,
     EdFrame,
     EdgeLength,
+    EndAtValves,
     EsFrame,
     FibreAngles,
     Fibres,
@@ -71,14 +66,21 @@ from .cli_options import (
     Papillary,
     PapillaryOption,
     PhaseOption,
+    PropagateImage,
     Quality,
     QualityOption,
     Scene,
+    SpeciesName,
+    SpeciesOption,
+    StartFrame,
+    StartLabels,
     StartSlice,
     Tets,
     ThreeChamber,
     Trust,
     TwoChamber,
+    ValvePictures,
+    Views,
     Weight,
 )
 from .console import Console, Json
@@ -94,6 +96,7 @@ app = typer.Typer(
 )
 app.add_typer(bundles, name="bundles")
 app.add_typer(data, name="data")
+app.add_typer(mice, name="mice")
 app.add_typer(fem)
 
 
@@ -149,13 +152,12 @@ def _fail(sentence: str, code: int) -> int:
 def run(
     study: Annotated[Path, typer.Argument(help="DICOM folder, or folder of images.")],
     output: Output,
-    bundle: Bundle = SHORT_AXIS_BUNDLE,
+    bundle: Bundle = None,
+    species: SpeciesOption = SpeciesName.human,
     device: Device = AUTO,
     backend: Backend = AUTO,
     quality: QualityOption = Quality.fast,
-    view: Annotated[
-        list[str] | None, typer.Option(help="NAME=VIEW: set the view of a series or file (sax, 2ch, 3ch, 4ch, other).")
-    ] = None,
+    view: Views = None,
     study_uid: Annotated[str, typer.Option(help="StudyInstanceUID, where the folder holds several studies.")] = "",
     mesh: Annotated[bool, typer.Option(help="Mesh end-diastole.")] = True,
     edge_length: EdgeLength = None,
@@ -189,11 +191,11 @@ def run(
 
     runs_on = RunsOn(device, backend)
     stated = Stated(ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices)
-    network = NetworkChoice(bundle, runs_on, quality.value, trust)
+    network = NetworkChoice(bundle or bundle_of_species(species.value), runs_on, quality.value, trust)
     options = RunOptions(
-        segment=SegmentChoice(network, papillary.value, by_hand=stated.by_hand()),
+        segment=SegmentChoice(network, papillary.value, species=species.value, by_hand=stated.by_hand()),
         landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on, trust=trust), align),
-        mesh=mesh_choice(mesh, motion, edge_length, fibre_angles),
+        mesh=mesh_choice(mesh, motion, edge_length=edge_length, fibre_angles=fibre_angles, species=species.value),
         formats=choose_formats(formats),
         views=chosen_views(view),
         study_uid=study_uid,
@@ -211,15 +213,13 @@ def run(
 def segment(
     image: Annotated[Path, typer.Argument(help="Short-axis NIfTI, NRRD, .seq.nrrd, or DICOM folder of one stack.")],
     output: Output,
-    bundle: Bundle = SHORT_AXIS_BUNDLE,
+    bundle: Bundle = None,
+    species: SpeciesOption = SpeciesName.human,
     device: Device = AUTO,
     backend: Backend = AUTO,
     quality: QualityOption = Quality.fast,
     frames: Annotated[str, typer.Option(help="all; ed, es or ed,es; or one frame number from 0.")] = "all",
-    landmarks: Annotated[
-        Path | None,
-        typer.Option(help="landmarks.json of the same frames: end the ventricles at the planes of their valves."),
-    ] = None,
+    landmarks: EndAtValves = None,
     papillary: PapillaryOption = Papillary.cavity,
     phase: PhaseOption = None,
     ed_frame: EdFrame = None,
@@ -237,12 +237,13 @@ def segment(
     """Label LV blood pool, LV myocardium and RV blood pool, and measure."""
     from cineheart.commands.segment import SegmentOptions, segment_image
 
-    network = NetworkChoice(bundle, RunsOn(device, backend), quality.value, trust)
+    used = bundle or bundle_of_species(species.value)
+    network = NetworkChoice(used, RunsOn(device, backend), quality.value, trust)
     stated = Stated(
         phase=phase.value if phase else "", ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices
     )
     options = SegmentOptions(
-        segment=SegmentChoice(network, papillary.value, by_hand=stated.by_hand()),
+        segment=SegmentChoice(network, papillary.value, species=species.value, by_hand=stated.by_hand()),
         patient=stated_patient(height, weight, heart_rate),
         frames=frames,
         landmarks=landmarks,
@@ -260,9 +261,8 @@ def measure(
     labels: Annotated[Path, typer.Argument(help="Label map of one frame or all: NIfTI, NRRD, .seg.nrrd or DICOM SEG.")],
     output: Output,
     image: Annotated[Path | None, typer.Option(help="The labels' image, on the same grid.")] = None,
-    landmarks: Annotated[
-        Path | None, typer.Option(help="landmarks.json of the same frames: end the ventricles at their valve planes.")
-    ] = None,
+    species: SpeciesOption = SpeciesName.human,
+    landmarks: EndAtValves = None,
     label_order: LabelOrder = "auto",
     papillary: PapillaryOption = Papillary.cavity,
     phase: PhaseOption = None,
@@ -282,7 +282,7 @@ def measure(
         phase=phase.value if phase else "", ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices
     )
     options = MeasureOptions(
-        choice=SegmentChoice(papillary=papillary.value, by_hand=stated.by_hand()),
+        choice=SegmentChoice(papillary=papillary.value, species=species.value, by_hand=stated.by_hand()),
         order=label_order,
         image=image,
         landmarks=landmarks,
@@ -300,13 +300,11 @@ def landmarks(
     two_chamber: TwoChamber = None,
     three_chamber: ThreeChamber = None,
     four_chamber: FourChamber = None,
-    bundle: Bundle = LANDMARK_BUNDLE,
+    bundle: LandmarkBundle = LANDMARK_BUNDLE,
     device: Device = AUTO,
     backend: Backend = AUTO,
     align: AlignViews = False,
-    pictures: Annotated[
-        bool, typer.Option("--pictures", help="Draw the points of every frame: valves_<view>.png and .gif.")
-    ] = False,
+    pictures: ValvePictures = False,
     trust: Trust = False,
     as_json: Json = False,
 ) -> int:
@@ -329,6 +327,7 @@ def mesh(
     ],
     output: Output,
     frame: Annotated[str, typer.Option(help="ed, es, a number from 0, or all: ED carried over the cycle.")] = "ed",
+    species: SpeciesOption = SpeciesName.human,
     edge_length: EdgeLength = None,
     tets: Tets = None,
     order: Order = 1,
@@ -339,10 +338,7 @@ def mesh(
     label_order: LabelOrder = "auto",
     align_slices: AlignSlices = False,
     landmarks: BaseLandmarks = None,
-    propagate: Annotated[
-        Path | None,
-        typer.Option(help="The labels' image: carry one slice through it by the propagation networks, and mesh that."),
-    ] = None,
+    propagate: PropagateImage = None,
     start_slice: StartSlice = None,
     base_slice: BaseSlice = None,
     mesher: MesherOption = "stuffing",
@@ -366,6 +362,7 @@ def mesh(
         fibres=fibres,
         fibre_angles=fibre_options(fibre_angles),
         coordinates=coordinates,
+        species=species.value,
         **only_given(min_dihedral_deg=min_dihedral, min_scaled_jacobian=min_jacobian),
     )
     options = MeshFile(
@@ -389,14 +386,8 @@ def mesh(
 def propagate(
     image: Annotated[Path, typer.Argument(help="Short-axis NIfTI, NRRD or .seq.nrrd.")],
     output: Output,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Label map on the image's grid that the start slice is taken from; else the network's."),
-    ] = None,
-    frame: Annotated[
-        str | None,
-        typer.Option(help="ed or es, as the labels tell, or a number, by default 0; labels of one frame need it."),
-    ] = None,
+    labels: StartLabels = None,
+    frame: StartFrame = None,
     start_slice: StartSlice = None,
     base_slice: BaseSlice = None,
     evidence: Annotated[

@@ -23,6 +23,19 @@ class Quality(str, Enum):
     best = "best"
 
 
+class SpeciesName(str, Enum):
+    """Whose heart it is."""
+
+    human = "human"
+    rat = "rat"
+    mouse = "mouse"
+
+
+SpeciesOption = Annotated[
+    SpeciesName, typer.Option(help="Whose heart: network, units, limits and mesh size follow from it.")
+]
+
+
 class Phase(str, Enum):
     """What labels of one frame show."""
 
@@ -51,7 +64,10 @@ Weight = Annotated[float | None, typer.Option(help="Of the patient, in kg, inste
 HeartRate = Annotated[float | None, typer.Option(help="Beats per minute, instead of what the files say.")]
 Anonymise = Annotated[bool, typer.Option("--anonymise", help="No name, ID or file name of the patient in any result.")]
 UpdateCard = Annotated[bool, typer.Option("--update-card", help="Write the numbers into the bundle's model card too.")]
-Bundle = Annotated[str, typer.Option(help="Network: name of a shipped bundle or folder of a MONAI bundle.")]
+Bundle = Annotated[
+    str | None,
+    typer.Option(help="Network: name of a shipped bundle or folder of a MONAI bundle; without it the species' own."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu; cuda, cuda:1, mps of PyTorch; gpu of OpenVINO (Intel).")]
 Backend = Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch: what runs the network.")]
 QualityOption = Annotated[Quality, typer.Option(help="best: mean over four flips of the images, four times slower.")]
@@ -109,6 +125,28 @@ BaseLandmarks = Annotated[
 Scene = Annotated[bool, typer.Option(help="Write Slicer scenes (needs slicer-core outside Slicer).")]
 MinDihedral = Annotated[float | None, typer.Option(help="Least dihedral angle that passes, by default 18.")]
 MinJacobian = Annotated[float | None, typer.Option(help="Least scaled Jacobian that passes, by default 0.30.")]
+Views = Annotated[
+    list[str] | None, typer.Option(help="NAME=VIEW: set the view of a series or file (sax, 2ch, 3ch, 4ch, other).")
+]
+EndAtValves = Annotated[
+    Path | None,
+    typer.Option(help="landmarks.json of the same frames: end the ventricles at the planes of their valves."),
+]
+PropagateImage = Annotated[
+    Path | None,
+    typer.Option(help="The labels' image: carry one slice through it by the propagation networks, and mesh that."),
+]
+StartLabels = Annotated[
+    Path | None,
+    typer.Option(help="Label map on the image's grid that the start slice is taken from; else the network's."),
+]
+StartFrame = Annotated[
+    str | None,
+    typer.Option(help="ed or es, as the labels tell, or a number, by default 0; labels of one frame need it."),
+]
+ValvePictures = Annotated[
+    bool, typer.Option("--pictures", help="Draw the points of every frame: valves_<view>.png and .gif.")
+]
 PhaseOption = Annotated[Phase | None, typer.Option(help="What one frame alone shows; without it no phase is claimed.")]
 EdFrame = Annotated[
     int | None, typer.Option(min=1, help="Frame of end-diastole, counted from 1, instead of the largest LV volume.")

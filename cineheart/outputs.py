@@ -151,7 +151,8 @@ def summary_row(result: StudyResult) -> dict[str, object]:
     measured = result.function.to_dict()
     row: dict[str, object] = {"study": Path(result.study.source).name, "patient": result.study.patient.id or ""}
     for name in SUMMARY:
-        row |= _summary_cells(name, measured.get(name), result.segmented.marks.get(name, Mark()))
+        mark = result.segmented.marks.get(name, Mark())
+        row |= _summary_cells(name, measured.get(name), mark, digits=5 if "species" in measured else 2)
     weak = weak_ones(measured, {name: mark for name, mark in result.segmented.marks.items() if name in SUMMARY})
     row["segmentation_light"] = result.quality.light if result.quality else ""
     quality = result.mesh.quality if result.mesh else None
@@ -160,12 +161,12 @@ def summary_row(result: StudyResult) -> dict[str, object]:
     return row
 
 
-def _summary_cells(name: str, value: float | None, mark: Mark) -> dict[str, object]:
+def _summary_cells(name: str, value: float | None, mark: Mark, digits: int) -> dict[str, object]:
     """Value, uncertainty and light of one measurement; empty where it has no value."""
     if value is None:
         return dict.fromkeys((name, f"{name}_uncertainty", f"{name}_light"), "")
-    sure = "" if mark.uncertainty is None else round(mark.uncertainty, 2)
-    return {name: round(value, 2), f"{name}_uncertainty": sure, f"{name}_light": mark.light}
+    sure = "" if mark.uncertainty is None else round(mark.uncertainty, digits)
+    return {name: round(value, digits), f"{name}_uncertainty": sure, f"{name}_light": mark.light}
 
 
 def describe_cine(cine: Cine) -> dict[str, object]:

@@ -18,6 +18,7 @@ from CardiacLib.networks.bundles import has_weights
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import Study
 from CardiacLib.readers.cases import read_one_study
+from CardiacLib.species import species_named
 from CardiacLib.types.choices import Body, LandmarkChoice, SegmentChoice
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import Landmarks
@@ -179,7 +180,8 @@ def _analyse(study: Study, given: _Given, options: RunOptions, clock: Clock, pro
     labels = segmented.segmentation.labels
     if segmented.segmentation.cut is not None:
         segmented = replace(segmented, marks=marks_at_valves(segmented.marks, points.result.found))
-    if points.result is not None:
+    human = species_named(options.segment.species).is_human
+    if points.result is not None and human:  # annuli are measured against the limits of people
         ends = segmented.function.ed, segmented.function.es
         points = _Points(_measured(points.result, given.landmarks, study, labels, ends))
     ed, valves = segmented.function.ed, points.result.landmarks if points.result else None
@@ -238,6 +240,8 @@ def _find_points(study: Study, given: _Given, options: RunOptions, clock: Clock,
         return _Points(PointsResult(found.landmarks(study.cines["sax"]), None, found))
     if not any(view in study.cines for view in DETECTED_VIEWS):
         return _Points()
+    if not species_named(options.segment.species).is_human:
+        return _Points(note=f"No valve points: their network is not made for a {options.segment.species}.")
     bundle = options.landmarks.network.bundle
     if not has_weights(bundle):
         return _Points(note=f"No valve points: the weights of '{bundle}' are not here.")

@@ -20,6 +20,7 @@ from CardiacLandmarksLib.pipeline import find_landmarks
 from CardiacLandmarksLib.result import PointsResult
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.species import species_named
 from CardiacLib.types.choices import PHASES, ByHand, LandmarkChoice, SegmentChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, LabelMap
@@ -251,6 +252,8 @@ def move(
     if len(labels.labels) < 2:
         return replace(meshed, problem="No motion of the mesh: the study has one frame.")
     options = (choice or MeshChoice()).options
+    if not species_named(options.species).is_human:
+        return replace(meshed, problem=f"No motion of the mesh of a {options.species}: it is made for human hearts.")
     try:
         moving = move_mesh(meshed.mesh, labels, meshed.frame, options, valves=valves, progress=progress)
     except InputError as error:

@@ -26,6 +26,7 @@ from BiVMeshLib.tetra.tags import patch_ids, region_ids
 from CardiacLib.geometry import towards_anterior
 from CardiacLib.label_axes import on_short_axis, stack_end_notes
 from CardiacLib.progress import Progress, part, silent
+from CardiacLib.species import enlarged_matrix
 from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.mesh_options import EDGE_MM, MeshOptions
@@ -99,23 +100,23 @@ def build_mesh(
     heart = prepare(labels_kji, ijk_to_lps, options, progress=progress, valves=valves)
     size, last, notes = sizing_for(heart.shape, options), None, list(heart.stack.notes)
     if options.edge_length_mm is None and options.tets is None and size.edge_mm < EDGE_MM:
-        thin = f"The wall is thin, {size.thickness_mm:.1f} mm on average"
-        notes.append(f"{thin}: the edge length is {size.edge_mm:.2f} mm.")
+        thin = f"The wall is thin, {size.thickness_mm * options.shrink:.2g} mm on average"
+        notes.append(f"{thin}: the edge length is {size.edge_mm * options.shrink:.2f} mm.")
     for attempt in range(options.refinements + 1):
         start, end = (1 - 0.85 * REFINE ** (2 * n) for n in (attempt, attempt + 1))
         mesh = mesh_once(heart, size, options, progress=part(progress, start, end))
         failed = quality.gate(mesh, options)
         if failed is None:
             mesh = _finished(mesh, heart, options, part(progress, end, 1.0))
-            return replace(
-                mesh, notes=(*notes, *mesh.notes, *size.left_over(len(mesh.tets)), *_advice(mesh, heart.stack))
-            )
-        stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * size.lattice_mm)
+            left = size.left_over(len(mesh.tets))
+            return replace(mesh, notes=(*notes, *mesh.notes, *left, *_advice(mesh, heart.stack, options)))
+        own_mm = size.lattice_mm * options.shrink
+        stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * own_mm)
         if stuck or attempt == options.refinements:
             break
-        notes.append(f"With an edge length of {size.lattice_mm:.2f} mm the mesh failed: {failed}. It was refined.")
+        notes.append(f"With an edge length of {own_mm:.2f} mm the mesh failed: {failed}. It was refined.")
         size, last = size.refined(REFINE), failed
-    raise _no_mesh(failed, attempt + 1, size.lattice_mm, stuck)
+    raise _no_mesh(failed, attempt + 1, own_mm, stuck)
 
 
 def _finished(mesh: BiVMesh, heart: Prepared, options: MeshOptions, progress: Progress) -> BiVMesh:
@@ -123,7 +124,7 @@ def _finished(mesh: BiVMesh, heart: Prepared, options: MeshOptions, progress: Pr
     anterior = towards_anterior(heart.stack.ijk_to_lps)
     mesh = with_anatomy(mesh, options, progress=progress, towards_anterior=anterior)
     if options.order == 2:
-        mesh = with_middles(mesh, heart)
+        mesh = with_middles(mesh, heart, options.shrink)
     progress(1.0, "Mesh done")
     return mesh
 
@@ -136,9 +137,14 @@ def prepare(
     progress: Progress = silent,
     valves: np.ndarray | None = None,
 ) -> Prepared:
-    """Clean one frame's labels, place the base, interpolate the shape; arguments and errors of :func:`build_mesh`."""
+    """Clean one frame's labels, place the base, interpolate the shape; arguments and errors of :func:`build_mesh`.
+
+    The heart of an animal is prepared at human size.
+    """
     progress(0.0, "Checking labels")
     labels, matrix = validated(labels_kji, ijk_to_lps)
+    matrix = enlarged_matrix(matrix, 1.0 / options.shrink)
+    valves = None if valves is None else np.asarray(valves) / options.shrink
     slices = on_short_axis(LabelMap(labels[None], matrix, None))
     stack = check_labels(slices.labels[0], slices.ijk_to_lps)
     stack = replace(stack, notes=(*slices.notes, *stack.notes, *stack_end_notes(stack.given, apex_first=True)))
@@ -169,8 +175,8 @@ def _based(
     frame = heart_frame(stack, plane=(base.point, base.normal))
     stack, changed = continued(stack, frame)
     notes = [
-        f"The base is the plane of {len(base.used)} valve points ({base.rms_mm:.1f} mm from it, root mean square), "
-        f"tilted by {base.tilt_deg:.0f} degrees against the slices."
+        f"The base is the plane of {len(base.used)} valve points ({base.rms_mm * options.shrink:.2g} mm from it, "
+        f"root mean square), tilted by {base.tilt_deg:.0f} degrees against the slices."
     ]
     if changed:
         notes.append(f"In {changed} slices the labels end below the base plane: the sections below go on up to it.")
@@ -185,7 +191,10 @@ def base_beyond(stack: LabelStack, options: MeshOptions) -> float:
 
 
 def mesh_once(heart: Prepared, size: Sizing, options: MeshOptions, *, progress: Progress = silent) -> BiVMesh:
-    """One attempt at one size of lattice; measured, not yet gated, without fibres."""
+    """One attempt at one size of lattice; measured, not yet gated, without fibres.
+
+    Heart and size are at human size, the mesh at its own.
+    """
     edge = size.lattice_mm
     shape, outer = heart.shape, heart.shape.outer
     high = outer.origin + outer.spacing * (np.array(outer.values.shape[::-1]) - 1)
@@ -209,28 +218,35 @@ def mesh_once(heart: Prepared, size: Sizing, options: MeshOptions, *, progress: 
         stuffed = remesh(options.mesher, stuffed, shape, edge)
     progress(0.9, "Measuring quality")
     made = MeshMaking(
-        edge_length_mm=float(size.edge_mm),
+        edge_length_mm=float(size.edge_mm * options.shrink),
         repaired_lattice_points=materials.repaired,
         seed=options.seed,
         mesher=options.mesher,
+        species=options.species,
     )
     mesh = _tagged(stuffed, heart)
     report = replace(quality.measure(mesh), made=made, base=heart.base)
     report = replace(report, fidelity=measure_fidelity(mesh, report.volumes, heart.stack, heart.frame))
-    return replace(mesh, quality=report, notes=_notes(report, stuffed.undone))
+    report = report if options.shrink == 1.0 else report.smaller(options.shrink)
+    return replace(mesh, nodes=mesh.nodes * options.shrink, quality=report, notes=_notes(report, stuffed.undone))
 
 
-def with_middles(mesh: BiVMesh, heart: Prepared) -> BiVMesh:
+def with_middles(mesh: BiVMesh, heart: Prepared, shrink: float = 1.0) -> BiVMesh:
     """The mesh with ten-node tets: middles of the walls' edges on the smooth surface, of the rims in the base too.
 
     A note says how many edges had to stay straight.
+
+    Args:
+        mesh: linear, at its own size.
+        heart: that it was made of, at human size.
+        shrink: length of the mesh over that of the heart.
     """
     myocardium = heart.shape.myocardium()
 
     def onto_surface(points: np.ndarray, in_base: np.ndarray) -> np.ndarray:
-        local = heart.frame.from_lps(points)
+        local = heart.frame.from_lps(points / shrink)
         local[in_base, 2] = 0.0
-        return heart.frame.to_lps(project(local, myocardium, in_base))
+        return heart.frame.to_lps(project(local, myocardium, in_base)) * shrink
 
     found = curve(mesh, onto_surface)
     count = found.curved + found.eased + found.straight
@@ -242,12 +258,14 @@ def with_middles(mesh: BiVMesh, heart: Prepared) -> BiVMesh:
     return replace(mesh, middles=found.middles, notes=(*mesh.notes, note))
 
 
-def _advice(mesh: BiVMesh, stack: LabelStack) -> tuple[str, ...]:
+def _advice(mesh: BiVMesh, stack: LabelStack, options: MeshOptions) -> tuple[str, ...]:
     """What may bring a mesh within the lines of volume and distance that it misses."""
     missed = [name for name in mesh.quality.missed() if name.endswith(("_error_percent", "_mm"))]
     if not missed or stack.shifts.any() or (worst := displaced_by(stack)) < OUT_OF_LINE:
         return ()
-    return (f"Slices lie up to {worst:.0f} mm out of line, which aligning them (--align-slices) may mend.",)
+    return (
+        f"Slices lie up to {worst * options.shrink:.2g} mm out of line, which aligning them (--align-slices) may mend.",
+    )
 
 
 def _tagged(stuffed: Stuffed, heart: Prepared) -> BiVMesh:

@@ -93,6 +93,25 @@ def atomic_directory(target: str | Path, replace: tuple[str, ...] = ()) -> Itera
         shutil.rmtree(work, ignore_errors=True)
 
 
+@contextmanager
+def atomic_file(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target`` that replaces it when the block succeeds; else nothing changes.
+
+    Raises:
+        InputError: the folder of ``target`` cannot be written, or its disk became full.
+    """
+    target = Path(target)
+    require_output(target.parent)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = target.with_name(f".{target.name}.part")
+    try:
+        with _noticing_a_full_disk(work.parent, target):
+            yield work
+        os.replace(work, target)
+    finally:
+        work.unlink(missing_ok=True)
+
+
 def write_json(path: str | Path, value) -> None:
     """Write JSON through a temporary file; NaN is refused because JSON has none."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

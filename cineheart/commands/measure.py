@@ -22,7 +22,7 @@ from cineheart.console import Answer
 from cineheart.outputs import write_measurements
 from cineheart.provenance import provenance
 
-from .answers import function_facts
+from .answers import function_facts, function_marks
 
 SOMETIMES_WRITTEN = ("segments.csv",)
 
@@ -71,7 +71,7 @@ def measure_labels(
     return Answer(
         {"frames": labels.n_frames, **function_facts(result.function), "quality": result.quality.light},
         (*result.notes, *result.quality.reasons),
-        result.marks,
+        function_marks(result.function, result.marks),
     )
 
 

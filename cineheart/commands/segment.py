@@ -6,19 +6,21 @@ from pathlib import Path
 from CardiacLib.files import atomic_directory, require_output
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers.cases import read_one_image
+from CardiacLib.species import species_named
 from CardiacLib.types.choices import Body, SegmentChoice
 from CardiacLib.types.landmarks import read_landmarks
 from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import DICOM_SEG_NAMES, require_dicom_seg, write_dicom_seg
 from CardiacSegLib.function import set_by_hand
 from cineheart import steps
+from cineheart.commands.animals.pictures import OVERLAY, write_overlay
 from cineheart.console import Answer
 from cineheart.outputs import require_scene_support, write_segmentation
 from cineheart.provenance import provenance
 
-from .answers import function_facts
+from .answers import function_facts, function_marks
 
-SOMETIMES_WRITTEN = ("segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv", *DICOM_SEG_NAMES)
+SOMETIMES_WRITTEN = (OVERLAY, "segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv", *DICOM_SEG_NAMES)
 """What ``cineheart segment`` writes in some cases only: an earlier one must not stay beside new labels."""
 
 
@@ -74,6 +76,8 @@ def segment_image(
     made_of = provenance([image, options.landmarks], [choice.network.bundle], output=output)
     with atomic_directory(output, replace=SOMETIMES_WRITTEN) as folder:
         write_segmentation(written, folder, sequence=options.scene)
+        if not species_named(choice.species).is_human:
+            write_overlay(folder / OVERLAY, cine.only(chosen), labels)
         if options.dicom_seg:
             write_dicom_seg(folder, labels, cine, chosen, choice.network.bundle)
         made_of.stamp(folder)
@@ -85,4 +89,4 @@ def segment_image(
         "run_by": result.segmentation.run_by,
     }
     by_hand = set_by_hand(choice.by_hand)
-    return Answer(facts, (*cine.notes, *by_hand, *result.quality.reasons), result.marks)
+    return Answer(facts, (*cine.notes, *by_hand, *result.quality.reasons), function_marks(function, result.marks))

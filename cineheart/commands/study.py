@@ -14,7 +14,9 @@ from .choices import fibre_options
 __all__ = ["RunOptions", "mesh_choice", "run_study_folder"]
 
 
-def mesh_choice(mesh: bool, motion: bool, edge_length: float | None, fibre_angles: str | None) -> MeshChoice | None:
+def mesh_choice(
+    mesh: bool, motion: bool, *, edge_length: float | None, fibre_angles: str | None, species: str
+) -> MeshChoice | None:
     """The mesh that is asked for; None for none.
 
     Raises:
@@ -24,7 +26,8 @@ def mesh_choice(mesh: bool, motion: bool, edge_length: float | None, fibre_angle
         if motion:
             raise InputError("--motion carries the mesh over the cycle; leave out --no-mesh.")
         return None
-    options = MeshOptions(edge_length_mm=edge_length, fibre_angles=fibre_options(fibre_angles))
+    angles = fibre_options(fibre_angles)
+    options = MeshOptions(edge_length_mm=edge_length, fibre_angles=angles, species=species)
     return MeshChoice(options=options, motion=motion)
 
 

@@ -18,14 +18,14 @@ def measure_rows(values: Mapping[str, object], marks: Marks) -> list[dict[str, o
     for key, mark in marks.items():
         value = values.get(key)
         if isinstance(value, (int, float)):
-            rows.append(measure_row(key, value, mark))
+            rows.append(measure_row(key, value, mark, digits=6 if "species" in values else 3))
     return rows
 
 
-def measure_row(key: str, value: float, mark: Mark) -> dict[str, object]:
-    """One measurement; its unit is the end of its key."""
-    sure = "" if mark.uncertainty is None else round(mark.uncertainty, 3)
-    return dict(zip(COLUMNS, (key, round(value, 3), sure, mark.light, mark.reason), strict=True))
+def measure_row(key: str, value: float, mark: Mark, digits: int = 3) -> dict[str, object]:
+    """One measurement; its unit is the end of its key. The volumes of animals need more digits."""
+    sure = "" if mark.uncertainty is None else round(mark.uncertainty, digits)
+    return dict(zip(COLUMNS, (key, round(value, digits), sure, mark.light, mark.reason), strict=True))
 
 
 def weak_ones(values: Mapping[str, object], marks: Marks) -> dict[str, str]:

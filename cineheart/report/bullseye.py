@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from CardiacLib.species import Species, species_named
 from CardiacLib.types.measures.marks import Mark, Marks
 
 from .pictures import Picture, ink, svg
@@ -16,11 +17,13 @@ from .pictures import Picture, ink, svg
 if TYPE_CHECKING:
     from CardiacSegLib.function import Segment
 
-PLOTS = (
+Plot = tuple[str, str, tuple[float, float], str]
+PLOTS: tuple[Plot, ...] = (
     ("Wall thickness at ED (mm)", "thickness_ed_mm", (4.0, 16.0), "YlGnBu"),
     ("Wall thickening (%)", "thickening_percent", (0.0, 100.0), "YlGn"),
     ("Mid-wall circumferential strain (%)", "circumferential_mid_percent", (-30.0, 0.0), "RdPu_r"),
 )
+"""Title, field of ``Segment``, range of the colours (the same for every patient) and colour map."""
 MARKED_AS = {
     "thickness_ed_mm": "lv_wall_thickness_ed_mm",
     "thickening_percent": "lv_global_radial_percent",
@@ -28,7 +31,7 @@ MARKED_AS = {
 }
 """Field of ``Segment`` and the measurement whose light its values have."""
 PALE = 0.45
-"""Title, field of ``Segment``, range of the colours (the same for every patient) and colour map."""
+"""Share of the colour that a weak value keeps."""
 _EMPTY = "#9aa0a6"
 _RING = 0.25
 
@@ -45,11 +48,12 @@ def cell(number: int) -> tuple[float, float, float, float]:
     return start, start + 60.0, (3 - level) * _RING, (4 - level) * _RING
 
 
-def bullseyes(segments: tuple[Segment, ...], marks: Marks) -> Picture | None:
+def bullseyes(segments: tuple[Segment, ...], marks: Marks, species: str = "human") -> Picture | None:
     """Wall thickness, thickening and strain by segment, weak ones pale; None where no segment has any of them."""
     from matplotlib.figure import Figure
 
-    shown = [plot for plot in PLOTS if any(getattr(segment, plot[1]) is not None for segment in segments)]
+    plots = _plots(species_named(species))
+    shown = [plot for plot in plots if any(getattr(segment, plot[1]) is not None for segment in segments)]
     if not shown:
         return None
     figure = Figure(figsize=(3.5 * len(shown), 4.1), layout="constrained")
@@ -57,6 +61,19 @@ def bullseyes(segments: tuple[Segment, ...], marks: Marks) -> Picture | None:
         weak = marks.get(MARKED_AS[plot[1]], Mark()).weak
         _draw(figure.add_subplot(1, len(shown), place, projection="polar"), segments, plot, weak)
     return svg(figure, "Bull's-eye plots of the 17 segments: " + ", ".join(title for title, *_ in shown))
+
+
+def thickness_range(species: str) -> str:
+    """Range of the colours of the thickness in mm, in words."""
+    low, high = _plots(species_named(species))[0][2]
+    return f"{low:g} to {high:g}"
+
+
+def _plots(species: Species) -> tuple[Plot, ...]:
+    """PLOTS with the range of the thickness of the species' walls."""
+    (title, field, limits, colours), *others = PLOTS
+    low, high = (round(limit / species.body_scale, 2) for limit in limits)
+    return ((title, field, (low, high), colours), *others)
 
 
 def _pale(colour, weak: bool):
@@ -68,6 +85,7 @@ def _draw(axes, segments, plot, weak: bool) -> None:
     from matplotlib import colormaps
 
     title, field, limits, colours = plot
+    digits = 0 if limits[1] - limits[0] > 5.0 else 1
 
     for segment in segments:
         start, stop, inner, outer = cell(segment.number)
@@ -81,7 +99,7 @@ def _draw(axes, segments, plot, weak: bool) -> None:
         )
         bright = share is None or float(np.dot(colour[:3], (0.299, 0.587, 0.114))) > 0.55
         radius = 0.0 if segment.number == 17 else 0.5 * (inner + outer)
-        text = "\N{EN DASH}" if value is None else f"{value:.0f}"
+        text = "\N{EN DASH}" if value is None else f"{value:.{digits}f}"
         ink_colour = "#101418" if bright else "#ffffff"
         axes.text(middle, radius, text, ha="center", va="center", fontsize=11, color=ink_colour)
     for angle, name in ((90, "anterior"), (180, "septal"), (270, "inferior"), (0, "lateral")):

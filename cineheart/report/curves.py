@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from CardiacLib.species import species_named
+from CardiacLib.types.labels import RV
 from CardiacLib.types.measures.marks import Mark, Marks
 from CardiacLib.types.mesh_quality import MotionQuality
 
+from .facts import in_units
 from .pictures import Picture, ink, svg
 
 if TYPE_CHECKING:
@@ -27,28 +30,44 @@ _STRAIN = (
 
 def volume_curves(function: Function) -> Picture:
     """LV and RV volume over time with end-diastole and end-systole marked."""
-    curves = (("LV", function.lv.volume_ml, _LV), ("RV", function.rv.volume_ml, _RV))
+    factor, unit = in_units(function, 1.0, "ml")
+    sides = (("LV", function.lv.volume_ml, _LV), ("RV", function.rv.volume_ml, _RV))
+    curves = [(name, factor * volumes, colour) for name, volumes, colour in _drawn(function, sides)]
     highest = max(1.0, *(float(np.max(volumes)) for _, volumes, _ in curves))
     phases = (function.ed, function.es)
-    figure = _figure(function.times_ms, curves, phases, (0.0, highest * 1.18), "Volume (ml)")
-    return svg(figure, "LV and RV volume over the cardiac cycle")
+    figure = _figure(function.times_ms, curves, phases, (0.0, highest * 1.18), f"Volume ({unit})")
+    return svg(figure, f"{_sides(function)} volume over the cardiac cycle")
 
 
 def rate_curves(function: Function, marks: Marks) -> Picture | None:
     """LV and RV filling rate of a ``Function``, weak ones grey; None where there is none."""
     sides = (("LV", function.lv.filling, _LV), ("RV", function.rv.filling, _RV))
+    factor, unit = in_units(function, 1.0, "ml/s")
     weak = {side: marks.get(f"{side.lower()}_peak_ejection_rate_ml_per_s", Mark()).weak for side, _, _ in sides}
     curves = [
-        (f"{name}, check" if weak[name] else name, found.rate_ml_per_s, _WEAK[name] if weak[name] else colour)
-        for name, found, colour in sides
+        (
+            f"{name}, check" if weak[name] else name,
+            factor * found.rate_ml_per_s,
+            _WEAK[name] if weak[name] else colour,
+        )
+        for name, found, colour in _drawn(function, sides)
         if found is not None
     ]
     if not curves:
         return None
     reach = 1.3 * max(float(np.abs(values).max()) for _, values, _ in curves)
     phases = (function.ed, function.es)
-    figure = _figure(function.times_ms, curves, phases, (-reach, reach), "Filling rate (ml/s)", legend=True)
-    return svg(figure, "LV and RV filling rate over the cardiac cycle")
+    figure = _figure(function.times_ms, curves, phases, (-reach, reach), f"Filling rate ({unit})", legend=True)
+    return svg(figure, f"{_sides(function)} filling rate over the cardiac cycle")
+
+
+def _drawn(function: Function, sides):
+    """The sides that are drawn in the species."""
+    return sides if RV in species_named(function.species).structures else sides[:1]
+
+
+def _sides(function: Function) -> str:
+    return " and ".join(name for name, _ in _drawn(function, (("LV", None), ("RV", None))))
 
 
 def strain_curves(function: Function) -> Picture | None:

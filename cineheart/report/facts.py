@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from CardiacLib.types.measures.marks import Marks
+from CardiacLib.species import species_named
+from CardiacLib.types.labels import RV
+from CardiacLib.types.measures.marks import Mark, Marks
 from CardiacLib.types.mesh_criteria import CRITERIA
 from CardiacLib.types.times import beat_ms
 
@@ -14,6 +16,7 @@ from .cells import NOTHING, Cell, Row, cell
 
 if TYPE_CHECKING:
     from CardiacLib import Cine
+    from CardiacLib.types.measures.volumes import VolumeRow
     from CardiacLib.types.mesh_quality import MeshQuality
     from CardiacLib.types.patient import Patient
     from CardiacSegLib.function import Function
@@ -76,16 +79,31 @@ def cycle_text(cine: Cine) -> str:
     return f"{beat:.0f} ms ({beat / cine.n_frames:.1f} ms per frame)" if beat > 0 else "-"
 
 
+def in_units(function: Function, value: float | None, unit: str) -> tuple[float | None, str]:
+    """A measurement and its unit as they are shown of this species."""
+    factor, shown = species_named(function.species).unit(unit)
+    return None if value is None else factor * value, shown
+
+
 def measurement_rows(function: Function, marks: Marks) -> list[Row]:
-    """LV and RV value of each measurement, with their marks; a dash where it could not be had."""
+    """LV and RV value of each measurement, in the units of the species, with their marks; a dash where it is not known.
+
+    Of a species whose RV is not drawn the cells of the RV are empty.
+    """
     values = function.to_dict()
 
+    species = species_named(function.species)
+
+    def shown(key: str, unit: str, form: str = "{:.0f}") -> Cell:
+        if key.startswith("rv_") and RV not in species.structures:
+            return Cell("")
+        return _unit_cell(values[key], marks.get(key), form, species.unit(unit)[0])
+
     def both(name: str, key: str, unit: str, form: str = "{:.0f}") -> Row:
-        keys = (f"lv_{key}", f"rv_{key}")
-        return Row(name, tuple(cell(values[k], marks.get(k), form) for k in keys), unit)
+        return Row(name, tuple(shown(f"{side}_{key}", unit, form) for side in ("lv", "rv")), species.unit(unit)[1])
 
     def left(name: str, key: str, unit: str) -> Row:
-        return Row(name, (cell(values[key], marks.get(key)), Cell("")), unit)
+        return Row(name, (shown(key, unit), Cell("")), species.unit(unit)[1])
 
     table = [
         both("End-diastolic volume", "edv_ml", "ml"),
@@ -110,12 +128,21 @@ def measurement_rows(function: Function, marks: Marks) -> list[Row]:
     return table
 
 
+def volume_rows(function: Function, rows: Iterable[VolumeRow]) -> list[tuple[VolumeRow, tuple[str, ...]]]:
+    """Rows of the table of volumes, and what is shown of each: EDV, ESV in the unit of the species, and EF."""
+    return [
+        (row, (*(number(in_units(function, ml, "ml")[0]) for ml in (row.ed_ml, row.es_ml)), number(row.ef_percent)))
+        for row in rows
+    ]
+
+
 def wall_rows(function: Function, marks: Marks) -> list[Row]:
     """What was measured of the LV wall and shape, units with the values; what could not be had is left out."""
     values = function.to_dict()
+    millimetres = "{:.1f} mm" if species_named(function.species).is_human else "{:.2f} mm"
     rows = (
-        ("Wall thickness at end-diastole, mean", "lv_wall_thickness_ed_mm", "{:.1f} mm"),
-        ("Wall thickness at end-diastole, thickest segment", "lv_largest_wall_thickness_ed_mm", "{:.1f} mm"),
+        ("Wall thickness at end-diastole, mean", "lv_wall_thickness_ed_mm", millimetres),
+        ("Wall thickness at end-diastole, thickest segment", "lv_largest_wall_thickness_ed_mm", millimetres),
         ("Radial strain at end-systole", "lv_global_radial_percent", "{:.0f} %"),
         ("Circumferential strain, endocardial", "lv_global_circumferential_endo_percent", "{:.1f} %"),
         ("Circumferential strain, mid-wall", "lv_global_circumferential_mid_percent", "{:.1f} %"),
@@ -135,16 +162,30 @@ def single_rows(values: Mapping[str, object], rows: Iterable[tuple[str, str, str
 
 
 def headline(function: Function, marks: Marks) -> list[Row]:
-    """The five numbers at the top."""
-    values = function.to_dict()
-    shown = (
+    """The five numbers at the top; of an animal those of the LV alone, in its units."""
+    values, species = function.to_dict(), species_named(function.species)
+    shown = [
         ("LV ejection fraction", "lv_ef_percent", "%"),
         ("LV end-diastolic volume", "lv_edv_ml", "ml"),
         ("LV mass", "lv_mass_g", "g"),
         ("RV ejection fraction", "rv_ef_percent", "%"),
         ("RV end-diastolic volume", "rv_edv_ml", "ml"),
-    )
-    return [Row(name, (cell(values[key], marks.get(key)),), unit) for name, key, unit in shown]
+    ]
+    if not species.is_human:
+        shown[3:] = [
+            ("LV end-systolic volume", "lv_esv_ml", "ml"),
+            ("LV cardiac output", "lv_cardiac_output_l_per_min", "l/min"),
+        ]
+    rows = [(name, key, *species.unit(unit)) for name, key, unit in shown]
+    return [
+        Row(name, (_unit_cell(values[key], marks.get(key), "{:.0f}", factor),), unit)
+        for name, key, factor, unit in rows
+    ]
+
+
+def _unit_cell(value: float | None, mark: Mark | None, form: str, factor: float) -> Cell:
+    """A value and its mark in another unit."""
+    return cell(value if value is None else factor * value, mark and mark.times(factor), form)
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -154,7 +195,17 @@ def number(value: float | None, digits: int = 0) -> str:
 
 def mesh_rows(quality: MeshQuality, marks: Marks) -> list[Row]:
     """What the page shows of a mesh's quality report; ``marks`` by name of the measure."""
-    rows = single_rows(quality.to_dict(), ((name, key, form) for key, name, form in MESH_ROWS), marks)
+    values = quality.to_dict()
+    rows = single_rows(values, ((name, key, form) for key, name, form in MESH_ROWS), marks)
+    factor, unit = species_named(str(values.get("species", "human"))).unit("ml")
+    if factor != 1.0:
+        small = {name: key for key, name, _ in _MESH_VOLUMES}
+        rows = [
+            Row(row.name, (_unit_cell(values[key], marks.get(key), f"{{:.1f}} {unit}", factor),))
+            if (key := small.get(row.name))
+            else row
+            for row in rows
+        ]
     missed = [key.replace("_", " ") for key in quality.missed()]
     return [*rows, Row("Beyond a quality line", (Cell(", ".join(missed) or "nothing"),))]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BiVMeshLib.check.marks import mesh_marks
+from CardiacLib.species import species_named
 from cineheart.measures.volumes import counted_labels, study_volumes
 from cineheart.scene import study_name
 
 from . import facts
-from .bullseye import bullseyes
+from .bullseye import bullseyes, thickness_range
 from .cells import Row, reasons
 from .curves import mesh_volume_curves, rate_curves, strain_curves, volume_curves
 from .mesh_view import mesh_views
@@ -64,13 +65,17 @@ def _content(result: StudyResult) -> dict[str, object]:
         "headline": facts.headline(function, marks),
         "measurements": measurements,
         "weak": reasons(measurements),
-        "volumes": study_volumes(result),
+        "volumes": facts.volume_rows(function, study_volumes(result)),
+        "volume_unit": species_named(function.species).unit("ml")[1],
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
         "phases": _phases(result),
         "by_fraction": result.segmented.segmentation.cut is not None,
         "curves": _curves(result),
         "rates": rate_curves(function, marks),
-        "bullseyes": None if function.regional is None else bullseyes(function.regional.segments, marks),
+        "bullseyes": None
+        if function.regional is None
+        else bullseyes(function.regional.segments, marks, function.species),
+        "thickness_range": thickness_range(function.species),
         "strain": strain_curves(function),
         "wall": wall,
         "wall_weak": reasons(wall),

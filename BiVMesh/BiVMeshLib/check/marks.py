@@ -1,5 +1,6 @@
 """Lights of what is measured of a mesh, and its cavities as rows of the table of volumes."""
 
+from CardiacLib.species import species_named
 from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
 from CardiacLib.types.measures.marks import AMBER, Mark, Marks, worst
 from CardiacLib.types.measures.volumes import LEFT, RIGHT, VolumeRow
@@ -62,6 +63,7 @@ def mesh_rows(mesh: BiVMesh, motion: MovingMesh | None, phases: tuple[int, int])
 
 def _reason(quality: MeshQuality, pool: str) -> str:
     base = quality.base.base_from if quality.base else "labels"
+    volume = species_named(quality.made.species if quality.made else "human").volume
     below = quality.fidelity.label_ml.get(pool) if quality.fidelity else None
-    counted = "" if below is None else f" The labels hold {below:.0f} ml below it; what lies above is not meshed."
+    counted = "" if below is None else f" The labels hold {volume(below)} below it; what lies above is not meshed."
     return f"The cavity below one flat base plane, taken from the {base}.{counted}"

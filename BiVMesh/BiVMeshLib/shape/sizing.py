@@ -75,12 +75,12 @@ class Sizing:
 
 
 def sizing_for(shape: Shape, options: MeshOptions) -> Sizing:
-    """Sizes for the edge length or the number of tets that the options ask for, by default for the wall.
+    """Sizes, at human size, for the edge length or the number of tets that the options ask for, else for the wall.
 
     A mesh that is not optimised is made on the lattice that is asked for, however coarse.
     """
     own, thickness = edge_for(shape)
-    wanted = options.edge_length_mm or own
+    wanted = own if options.edge_length_mm is None else options.edge_length_mm / options.shrink
     if options.tets is not None:
         wanted = float(np.cbrt(TETS_MM * muscle_volume(shape) / options.tets))
     seen = own * COARSER

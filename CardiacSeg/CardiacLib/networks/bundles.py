@@ -7,6 +7,7 @@ from pathlib import Path
 
 from CardiacLib.errors import InputError
 from CardiacLib.resources import resource_path
+from CardiacLib.species import species_named
 
 from .trust import is_copy_of_shipped, is_shipped, require_harmless
 
@@ -87,6 +88,12 @@ def has_weights(bundle: str) -> bool:
     """Whether a bundle, by its name or folder, is there with its weights."""
     known = bundle in bundle_names() or Path(bundle).is_dir()
     return known and weights_path(bundle_path(bundle)).is_file()
+
+
+def bundle_of_species(species: str) -> str:
+    """The network of a species' short axis: the first that has weights."""
+    bundles = species_named(species).bundles
+    return next((bundle for bundle in bundles if has_weights(bundle)), bundles[-1])
 
 
 def read_config(bundle: Path, name: str, trust: bool = False, **overrides):

@@ -21,6 +21,8 @@ from CardiacLib.resources import resource_path
 from .bundles import bundle_path, cache_folder, load_weights, network_of, read_config
 from .device import import_torch
 from .download import checksum, download
+from .keras.layouts import is_keras_file
+from .keras.weights import keras_state
 from .manifest import Entry, manifest
 from .onnx_files import FILE, RECORD
 
@@ -97,7 +99,7 @@ def fetch(name: str, cache: str | Path | None = None, progress: Progress = silen
 
 
 def import_file(name: str, path: str | Path, cache: str | Path | None = None, *, trust: bool = False) -> Path:
-    """Take the weights of a bundle from a ``.pt``, a TorchScript ``.ts`` or the zip of a MONAI bundle.
+    """Take the weights of a bundle from a ``.pt``, a TorchScript ``.ts``, the zip of a MONAI bundle or a Keras file.
 
     Only weights are taken from a zip: its configuration could run code. A zip may hold several weights files; then
     ``models/model.pt`` is taken, or else ``models/model.ts``. TorchScript is a program: it is read only with ``trust``.
@@ -112,7 +114,7 @@ def import_file(name: str, path: str | Path, cache: str | Path | None = None, *,
         raise InputError(f"{path}: there is no such file.")
     require_output(cache_folder(cache) / name)
     with tempfile.TemporaryDirectory() as work:
-        source = _unpacked(path, Path(work))
+        source = path if is_keras_file(path) else _unpacked(path, Path(work))
         return _install(name, source, "imported", path.name, cache_folder(cache), trust)
 
 
@@ -226,7 +228,10 @@ def _install(name: str, source: Path, state: str, origin: str, cache: Path, trus
 
     bundle = bundle_path(name)
     network = network_of(bundle, read_config(bundle, "inference")).eval()
-    load_weights(network, source, trust)
+    if is_keras_file(origin) and hasattr(network, "keras_layers"):
+        network.load_state_dict(keras_state(network, source), strict=True)
+    else:
+        load_weights(network, source, trust)
     with atomic_directory(cache / name) as folder:
         weights = folder / "models" / "model.pt"
         weights.parent.mkdir()

@@ -24,6 +24,32 @@ def view_direction(view: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
+class Infarct:
+    """A part of the LV wall that the endocardium lies deeper in.
+
+    Attributes:
+        middle, half_width: angles about the LV axis, radians; 0 is the septum.
+        reach: lowest and highest z.
+        depth: by which the wall is thinner in the middle, mm; it fades towards the edges.
+    """
+
+    middle: float
+    half_width: float
+    reach: tuple[float, float]
+    depth: float
+
+    def at(self, at: Place):
+        """Depth in mm at every place."""
+        x, y, z = at
+        angle = np.abs((np.arctan2(y, x) - self.middle + np.pi) % (2 * np.pi) - np.pi)
+        side = np.clip(2.0 * (1.0 - angle / self.half_width), 0.0, 1.0)
+        low, high = self.reach
+        fade = 0.15 * (high - low)
+        along = np.clip((z - low) / fade, 0.0, 1.0) * np.clip((high - z) / fade, 0.0, 1.0)
+        return self.depth * side * side * (3.0 - 2.0 * side) * along
+
+
+@dataclass(frozen=True)
 class HeartShape:
     """Both ventricles at one moment, heart frame, mm.
 
@@ -36,6 +62,7 @@ class HeartShape:
         outflow: RV outflow tract as (start, stop, radius).
         rv_base: RV valve plane.
         rv_wall: RV free wall thickness.
+        infarct: of the LV; volumes in closed form do not know it.
     """
 
     phase: float
@@ -50,6 +77,7 @@ class HeartShape:
     outflow: tuple[tuple, tuple, float] = ((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), 1.0)
     rv_base: tuple[float, float, float] = (0.0, 0.0, 0.0)
     rv_wall: float = 3.5
+    infarct: Infarct | None = None
 
     @property
     def endo_semi(self) -> tuple[float, float, float]:
@@ -96,7 +124,8 @@ class HeartShape:
 
     def lv_endo(self, at: Place):
         """Whole endocardial ellipsoid (not cut at the base)."""
-        return ellipsoid(at, (0.0, 0.0, self.center_z), self.endo_semi)
+        whole = ellipsoid(at, (0.0, 0.0, self.center_z), self.endo_semi)
+        return whole if self.infarct is None else whole - self.infarct.at(at)
 
     def lv_epi(self, at: Place):
         """Whole epicardial ellipsoid (not cut at the base)."""

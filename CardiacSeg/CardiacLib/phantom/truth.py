@@ -35,9 +35,13 @@ def label_stack(scene, grid: Grid, shifts: np.ndarray) -> np.ndarray:
 
 def volumes(motion: Motion, step_mm: float = 2.0) -> dict[str, np.ndarray]:
     """Volumes in ml of every frame: ``lv`` and ``myo`` exact, ``rv`` integrated (T,)."""
+    return volumes_of_lv(motion) | {"rv": np.array([rv_ml(s, step_mm) for s in motion.shapes])}
+
+
+def volumes_of_lv(motion: Motion) -> dict[str, np.ndarray]:
+    """Volumes in ml of every frame, ``lv`` and ``myo`` (T,), exact for a heart without an infarct."""
     return {
         "lv": np.array([cavity_ml(s) for s in motion.shapes]),
-        "rv": np.array([rv_ml(s, step_mm) for s in motion.shapes]),
         "myo": np.array([myocardium_ml(s) for s in motion.shapes]),
     }
 

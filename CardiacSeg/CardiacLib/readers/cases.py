@@ -1,5 +1,6 @@
 """One image, one study, or a folder of many cases: what a path holds, and a sentence where a command takes another."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from CardiacLib.errors import InputError
@@ -9,9 +10,10 @@ from CardiacLib.types.cine import Cine
 from CardiacLib.types.study import Study
 
 from .image import read_image
-from .images import LABEL_NAME, META, NIFTI, NRRD
+from .images import LABEL_NAME, META, NIFTI, NRRD, list_files
 from .info_cfg import INFO
 from .study import read_study, require_cine_stack
+from .zipped import is_zip, unzipped
 
 LEAST_SLICES = 3
 
@@ -22,6 +24,10 @@ def read_one_image(path: Path, view: str = "sax") -> Cine:
     Raises:
         InputError: it cannot be read; of a folder with more the sentence says which command takes it.
     """
+    if is_zip(path):
+        with unzipped(path) as folder:
+            cine = read_image(_only_image(folder), view)
+        return cine.with_changes(source=str(path))
     try:
         return read_image(path, view)
     except InputError as error:
@@ -42,6 +48,9 @@ def read_one_study(
         InputError: it cannot be read, has one slice or frame only, or holds several cases; the sentence says
             which command takes what it is.
     """
+    if is_zip(path):
+        with unzipped(path) as folder:
+            return replace(read_one_study(_only_image(folder), views, progress), source=str(path))
     refuse_cases(path)
     if path.is_file() and LABEL_NAME.search(path.name.lower()):
         raise InputError(f"{path}: are labels by its name; 'cineheart mesh {path} -o DIR' takes labels, run a study.")
@@ -56,6 +65,12 @@ def read_one_study(
             f"{_sentence(error)}: 'cineheart run' takes the folder of a study, 'cineheart segment {path} -o DIR' one "
             "image."
         ) from error
+
+
+def _only_image(folder: Path) -> Path:
+    """The one image file of an unpacked zip, or the folder that holds several."""
+    images = list_files(folder).images
+    return images[0] if len(images) == 1 else folder
 
 
 def refuse_cases(path: Path) -> None:

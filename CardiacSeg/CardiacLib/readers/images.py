@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from CardiacLib.datasets.mouse.hdf5 import read_animal
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import matrix_of
 from CardiacLib.progress import Progress, silent
@@ -27,6 +28,7 @@ AS_FRAMES = "save the file with time as its fourth axis (columns x rows x 1 x fr
 NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")
 META = (".mha", ".mhd")
+HDF5 = (".h5", ".hdf5")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff")
 LABEL_NAME = re.compile(r"(?<![a-z])(gt|seg|segmentation|label|labels|mask)(?![a-z])")
 
@@ -60,7 +62,7 @@ def list_files(path: Path) -> Files:
     files = _files_below(path) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path}: the folder is empty.")
-    images = [p for p in files if p.name.lower().endswith(NIFTI + NRRD + META)]
+    images = [p for p in files if p.name.lower().endswith(NIFTI + NRRD + META + HDF5)]
     pictures = [p for p in files if p.name.lower().endswith(PICTURES)]
     known = {*images, *pictures}
     return Files(images, pictures, [p for p in files if p not in known])
@@ -104,12 +106,20 @@ def read_raw(path: Path) -> RawImage:
         raw = read_nrrd(path)
     elif name.endswith(META):
         raw = _read_meta(path)
+    elif name.endswith(HDF5):
+        raw = _read_hdf5(path)
     elif name.endswith(PICTURES):
         raise InputError(f"{path}: is a 2-D picture without position in space; use DICOM, NIfTI or NRRD.")
     else:
         raise InputError(f"{path}: is no DICOM, NIfTI, NRRD or MetaImage file.")
     require_numbers(raw.array, path)
     return checked(raw, path)
+
+
+def _read_hdf5(path: Path) -> RawImage:
+    """The images of an animal in the published layout."""
+    cine = read_animal(path).cine
+    return RawImage(cine.frames, cine.ijk_to_lps, cine.times_ms, cine.notes)
 
 
 def _read_meta(path: Path) -> RawImage:

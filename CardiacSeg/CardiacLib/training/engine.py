@@ -1,4 +1,4 @@
-"""The training loop of all CineHeart networks: one-cycle AdamW, moving average of the weights, resume, log."""
+"""The training loop of all CineHeart networks: AdamW, moving average of the weights, early end, resume, log."""
 
 import csv
 import math
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from CardiacLib.networks.device import supports_bfloat16
 from CardiacLib.progress import STAGE_END, Progress, silent
 
 from .adversarial import AdversarialNetwork
-from .options import POLY, TrainingOptions
+from .options import ONE_CYCLE, POLY, TrainingOptions
 
 EMA_EPOCHS = 1.5
 """Time constant, in epochs, of the moving average of the weights."""
@@ -28,6 +28,18 @@ FIELDS = ("epoch", "loss", "seconds")
 """Of an epoch in the log; all else is its validation."""
 REPORT_SECONDS = 2.0
 """Between two reports within an epoch."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch, from 1, of the smallest validation loss, and that loss."""
+
+    epoch: int = 0
+    loss: float = math.inf
+
+    def ended(self, epoch: int, patience: int | None) -> bool:
+        """Whether after ``epoch`` epochs nothing was gained for ``patience`` of them."""
+        return patience is not None and epoch - self.epoch >= patience
 
 
 @dataclass
@@ -42,7 +54,8 @@ class Trainer:
             several scales, a list of them.
         options: of the optimisation; ``output_dir`` is for ``checkpoint.pt`` and ``log.csv``, and an existing
             checkpoint is continued.
-        validate: called with the averaged network at every ``validate_every``-th epoch; its numbers go to the log.
+        validate: called with the averaged network at every ``validate_every``-th epoch; its numbers go to the log, and
+            ``val_loss`` decides where the options have a patience.
         scores: of what ``validate`` gave, what the network is judged by, higher is better: the weights of the best
             epoch of each name are kept, the empty name as ``best.pt``, others as ``best_<name>.pt``. None: nothing is.
         split: of the cases, where the data set is one of ``CardiacLib.datasets``.
@@ -60,9 +73,10 @@ class Trainer:
     split: SplitCases | None = None
     notes: tuple[str, ...] = ()
     on_epoch: Callable[[], None] | None = None
+    _lowest: Best = field(default=Best(), init=False)
 
     def run(self, progress: Progress = silent) -> torch.nn.Module:
-        """Train to the last epoch and return the network with averaged weights."""
+        """Train to the last epoch, or until nothing is gained, and return the network with averaged weights."""
         epochs = self.options.epochs
         self.output.mkdir(parents=True, exist_ok=True)
         optimiser, schedule, average = self._prepare()
@@ -72,19 +86,33 @@ class Trainer:
             progress(first / epochs, f"going on after epoch {first} of {epochs}.")
         with board(self.output) as write:
             for epoch in range(first, epochs):
+                if self._lowest.ended(epoch, self.options.patience):
+                    break
                 clock = Clock()
                 mean_loss = self._epoch(epoch, optimiser, schedule, average, progress)
                 row = {"epoch": epoch + 1, "loss": mean_loss, "seconds": clock.elapsed}
                 if self.validate and ((epoch + 1) % self.validate_every == 0 or epoch + 1 == epochs):
                     row |= self.validate(average.module.eval())
                     self._keep_best(row, average.module, best)
+                    self._keep_lowest(epoch + 1, row, average)
                 append_log(self.output / "log.csv", row)
                 write(row)
                 self._save(epoch + 1, optimiser, schedule, average, best)
                 if self.on_epoch:
                     self.on_epoch()
                 progress((epoch + 1) / epochs, "  ".join(f"{k} {v:.4g}" for k, v in row.items()) + STAGE_END)
+        if self.options.patience is not None and self._lowest_file.exists():
+            average.module.load_state_dict(torch.load(self._lowest_file, weights_only=True))
         return segmenter_of(average.module).eval()
+
+    def _keep_lowest(self, epoch: int, row: dict[str, float], average) -> None:
+        """Keep the network of the smallest ``val_loss``, where there is a patience."""
+        if self.options.patience is None or row["val_loss"] >= self._lowest.loss:
+            return
+        self._lowest = Best(epoch, row["val_loss"])
+        work = self._lowest_file.with_suffix(".part")
+        torch.save(average.module.state_dict(), work)
+        os.replace(work, self._lowest_file)
 
     def _prepare(self):
         steps, rate, decay = self.options.epochs * len(self.batches), self.options.learning_rate, 0.0
@@ -95,7 +123,9 @@ class Trainer:
             schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: (1 - step // each / epochs) ** 0.9)
         else:
             optimiser = torch.optim.AdamW(parameters, rate, weight_decay=weight_decay, fused=True)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
+            schedule = torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
+            if self.options.schedule == ONE_CYCLE:
+                schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
             decay = math.exp(-1.0 / (EMA_EPOCHS * len(self.batches)))
         average_of = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
         # Statistics of batch normalisation are averaged as well: they belong to the averaged weights.
@@ -143,6 +173,10 @@ class Trainer:
         return self.output / "checkpoint.pt"
 
     @property
+    def _lowest_file(self) -> Path:
+        return self.output / "lowest_loss.pt"
+
+    @property
     def _generator(self) -> torch.Generator | None:
         return getattr(self.batches, "generator", None)
 
@@ -156,6 +190,7 @@ class Trainer:
             "batches": self._generator.get_state() if self._generator is not None else None,
             "random": torch.get_rng_state(),
             "best": best,
+            "lowest": (self._lowest.epoch, self._lowest.loss),
         }
         work = self._checkpoint.with_suffix(".part")
         torch.save(state, work)
@@ -183,6 +218,7 @@ class Trainer:
             self._generator.set_state(state["batches"].cpu())
         torch.set_rng_state(state["random"].cpu())  # noise and dropout within the network
         best.update(state.get("best", {}))
+        self._lowest = Best(*state.get("lowest", ()))
         return state["epoch"]
 
 

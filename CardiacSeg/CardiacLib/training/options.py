@@ -1,6 +1,8 @@
 """What all trainers are told alike; a bundle's ``train.json`` states the values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -11,7 +13,7 @@ from CardiacLib.progress import Progress, silent
 from .adversarial import Adversarial
 from .augment import Augmentation
 
-ONE_CYCLE, POLY = SCHEDULES = ("one-cycle", "poly")
+ONE_CYCLE, CONSTANT, POLY = SCHEDULES = ("one-cycle", "constant", "poly")
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,18 @@ class TrainingOptions:
         seed: of order and everything random in the batches.
         epochs: passes over the data.
         batch_size: examples in a batch.
-        augmentation: strength of the random changes.
-        learning_rate: peak of the one-cycle schedule.
-        weight_decay: of AdamW.
+        augmentation: strength of the random changes; or what makes them, where the trainer says so.
+        learning_rate: peak of the one-cycle schedule, or the constant one.
+        weight_decay: of AdamW, which without it is Adam.
         batches: in an epoch, where examples are drawn at random; None where an epoch shows each one once.
         fold: patients held out, as of ``CardiacLib.datasets.acdc.patient_folders``.
         start_from: weights file to begin with; None: random weights.
         cases: how labelled cases are read and split; None: as the data set states, ``fold`` held out.
-        schedule: ``one-cycle``: AdamW with one cycle of its rate, and a moving average of the weights; ``poly``: SGD
-            with Nesterov momentum 0.99, its rate falling as ``(1 - epoch / epochs) ** 0.9`` (nnU-Net), and no average.
+        schedule: ``one-cycle``: AdamW, its rate rising and falling once over all epochs, and a moving average of the
+            weights; ``constant``: the same at one rate; ``poly``: SGD with Nesterov momentum 0.99, its rate falling as
+            ``(1 - epoch / epochs) ** 0.9`` (nnU-Net), and no average.
+        patience: epochs without a smaller ``val_loss`` of the validation after which training ends; the network with
+            the smallest one is kept. None: all epochs, and the last network.
         clip: greatest norm of a gradient.
         adversarial: train against a classifier of vendors too.
         progress: told what is prepared.
@@ -45,7 +50,7 @@ class TrainingOptions:
     seed: int
     epochs: int
     batch_size: int
-    augmentation: Augmentation
+    augmentation: Augmentation | Callable[..., Any]
     learning_rate: float
     weight_decay: float
     batches: int | None = None
@@ -53,13 +58,14 @@ class TrainingOptions:
     start_from: str | None = None
     cases: CaseChoice | None = None
     schedule: str = ONE_CYCLE
+    patience: int | None = None
     clip: float = 5.0
     adversarial: Adversarial | None = None
     progress: Progress = silent
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
-            raise InputError(f"There is no schedule '{self.schedule}'; choose {' or '.join(SCHEDULES)}.")
+            raise InputError(f"There is no schedule '{self.schedule}'; choose {', '.join(SCHEDULES)}.")
 
     @property
     def chosen_cases(self) -> CaseChoice:

@@ -22,6 +22,7 @@ DEVICES = (AUTO, "cpu", "cuda", "mps", OPENVINO_GPU)
 BACKENDS = (AUTO, "openvino", "onnxruntime", "torch")
 QUALITIES = ("fast", "best")
 PAPILLARY = ("cavity", "myocardium")
+SPECIES_NAMES = ("human", "rat", "mouse")
 
 
 PHASES = ("ed", "es")
@@ -196,19 +197,22 @@ class SegmentChoice:
         network: that labels it.
         papillary: one of PAPILLARY, where volumes and mass count the papillary muscles.
         body: of the patient.
+        species: whose heart it is, as of :mod:`CardiacLib.species`.
         by_hand: what a person says of frames and basal slices.
 
     Raises:
-        InputError: ``papillary`` is neither.
+        InputError: ``papillary`` is neither, or there is no such species.
     """
 
     network: NetworkChoice = field(default_factory=NetworkChoice)
     papillary: str = PAPILLARY[0]
     body: Body = Body()
+    species: str = SPECIES_NAMES[0]
     by_hand: ByHand = ByHand()
 
     def __post_init__(self) -> None:
         require_choice(self.papillary, PAPILLARY, "place for the papillary muscles")
+        require_choice(self.species, SPECIES_NAMES, "species")
 
 
 @job_value

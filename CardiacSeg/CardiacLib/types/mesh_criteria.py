@@ -1,7 +1,7 @@
 """What is asked of a mesh, in one table: the gate, the lines of its report and the columns of tables come from it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .values import job_value
 
@@ -62,6 +62,13 @@ class Criterion:
         if self.low is not None and self.high is not None:
             return f"{self.low:g} to {self.high:g}"
         return f">= {self.low:g}" if self.high is None else f"<= {self.high:g}"
+
+    def smaller(self, factor: float) -> "Criterion":
+        """The criterion of a heart of another size; only limits of lengths change."""
+        if factor == 1.0 or not self.name.endswith("_mm"):
+            return self
+        low, high = (None if limit is None else limit * factor for limit in (self.low, self.high))
+        return replace(self, low=low, high=high)
 
     def met_by(self, value: float | int | None) -> bool:
         """Whether a value keeps within the limits; one that the mesh has not does not."""
@@ -131,19 +138,25 @@ LV_ALONE = {"euler_base": _exact("euler_base", 0), "euler_endo_rv": None}
 """What is asked instead of a mesh without an RV; None: nothing."""
 
 
-def criteria_for(has_rv: bool) -> tuple[Criterion, ...]:
-    """Those of CRITERIA for a mesh of both ventricles, or of the LV alone."""
+def criteria_for(has_rv: bool, shrink: float = 1.0) -> tuple[Criterion, ...]:
+    """Those of CRITERIA for a mesh of both ventricles, or of the LV alone.
+
+    Args:
+        has_rv: both ventricles.
+        shrink: size of the heart over that of a human one, by which limits of distances are smaller.
+    """
     asked: Iterable[Criterion | None] = CRITERIA if has_rv else (LV_ALONE.get(c.name, c) for c in CRITERIA)
-    return tuple(c for c in asked if c is not None)
+    return tuple(c.smaller(shrink) for c in asked if c is not None)
 
 
-def quality_lines(measures: Measures) -> dict[str, Line]:
+def quality_lines(measures: Measures, shrink: float = 1.0) -> dict[str, Line]:
     """Every line by the name of its measure; limits of what was not measured are left out.
 
     Args:
         measures: as of :meth:`~CardiacLib.types.mesh_quality.MeshQuality.measures`; other entries are ignored.
+        shrink: as of :func:`criteria_for`.
     """
-    asked = criteria_for(measures["euler_endo_rv"] is not None)
+    asked = criteria_for(measures["euler_endo_rv"] is not None, shrink)
     values = {c.name: measures.get(c.name) for c in asked}
     return {
         c.name: Line(values[c.name], c.limit, c.met_by(values[c.name]))

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from CardiacLib.errors import InputError
+from CardiacLib.species import species_named
 
+from .choices import SPECIES_NAMES, require_choice
 from .mesh_criteria import MIN_DIHEDRAL_DEG, MIN_SCALED_JACOBIAN
 from .values import job_value
 
@@ -40,11 +42,12 @@ class FibreOptions:
 @job_value
 @dataclass(frozen=True)
 class MeshOptions:
-    """Options of :func:`BiVMeshLib.build_mesh`; lengths in mm.
+    """Options of :func:`BiVMeshLib.build_mesh`; lengths in mm, of a heart at human size but for the edge length.
 
     Attributes:
+        species: whose heart it is, as of :mod:`CardiacLib.species`; it is meshed at human size, and made small again.
         edge_length_mm: mean edge of the tetrahedra. None: EDGE_MM, less where the wall is thin
-            (``BiVMeshLib.shape.sizing.edge_for``).
+            (``BiVMeshLib.shape.sizing.edge_for``). Of the heart as it is: EDGE_MM is 0.15 mm in a mouse.
         tets: wanted number of tetrahedra, instead of an edge length. None: as the edge length has it.
         order: 1, four-node tetrahedra, or 2, ten-node ones whose middle nodes lie on the smooth surface where that
             leaves the tetrahedron valid.
@@ -89,10 +92,17 @@ class MeshOptions:
     fibres: bool = True
     fibre_angles: FibreOptions = FibreOptions()
     coordinates: bool = True
+    species: str = SPECIES_NAMES[0]
+
+    @property
+    def shrink(self) -> float:
+        """Length of this heart over that of a human one."""
+        return 1.0 / species_named(self.species).body_scale
 
     def __post_init__(self) -> None:
+        require_choice(self.species, SPECIES_NAMES, "species")
         for name, low, high in (
-            ("edge_length_mm", 0.3, 10.0),
+            ("edge_length_mm", 0.3 * self.shrink, 10.0 * self.shrink),
             ("tets", 5000, 5_000_000),
             ("order", 1, 2),
             ("rv_wall_mm", 1.0, 20.0),
@@ -106,6 +116,6 @@ class MeshOptions:
         ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise InputError(f"Mesh option {name} is {value}; choose a value from {low} to {high}.")
+                raise InputError(f"Mesh option {name} is {value}; choose a value from {low:.7g} to {high:.7g}.")
         if self.tets is not None and self.edge_length_mm is not None:
             raise InputError("Both a number of tetrahedra and an edge length are given; choose one of them.")

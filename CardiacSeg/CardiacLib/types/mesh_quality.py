@@ -1,8 +1,10 @@
 """What was measured of a mesh and of its motion, as values; ``to_dict`` is what ``quality.json`` says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
+
+from CardiacLib.species import species_named
 
 from .mesh_criteria import EULER, Line, Measures, missed_lines, quality_lines
 from .values import job_value
@@ -80,12 +82,14 @@ class MeshVolumes:
 @job_value
 @dataclass(frozen=True)
 class MeshMaking:
-    """How a mesh was made: edge length asked for, lattice points at which the topology was repaired, seed, mesher."""
+    """How a mesh was made: edge length asked for, lattice points at which the topology was repaired, seed, mesher,
+    species (the limits of distances are a human heart's and shrink with it)."""
 
     edge_length_mm: float
     repaired_lattice_points: int
     seed: int
     mesher: str
+    species: str = "human"
 
 
 @job_value
@@ -158,6 +162,30 @@ class MeshQuality:
     base: MeshBase | None = None
     fibres: MeshFibres | None = None
 
+    def smaller(self, factor: float) -> "MeshQuality":
+        """The report of the same mesh with every length times ``factor``; MeshMaking stays."""
+        shape, volumes, fidelity = self.shape, self.volumes, self.fidelity
+        lengths = {n: getattr(shape, n) * factor for n in ("edge_mm_mean", "edge_mm_min", "edge_mm_max")}
+        ml = {f.name: getattr(volumes, f.name) for f in fields(volumes) if f.name.endswith("_ml")}
+        smaller_ml: dict[str, Any] = {n: None if v is None else v * factor**3 for n, v in ml.items()}
+        if fidelity is not None:
+            found = {
+                name: Distances(d.mean * factor, d.p95 * factor, d.max * factor)
+                for name, d in fidelity.contour_distance_mm.items()
+            }
+            label_ml = {name: v * factor**3 for name, v in fidelity.label_ml.items()}
+            fidelity = replace(fidelity, label_ml=label_ml, contour_distance_mm=found)
+        base = self.base
+        if base is not None and base.base_points_rms_mm is not None:
+            base = replace(base, base_points_rms_mm=base.base_points_rms_mm * factor)
+        return replace(
+            self,
+            shape=replace(shape, **lengths),
+            volumes=replace(volumes, base_flatness_mm=volumes.base_flatness_mm * factor, **smaller_ml),
+            fidelity=fidelity,
+            base=base,
+        )
+
     @property
     def at_valves(self) -> bool:
         """The base is the plane of valve points."""
@@ -192,7 +220,8 @@ class MeshQuality:
 
     def lines(self) -> dict[str, Line]:
         """How each measure stands to its limit, by its name."""
-        return quality_lines(self.measures())
+        shrink = 1.0 if self.made is None else 1.0 / species_named(self.made.species).body_scale
+        return quality_lines(self.measures(), shrink)
 
     def missed(self) -> list[str]:
         """Names of the measures that miss their limit."""

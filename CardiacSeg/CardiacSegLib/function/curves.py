@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLib.species import species_named
 from CardiacLib.types.times import Timed, beat_ms
 from CardiacLib.types.values import job_value
 
@@ -12,7 +13,7 @@ LEAST_FRAMES = 12
 MOST_HARMONICS = 6
 SPIKE = 0.25
 """Share of the curve's range by which one frame must leave both its neighbours to count as an outlier."""
-PLAUSIBLE_BEAT_MS = (300.0, 2500.0)
+PLAUSIBLE_BEAT_MS = species_named("human").beat_ms
 
 
 @job_value
@@ -35,10 +36,10 @@ class Filling:
     time_to_peak_filling_ms: float
 
 
-def plausible_beat_ms(frames: Timed) -> float | None:
+def plausible_beat_ms(frames: Timed, limits: tuple[float, float] = PLAUSIBLE_BEAT_MS) -> float | None:
     """Length of the beat that evenly taken frames cover; None where times cannot be those of a heart beat."""
     beat = beat_ms(frames)
-    return beat if PLAUSIBLE_BEAT_MS[0] <= beat <= PLAUSIBLE_BEAT_MS[1] else None
+    return beat if limits[0] <= beat <= limits[1] else None
 
 
 def end_frames(volume_ml: np.ndarray) -> tuple[int, int]:

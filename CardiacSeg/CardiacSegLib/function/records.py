@@ -85,6 +85,7 @@ class Function:
         lv_sphericity_ed, lv_sphericity_es: diameter across over length of the LV cavity.
         papillary: cavity or myocardium, where volumes and mass count the LV's papillary muscles and trabeculae.
         regional: wall thickness, thickening and strain; None where there is no LV wall.
+        species: as of :mod:`CardiacLib.species`; of an animal the document has microlitres and milligrams too.
         by_hand: what a person set.
         notes: why something is missing or where it comes from, one sentence each.
     """
@@ -101,6 +102,7 @@ class Function:
     lv_sphericity_es: float | None
     papillary: str
     regional: Regional | None
+    species: str = "human"
     by_hand: ByHand = field(default_factory=ByHand)
     notes: tuple[str, ...] = ()
 
@@ -126,6 +128,7 @@ class Function:
         }
         plain |= self._numbers() | {"papillary": self.papillary} | self.indexed()
         plain |= _rates("lv", self.lv.filling) | _rates("rv", self.rv.filling) | _strains(self.regional, self.es)
+        plain |= self._small_numbers()
         plain["by_hand"] = self.by_hand.to_dict()
         return {k: _plain(v) for k, v in plain.items()} | {"measurement_notes": list(self.notes)}
 
@@ -146,6 +149,17 @@ class Function:
             "lv_sphericity_es": self.lv_sphericity_es,
         }
 
+    def _small_numbers(self) -> dict[str, object]:
+        """Of an animal: species, LV volumes in microlitres, mass in mg, output in ml/min."""
+        if self.species == "human":
+            return {}
+        small = {f"lv_{name.removesuffix('_ml')}_ul": getattr(self.lv, name) for name in EJECTION[:3]}
+        small |= {"lv_mass_mg": self.myocardium.mass_g, "lv_mass_es_mg": self.myocardium.mass_es_g}
+        small["lv_volume_ul"] = self._volume_of_one_frame(self.lv)
+        small["lv_cardiac_output_ml_per_min"] = self.lv.cardiac_output_l_per_min
+        found: dict[str, object] = {"species": self.species, "lv_ul": self.lv.volume_ml * 1000.0}
+        return found | {name: None if value is None else 1000.0 * value for name, value in small.items()}
+
     def _volume_of_one_frame(self, ventricle: Ventricle) -> float | None:
         """None of several frames, whose volumes are the curve."""
         volume = float(ventricle.volume_ml[0])
@@ -157,9 +171,10 @@ class Function:
         names = {"times_ms": "time_ms", "myo_ml": "myocardium_ml"}
         told = [key for key in _CSV_ORDER if key == "times_ms" or values[key] is not None]
         chosen = {names.get(key, key): values[key] or [None] * self.n_frames for key in told}
+        digits = 3 if self.species == "human" else 6
         return [
             {"frame_index": t}
-            | {name: None if curve[t] is None else round(curve[t], 3) for name, curve in chosen.items()}
+            | {name: None if curve[t] is None else round(curve[t], digits) for name, curve in chosen.items()}
             for t in range(self.n_frames)
         ]
 

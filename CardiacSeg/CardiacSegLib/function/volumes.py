@@ -5,11 +5,14 @@ voxels times the distance between slice centres (gap included); papillary muscle
 draw it, unless asked otherwise.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from CardiacLib.errors import InputError
 from CardiacLib.label_axes import on_short_axis, stack_end_notes
-from CardiacLib.types.choices import Body, SegmentChoice
+from CardiacLib.species import Species, at_human_size, species_named
+from CardiacLib.types.choices import SegmentChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.label_order import require_order
 from CardiacLib.types.labels import LV, MYO, RV, LabelMap
@@ -23,6 +26,7 @@ from .records import Function, Myocardium, Ventricle
 from .regional import Regional, measure_regions
 from .segments import base_direction
 from .shape import body_surface_m2, sphericity
+from .small_hearts import at_own_size
 
 MYOCARDIAL_DENSITY_G_PER_ML = 1.05
 UNSIZED_NOTE = "The voxel size is not known: no volumes, no mass, no thickness, no strain."
@@ -39,8 +43,9 @@ def measure(
 
     Args:
         labels: labels of all frames of one heart beat.
-        choice: of it, ``papillary``, ``body`` and ``by_hand``. ``papillary="myocardium"`` counts papillary muscles and
-            trabeculae there in volumes and mass; contours, and so wall thickness, strain and sphericity, stay the same.
+        choice: of it, ``papillary``, ``body``, ``species`` and ``by_hand``. ``papillary="myocardium"`` counts papillary
+            muscles and trabeculae there in volumes and mass; contours, and so wall thickness, strain and sphericity,
+            stay the same.
             Without a heart rate the frame times give one: they then cover one beat.
         cine: the images of the labels; needed for ``papillary="myocardium"``.
         cut: volumes of the same labels where these end at the valve planes; they replace the counts of whole voxels.
@@ -58,12 +63,33 @@ def measure(
         'basal anterior'
     """
     require_order(labels.labels, labels.source or "The label map")
+    species = species_named(choice.species)
+    if species.is_human:
+        return _measured(labels, choice, species, cine=cine, cut=cut)
+    large = at_human_size(labels, species)
+    if cine is not None:
+        cine = cine.with_changes(ijk_to_lps=large.ijk_to_lps)
+    if cut is not None:
+        grown = {name: getattr(cut, name) * species.body_scale**3 for name in ("lv_ml", "myo_ml", "rv_ml")}
+        cut = replace(cut, **grown)
+    return at_own_size(_measured(large, choice, species, cine=cine, cut=cut), species)
+
+
+def _measured(
+    labels: LabelMap,
+    choice: SegmentChoice,
+    species: Species,
+    *,
+    cine: Cine | None = None,
+    cut: ValveCut | None = None,
+) -> Function:
+    """As :func:`measure`, of labels at human size."""
     corrected = _corrected(labels, choice, cine, cut)
     labels, (ed, es) = corrected.labels, corrected.phases
     lv, myo, rv = _volumes(labels, choice, cine, cut)
     if not labels.grid.sized:
         return _unsized(labels, choice, corrected)
-    body, beat = choice.body, plausible_beat_ms(labels)
+    body, beat = choice.body, plausible_beat_ms(labels, species.beat_ms)
     rate = body.heart_rate_bpm or (60000.0 / beat if beat else None)
     area = body_surface_m2(body.height_m, body.weight_kg)
     slices, slice_notes = _short_axis(labels, ed)
@@ -84,7 +110,7 @@ def measure(
         papillary=choice.papillary,
         regional=regional,
         by_hand=choice.by_hand,
-        notes=(*corrected.notes, *slice_notes, *_wall_notes(regional, choice), *_notes(labels, body, beat, area)),
+        notes=(*corrected.notes, *slice_notes, *_wall_notes(regional, choice), *_notes(labels, choice, beat, area)),
     )
     return function if labels.n_frames > 1 else of_one_frame(function)
 
@@ -219,14 +245,14 @@ def _wall_notes(regional: Regional | None, choice: SegmentChoice) -> list[str]:
     return notes
 
 
-def _notes(labels: LabelMap, body: Body, beat: float | None, area: float | None) -> list[str]:
-    """Of heart rate, frames and body surface area."""
+def _notes(labels: LabelMap, choice: SegmentChoice, beat: float | None, area: float | None) -> list[str]:
+    """Of heart rate, frames and, in people, body surface area."""
     notes, n_frames = [], labels.n_frames
-    if n_frames > 1 and not body.heart_rate_bpm:
+    if n_frames > 1 and not choice.body.heart_rate_bpm:
         notes.append(_rate_note(labels.times_ms is not None, beat))
     if 1 < n_frames < LEAST_FRAMES:
         notes.append(f"{n_frames} frames are too few for filling rates; they take {LEAST_FRAMES}.")
-    if area is None:
+    if area is None and species_named(choice.species).is_human:
         notes.append("Height or weight is unknown: nothing is indexed by body surface area.")
     return notes
 

@@ -19,7 +19,7 @@ from CardiacLib.mrml.translation import _
 from CardiacLib.types.segmentation import labels_of_part
 from CardiacSegLib.result import SegmentResult
 
-from .choices import segment_choice
+from .choices import bundle_for, segment_choice
 from .corrections import CorrectionSection
 from .editing import EditingSection
 from .patients import take_patient
@@ -69,7 +69,7 @@ class SegmentationPanel(ModulePanel):
         if not volume:
             return _("Choose a short-axis cine first, or load a study.")
         one_frame = not parameters.frames.allFrames or sequence_of(volume)[1] is None
-        return misfit(parameters.segmentation, [volume], one_frame) or self._network.reason(parameters.bundle)
+        return misfit(parameters.segmentation, [volume], one_frame) or self._network.reason(bundle_for(parameters))
 
     def apply(self) -> None:
         """Start the worker on the chosen cine; the result enters the scene when it is complete."""

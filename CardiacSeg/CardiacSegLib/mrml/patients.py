@@ -4,7 +4,7 @@ from CardiacLib.mrml.nodes.cines import body_facts
 from CardiacLib.types.choices import Body
 
 _FIELDS = (("heightCm", "height_m", 100.0, 250.0), ("weightKg", "weight_kg", 1.0, 300.0))
-_FIELDS += (("heartRate", "heart_rate_bpm", 1.0, 250.0),)
+_FIELDS += (("heartRate", "heart_rate_bpm", 1.0, 1000.0),)
 """Parameter, field of ``Body``, factor between them, largest value of the parameter."""
 
 

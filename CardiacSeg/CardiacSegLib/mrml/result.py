@@ -88,7 +88,7 @@ def _tables(found: SegmentResult, name: str) -> Nodes:
     if found.function is not None:
         made |= function_to_scene(found.function.to_dict(), name, found.marks)
         if found.volumes:
-            made["table of volumes"] = volumes_to_scene(found.volumes, name)
+            made["table of volumes"] = volumes_to_scene(found.volumes, name, found.function.species)
     if found.quality is not None:
         made["quality"] = quality_to_scene(found.quality.to_dict(), name)
     return made

@@ -1,8 +1,11 @@
 """Function and quality control in words, as the panel shows them."""
 
+from functools import partial
+
 from CardiacLib.mrml.panel.results import Facts
 from CardiacLib.mrml.panel.summaries import escaped, marked, notes_text, weak_text
 from CardiacLib.mrml.translation import _
+from CardiacLib.species import species_named
 from CardiacLib.types.measures.marks import Marks
 from CardiacSegLib.result import SegmentResult
 
@@ -24,11 +27,17 @@ def function_text(function: dict, marks: Marks | None = None) -> str:
 
     With marks it is rich text: weak values grey, their reason as the tooltip.
     """
-    marks = marks or {}
-
-    def shown(name: str, unit: str) -> str:
-        return "-" if function[name] is None else marked(f"{function[name]:.0f}", unit, marks.get(name))
-
+    marks, species = marks or {}, species_named(function.get("species", "human"))
+    shown = partial(_shown, function, marks)
+    if not species.is_human:
+        return _("LV of a {species}: EDV {edv}, ESV {esv}, EF {ef}, output {output}, mass {mass}.").format(
+            species=species.name,
+            edv=shown("lv_edv_ml", "ml"),
+            esv=shown("lv_esv_ml", "ml"),
+            ef=shown("lv_ef_percent", "%"),
+            output=shown("lv_cardiac_output_l_per_min", "l/min"),
+            mass=shown("lv_mass_g", "g"),
+        )
     return _("LV: EDV {edv}, ESV {esv}, EF {ef}, mass {mass}. RV: EDV {rv_edv}, EF {rv_ef}.").format(
         edv=shown("lv_edv_ml", "ml"),
         esv=shown("lv_esv_ml", "ml"),
@@ -39,13 +48,19 @@ def function_text(function: dict, marks: Marks | None = None) -> str:
     )
 
 
+def _shown(function: dict, marks: Marks, name: str, unit: str) -> str:
+    """A measurement in the unit of its species, with its mark."""
+    if function[name] is None:
+        return "-"
+    factor, shown_unit = species_named(function.get("species", "human")).unit(unit)
+    mark = marks.get(name)
+    return marked(f"{factor * function[name]:.0f}", shown_unit, mark and mark.times(factor))
+
+
 def one_frame_text(function: dict, marks: Marks | None = None) -> str:
     """Volumes and mass of one frame whose phase nobody told, in rich text like that of :func:`function_text`."""
-    marks = marks or {}
-    texts = {
-        name: "-" if function[name] is None else marked(f"{function[name]:.0f}", unit, marks.get(name))
-        for name, unit in (("lv_volume_ml", "ml"), ("rv_volume_ml", "ml"), ("lv_mass_g", "g"))
-    }
+    names = (("lv_volume_ml", "ml"), ("rv_volume_ml", "ml"), ("lv_mass_g", "g"))
+    texts = {name: _shown(function, marks or {}, name, unit) for name, unit in names}
     return _("One frame: LV {lv}, RV {rv}, LV mass {mass}. EF needs all frames.").format(
         lv=texts["lv_volume_ml"], rv=texts["rv_volume_ml"], mass=texts["lv_mass_g"]
     )

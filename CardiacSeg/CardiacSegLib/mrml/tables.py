@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.host import plain_host
 from CardiacLib.mrml.nodes.tables import add_chart, add_table, time_column
+from CardiacLib.species import Species, species_named
 from CardiacLib.types.labels import LV, RV, structures
 from CardiacLib.types.measures.marks import Mark, Marks
 from CardiacLib.types.measures.volumes import VolumeRow
@@ -52,8 +53,8 @@ MEASUREMENTS = (
     ("lv_global_radial_percent", "LV radial strain", "%"),
 )
 """Key of ``Function.to_dict()``, name and unit, in the order of tables and reports."""
-_LV, _RV, _MYO = "LV volume (ml)", "RV volume (ml)", "Myocardial volume (ml)"
-_LV_RATE, _RV_RATE = "LV filling rate (ml/s)", "RV filling rate (ml/s)"
+_VOLUMES = (("LV volume", "lv_ml"), ("RV volume", "rv_ml"), ("Myocardial volume", "myo_ml"))
+_RATES = (("LV filling rate", "lv_rate_ml_per_s"), ("RV filling rate", "rv_rate_ml_per_s"))
 _STRAINS = (
     ("Circumferential strain, endocardial (%)", "circumferential_endo_percent", (209, 59, 59)),
     ("Circumferential strain, mid-wall (%)", "circumferential_mid_percent", (123, 82, 190)),
@@ -87,26 +88,45 @@ def function_to_scene(function: dict, name: str, marks: Marks | None = None) -> 
     """
     plain_host()
     time = time_column(function["times_ms"], len(function["lv_ml"]))
-    columns = ((_LV, "lv_ml"), (_RV, "rv_ml"), (_MYO, "myo_ml"))
-    rates = [(t, k) for t, k in ((_LV_RATE, "lv_rate_ml_per_s"), (_RV_RATE, "rv_rate_ml_per_s")) if function[k]]
-    volumes = add_table(f"{name} volumes", [time, *((title, function[key], True) for title, key in (*columns, *rates))])
+    species = species_named(function.get("species", "human"))
+    (volume, ml), (rate, ml_per_s) = species.unit("ml"), species.unit("ml/s")
+    drawn = _sides(species)
+    columns = [(f"{t} ({ml})", _times(function[k], volume)) for t, k in _VOLUMES if t[:2] in (*drawn, "My")]
+    rates = [(f"{t} ({ml_per_s})", _times(function[k], rate)) for t, k in _RATES if t[:2] in drawn and function[k]]
+    volumes = add_table(f"{name} volumes", [time, *((title, values, True) for title, values in (*columns, *rates))])
     nodes = {"volumes": volumes, "measurements": _measurements(function, f"{name} measurements", marks or {})}
     if len(function["lv_ml"]) > 1:
         colours = {side: structures()[label].rgb for side, label in (("LV", LV), ("RV", RV))}
-        curves = [(title[:2], title, colours[title[:2]]) for title in (_LV, _RV)]
-        nodes["chart"] = add_chart(f"{name} volume-time curves", volumes, curves, "Volume (ml)")
+        curves = [(title[:2], title, colours[title[:2]]) for title, _ in columns if title[:2] in drawn]
+        nodes["chart"] = add_chart(f"{name} volume-time curves", volumes, curves, f"Volume ({ml})")
         if rates:
             curves = [(f"{title[:2]} rate", title, colours[title[:2]]) for title, _ in rates]
-            nodes["rates"] = add_chart(f"{name} filling rates", volumes, curves, "Rate (ml/s)")
+            nodes["rates"] = add_chart(f"{name} filling rates", volumes, curves, f"Rate ({ml_per_s})")
         nodes |= _strain(function, name)
     if function["segments"]:
         nodes["segments"] = _segments(function["segments"], f"{name} segments")
     return nodes
 
 
+def _sides(species: Species) -> tuple[str, ...]:
+    return ("LV", "RV") if RV in species.structures else ("LV",)
+
+
+def _times(curve: list[float | None], factor: float) -> list[float | None]:
+    return curve if factor == 1.0 else [None if value is None else factor * value for value in curve]
+
+
 def _measurements(function: dict, name: str, marks: Marks):
-    told = [marks.get(key, Mark()) if function[key] is not None else None for key, _, _ in MEASUREMENTS]
-    rows = [(title, function[key], unit) for key, title, unit in MEASUREMENTS]
+    species = species_named(function.get("species", "human"))
+    drawn = (*_sides(species), "He") if not species.is_human else None
+    rows, told = [], []
+    for key, title, unit in MEASUREMENTS:
+        if drawn is not None and (title[:2] not in drawn or "/m2" in unit):
+            continue
+        factor, shown = species.unit(unit)
+        known = function[key] is not None
+        rows.append((title, factor * function[key] if known else None, shown))
+        told.append(marks.get(key, Mark()).times(factor) if known else None)
     values = ["" if value is None else f"{value:.{1 if unit else 2}f}" for _, value, unit in rows]
     columns = (
         ("Measurement", [title for title, _, _ in rows], False),
@@ -119,16 +139,21 @@ def _measurements(function: dict, name: str, marks: Marks):
     return add_table(name, columns)
 
 
-def volumes_to_scene(rows: Sequence[VolumeRow], name: str):
+def volumes_to_scene(rows: Sequence[VolumeRow], name: str, species: str = "human"):
     """The table of volumes as a table node: what is reported of each ventricle, and other ways of counting.
 
     Args:
         rows: as of ``SegmentResult.volumes``.
         name: start of the node's name.
+        species: as of :mod:`CardiacLib.species`, in whose unit volumes are shown.
     """
     plain_host()
-    numbers = {"EDV (ml)": "ed_ml", "ESV (ml)": "es_ml", "EF (%)": "ef_percent"}
-    values = {title: [getattr(row, field) for row in rows] for title, field in numbers.items()}
+    factor, ml = species_named(species).unit("ml")
+    values = {
+        f"EDV ({ml})": _times([row.ed_ml for row in rows], factor),
+        f"ESV ({ml})": _times([row.es_ml for row in rows], factor),
+        "EF (%)": [row.ef_percent for row in rows],
+    }
     columns = (
         ("Ventricle", [row.ventricle for row in rows]),
         ("Counted by", [row.source for row in rows]),

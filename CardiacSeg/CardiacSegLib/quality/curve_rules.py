@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from CardiacLib.species import species_named
 from CardiacSegLib.function import Function
 
 from .flags import Cycle, Flag, flag_at
@@ -24,7 +25,7 @@ MYOCARDIUM_RATIO = (0.85, 1.45)
 
 def curve_flags(function: Function) -> Iterator[Flag]:
     """All findings of the rules of this file."""
-    for rule in (volume_jump, stroke_volumes, myocardial_volume):
+    for rule in (volume_jump, stroke_volumes, myocardial_volume, heart_rate):
         yield from rule(function)
 
 
@@ -84,5 +85,15 @@ def myocardial_volume(function: Function) -> Iterator[Flag]:
     at_ed, at_es = muscle_ml[function.ed], muscle_ml[function.es]
     low, high = MYOCARDIUM_RATIO
     if at_ed > 0 and not low <= at_es / at_ed <= high:
-        sentence = f"The myocardial volume changes from {at_ed:.0f} ml at ED to {at_es:.0f} ml at ES."
+        volume = species_named(function.species).volume
+        sentence = f"The myocardial volume changes from {volume(at_ed)} at ED to {volume(at_es)} at ES."
         yield Flag("myocardial_volume", "warning", sentence, (function.ed, function.es)).about("MYO")
+
+
+def heart_rate(function: Function) -> Iterator[Flag]:
+    """An animal's heart beats at a rate that its species does not have: another species, or wrong frame times."""
+    species, rate = species_named(function.species), function.heart_rate_bpm
+    low, high = species.heart_rate_bpm
+    if not species.is_human and rate is not None and not low <= rate <= high:
+        sentence = f"A heart rate of {rate:.0f} per minute is not that of a {species.name} ({low:.0f} to {high:.0f})."
+        yield Flag("heart_rate", "warning", sentence)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from CardiacLib.errors import InputError
 from CardiacLib.label_axes import on_short_axis, stack_ends
+from CardiacLib.species import at_human_size, species_named
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.measures.marks import AMBER, Mark, worst
 from CardiacLib.types.times import beat_ms
@@ -19,8 +20,6 @@ from .uncertainty import uncertainties
 
 RATE_STEP, VOLUME_STEP = 0.25, 0.50
 """Share of the stroke volume that a single slice may bring or take between two frames, for rates and for volumes."""
-LONGEST_FRAME_MS = 50.0
-"""Between frames; beyond it peak rates are told too low."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +119,11 @@ class _Case:
 
     def __init__(self, function: Function, labels: LabelMap, report: QualityReport):
         self.function, self.flags = function, report.flags
+        self.species = species_named(function.species)
         self.frames = {"ed": function.ed, "es": function.es}
         self.slices = {name: slice_volumes(labels, name) for name in ("LV", "MYO", "RV")}
         self.steps = {name: largest_step(self.slices[name]) for name in ("LV", "RV")}
-        self.apex = _apex(labels, function.ed)
+        self.apex = _apex(at_human_size(labels, self.species), function.ed)
         beat = beat_ms(labels)
         self.frame_ms = beat / labels.n_frames if beat > 0 else 0.0
 
@@ -147,12 +147,12 @@ class _Case:
         step = self.steps.get(name)
         stroke = (self.function.lv if name == "LV" else self.function.rv).sv_ml
         if step and stroke and needs.whole and (needs.rate or "es" in needs.phases):
-            share = step.ml / abs(stroke)
+            share, sentence = step.ml / abs(stroke), step.sentence(name, self.species)
             if needs.rate and share > RATE_STEP:
-                yield Mark(AMBER, (f"{step.sentence(name)}: the curve steps there, and rates are told by that step.",))
+                yield Mark(AMBER, (f"{sentence}: the curve steps there, and rates are told by that step.",))
             elif not needs.rate and share > VOLUME_STEP:
-                yield Mark(AMBER, (f"{step.sentence(name)}: volumes and EF hang on that one slice.",))
-        if needs.rate and self.frame_ms > LONGEST_FRAME_MS:
+                yield Mark(AMBER, (f"{sentence}: volumes and EF hang on that one slice.",))
+        if needs.rate and self.frame_ms > self.species.longest_frame_ms:
             yield Mark(AMBER, (f"The frames are {self.frame_ms:.0f} ms apart: peak rates are told too low.",))
         if 2 < frames < LEAST_FRAMES and "es" in needs.phases:
             yield Mark(AMBER, (f"{frames} frames only: end-systole may lie between two of them.",))

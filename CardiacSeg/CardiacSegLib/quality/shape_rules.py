@@ -46,9 +46,16 @@ class Heart:
         ed: frame of end-diastole.
         cycle: number of frames, and which are end-diastole and end-systole.
         cut_off: (T, K) whether something labelled touches the border of the image.
+        names: of the structures that are drawn in this species, by label.
+
+    Args:
+        labels: at the size of a human heart, which the limits of the rules are of.
+        ed, es: frames.
+        structures: labels that are drawn.
     """
 
-    def __init__(self, labels: LabelMap, ed: int, es: int):
+    def __init__(self, labels: LabelMap, ed: int, es: int, structures: tuple[int, ...] = (LV, MYO, RV)):
+        self.names = {label: NAMES[label] for label in structures}
         everything = labels.labels
         self.ed, self.cycle = ed, Cycle({ed, es}, len(everything))
         self.pixel_mm = tuple(np.linalg.norm(labels.ijk_to_lps[:3, :2], axis=0)[::-1])
@@ -92,7 +99,7 @@ def shape_flags(heart: Heart) -> Iterator[Flag]:
 
 def heart_absent(heart: Heart) -> Iterator[Flag]:
     """A structure is nowhere in a frame."""
-    for label, name in NAMES.items():
+    for label, name in heart.names.items():
         frames = np.flatnonzero(~heart.area[..., _LABELS.index(label)].any(1))
         if frames.size:
             flag = flag_at("heart_absent", "serious", f"No {name}", heart.cycle, frames=frames)
@@ -101,7 +108,7 @@ def heart_absent(heart: Heart) -> Iterator[Flag]:
 
 def missing_slice(heart: Heart) -> Iterator[Flag]:
     """A structure is absent from a slice and present on both sides of it."""
-    for label, name in NAMES.items():
+    for label, name in heart.names.items():
         has = heart.area[..., _LABELS.index(label)] > 0
         before, after = (np.logical_or.accumulate(a, 1) for a in (has, has[:, ::-1]))
         gap = ~has & before & after[:, ::-1]
@@ -112,7 +119,7 @@ def missing_slice(heart: Heart) -> Iterator[Flag]:
 def several_components(heart: Heart) -> Iterator[Flag]:
     """A structure lies in several pieces within one slice (pixels touch by edge or corner)."""
     pixel = heart.pixel_mm[0] * heart.pixel_mm[1]
-    for label, name in NAMES.items():
+    for label, name in heart.names.items():
         where = []
         for t, k, labels in heart.slices(label):
             components, count = ndimage.label(labels == label, np.ones((3, 3)))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLib.species import SPECIES, Species
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.segmentation import STRUCTURES
 
@@ -25,10 +26,11 @@ class SliceStep:
     slice: int
     leaves: bool
 
-    def sentence(self, structure: str) -> str:
+    def sentence(self, structure: str, species: Species = SPECIES["human"]) -> str:
         """What happened, frames and slices counted from 1."""
         how = "leaves after" if self.leaves else "comes with"
-        return f"Slice {self.slice + 1} of the {structure}, {self.ml:.0f} ml, {how} frame {self.frame + 1} as a whole"
+        volume = species.volume(self.ml)
+        return f"Slice {self.slice + 1} of the {structure}, {volume}, {how} frame {self.frame + 1} as a whole"
 
 
 def slice_volumes(labels: LabelMap, structure: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from CardiacLib.species import at_human_size, species_named
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.segmentation import STRUCTURES, SliceStatistics
 from CardiacLib.types.values import job_value
@@ -109,7 +110,9 @@ def judge(
     labels: LabelMap, function: Function, statistics: SliceStatistics | None, calibration: Calibration, note: str = ""
 ) -> QualityReport:
     """The same with a given calibration; ``note`` says why it is none."""
-    flags = [*shape_flags(Heart(labels, function.ed, function.es)), *curve_flags(function)]
+    species = species_named(function.species)
+    heart = Heart(at_human_size(labels, species), function.ed, function.es, species.structures)
+    flags = [*shape_flags(heart), *curve_flags(function)]
     if not labels.grid.sized:
         flags.append(
             Flag("voxel_size", "serious", "The file has lost its voxel size: nothing is measured in mm or ml.")
@@ -118,6 +121,8 @@ def judge(
     if statistics is not None:
         dice = calibration.dice(expected_dice(statistics))
         slice_dice = calibration.slice_dice(expected_slice_dice(statistics))
+        drawn = [STRUCTURES[name] in species.structures for name in STRUCTURES]
+        dice[:, np.logical_not(drawn)] = np.nan
         flags += confidence_flags(dice, calibration, Cycle({function.ed, function.es}, len(dice)))
         flags += spoilt_flags(statistics)
     flags.sort(key=lambda flag: SEVERITIES.index(flag.severity))

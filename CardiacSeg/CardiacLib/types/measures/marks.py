@@ -1,7 +1,7 @@
 """How far one measurement can be trusted: a light, the reason for it, and an uncertainty where one is known."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from CardiacLib.types.values import job_value
 
@@ -34,9 +34,13 @@ class Mark:
         """The reasons as one text; empty where there is none."""
         return " ".join(self.reasons)
 
+    def times(self, factor: float) -> "Mark":
+        """The mark of the measurement times ``factor``, as in another unit."""
+        return self if self.uncertainty is None else replace(self, uncertainty=factor * self.uncertainty)
+
     def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON."""
-        known = None if self.uncertainty is None else round(self.uncertainty, 3)
+        known = None if self.uncertainty is None else round(self.uncertainty, 3 if self.uncertainty >= 0.01 else 6)
         return {"light": self.light, "reason": self.reason, "uncertainty": known}
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from CardiacLib.types.values import job_value
 
 LEFT, RIGHT = "LV", "RV"
+SMALL_ML = 2.0
+"""A ventricle that holds less is an animal's."""
 
 
 @job_value
@@ -39,8 +41,16 @@ class VolumeRow:
         return replace(self, reason=f"{self.reason} {more}".strip())
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values, ready for JSON and CSV; numbers rounded to hundredths."""
-        numbers = {"ed_ml": self.ed_ml, "es_ml": self.es_ml, "ef_percent": self.ef_percent}
-        rounded = {name: None if value is None else round(float(value), 2) for name, value in numbers.items()}
+        """Plain values, ready for JSON and CSV; numbers rounded to hundredths, volumes of a small heart to 0.01 ul."""
+        largest = max((abs(ml) for ml in (self.ed_ml, self.es_ml) if ml is not None), default=0.0)
+        digits = 2 if largest >= SMALL_ML else 5
+        rounded = {
+            name: None if value is None else round(float(value), places)
+            for name, value, places in (
+                ("ed_ml", self.ed_ml, digits),
+                ("es_ml", self.es_ml, digits),
+                ("ef_percent", self.ef_percent, 2),
+            )
+        }
         told = {"ventricle": self.ventricle, "source": self.source, "reported": self.reported}
         return told | rounded | {"reason": self.reason}

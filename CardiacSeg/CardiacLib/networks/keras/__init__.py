@@ -1,0 +1,1 @@
+"""Weights of Keras models, read without Keras and TensorFlow."""

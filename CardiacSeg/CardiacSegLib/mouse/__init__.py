@@ -1,0 +1,1 @@
+"""Cines of small animals: network, training, labelling of the whole cine, measures in microlitres and milligrams."""

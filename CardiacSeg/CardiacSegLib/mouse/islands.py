@@ -1,0 +1,66 @@
+"""Remove islands of labels as the published framework does, three-dimensional and one structure at a time.
+
+One thing is added: the component that the others are compared with lies at the other structure. The component through
+most slices alone may be the aorta, where a network mistakes vessels for the LV pool.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from CardiacLib.types.labels import BACKGROUND, LV, MYO
+
+LEAST_VOXELS = 10
+LEAST_SLICES = 2
+FARTHEST = 40.0
+"""Voxels, in index space, between the centre of a kept component and that of the heart's one."""
+WALLED = 0.5
+"""Part of a pool's border, in its slices, that must be myocardium for it to be the heart's."""
+
+
+def without_islands(labels: np.ndarray) -> np.ndarray:
+    """Labels of one frame without islands, uint8 (K, J, I).
+
+    Of each structure, components hold together by faces. Those of fewer than ``LEAST_VOXELS`` voxels go. The heart's is
+    the one through most slices, the largest of equals, of those pools that myocardium surrounds, and of that myocardium
+    that touches this pool; of all where none does. Of the others those stay that lie in ``LEAST_SLICES`` slices or more
+    and whose centre is no farther than ``FARTHEST`` from that of the heart's. A structure of small components only
+    keeps the largest.
+    """
+    kept = labels.copy()
+    pool = labels == LV
+    wall = labels == MYO
+    pool_kept = _kept(pool, lambda piece: _border(piece, wall) >= WALLED)
+    kept[pool & ~pool_kept] = BACKGROUND
+    near = _grown(pool_kept)
+    kept[wall & ~_kept(wall, lambda piece: bool((piece & near).any()))] = BACKGROUND
+    return kept
+
+
+def _grown(mask: np.ndarray) -> np.ndarray:
+    return ndimage.binary_dilation(mask, np.ones((1, 3, 3), bool))
+
+
+def _border(piece: np.ndarray, wall: np.ndarray) -> float:
+    """Part of the border of a piece, within its slices, that is wall."""
+    border = _grown(piece) & ~piece
+    return float(wall[border].mean()) if border.any() else 0.0
+
+
+def _kept(mask: np.ndarray, of_heart) -> np.ndarray:
+    pieces, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    sizes = np.bincount(pieces.ravel())[1:]
+    numbers = np.flatnonzero(sizes >= LEAST_VOXELS) + 1
+    if not numbers.size:
+        return pieces == 1 + int(sizes.argmax())
+    slices = {n: int((pieces == n).any((1, 2)).sum()) for n in numbers}
+    candidates = [n for n in numbers if of_heart(pieces == n)] or list(numbers)
+    heart = max(candidates, key=lambda n: (slices[n], sizes[n - 1]))
+    centres = dict(zip(numbers, np.array(ndimage.center_of_mass(mask, pieces, numbers)), strict=True))
+    near = [
+        n
+        for n in numbers
+        if n == heart or (slices[n] >= LEAST_SLICES and np.linalg.norm(centres[n] - centres[heart]) <= FARTHEST)
+    ]
+    return np.isin(pieces, near)

@@ -1,0 +1,1 @@
+"""``cineheart mice``: data, evaluation and pictures of small animals."""
