@@ -12,6 +12,9 @@ JOBS ?= 2
 # A worker that crashes, or hangs (see pyproject.toml), is replaced once.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 
+# Compiled modules are kept wherever this runs: the many processes that tests start would compile them again and again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test check resolve test-slicer-core lint types clean
 
 # Bytecode is written of what is imported only: compiling all packages takes longer than the demo.

@@ -281,6 +281,12 @@ def test_acdc_keeps_its_validation_patients(hearts, tmp_path):
         open_cases(tmp_path, CaseChoice(view="4ch"))
 
 
+def test_patients_none_of_whom_is_held_out(hearts, tmp_path, capsys):
+    make_acdc(tmp_path / "acdc", {"004": hearts["001"]})
+    assert main(["evaluate", "cineheart_sax", "--data", str(tmp_path / "acdc"), "-o", str(tmp_path / "e")]) == 2
+    assert "no case is left to evaluate; --every takes all of them." in capsys.readouterr().err
+
+
 def test_check_and_convert_commands(hearts, tmp_path, capsys):
     make_acdc(tmp_path / "acdc", hearts)
     assert main(["data", "check", str(tmp_path / "acdc"), "-o", str(tmp_path / "cases.csv"), "--json"]) == 0

@@ -50,6 +50,15 @@ def at(phase: str, papillary: str = "cavity") -> SegmentChoice:
     return SegmentChoice(papillary=papillary, by_hand=ByHand(phase=phase))
 
 
+def test_numbers_go_by_their_names_in_the_document_too():
+    function = measure(made_labels([800, 300], [700, 350]))
+    document = function.to_dict()
+    assert function.lv_ef_percent == document["lv_ef_percent"] == function.lv.ef_percent
+    assert function.rv_edv_ml == document["rv_edv_ml"] and function.lv_mass_g == document["lv_mass_g"]
+    with pytest.raises(AttributeError, match="no attribute 'lv_size'"):
+        _ = function.lv_size
+
+
 def test_one_frame_has_no_ejection_fraction():
     found = measure(made_labels([500], [400]), at("ed"))
     assert found.lv.edv_ml > 0 and found.lv.ef_percent is None and found.rv.esv_ml is None

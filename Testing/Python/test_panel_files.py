@@ -55,7 +55,7 @@ def test_tool_tips_are_sentences(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_module_files_are_short(name):
     """What Slicer looks for in them stands there: metadata, parameters, widget, console API, reader, self test."""
-    assert len((ROOT / name / f"{name}.py").read_text(encoding="utf-8").splitlines()) <= 320
+    assert len((ROOT / name / f"{name}.py").read_text(encoding="utf-8").splitlines()) <= 360
 
 
 def is_plain_text(node: ast.expr) -> bool:

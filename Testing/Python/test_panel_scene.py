@@ -20,6 +20,7 @@ TEXTS = {
     "BiVMesh": ("resultLabel",),
 }
 OTHER_VALUES = {"exportFormats": "stl", "exportFolder": Path("other folder"), "outputName": 'a "new" name; <b>'}
+OTHER_VALUES |= {"leftOutSlices": "lv=1, rv=1,2@es", "addedSlices": "rv=1@ed"}
 """Values of parameters that cannot be made from their type; the text has what XML must escape."""
 
 

@@ -10,15 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from panel_hearts import (
-    heart_cine,
-    heart_labels,
-    install_quick_worker,
-    living_processes,
-    measured,
-    meshed,
-    node_names,
-)
+from panel_hearts import heart_cine, heart_labels, install_quick_worker, living_processes, measured, meshed, node_names
 
 slicer = pytest.importorskip("slicer")
 try:

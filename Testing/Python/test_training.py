@@ -234,6 +234,19 @@ def test_an_interrupted_run_continues_to_the_same_weights(tmp_path):
     assert (tmp_path / "parts" / "log.csv").read_text().count("\n") == 5
 
 
+@pytest.mark.parametrize("steps", [1, 9, 10, 11])
+def test_the_rate_of_few_steps(steps, tmp_path):
+    short = trainer(tmp_path, epochs=steps)
+    short.batches = [next(iter(short.batches))]
+    optimiser, schedule, _ = short._prepare()
+    rates = [schedule.get_last_lr()[0]]
+    for _ in range(steps - 1):
+        optimiser.step()
+        schedule.step()
+        rates += schedule.get_last_lr()
+    assert 0 < min(rates) <= max(rates) <= short.options.learning_rate * (1 + 1e-6)
+
+
 def test_training_lowers_the_loss(tmp_path):
     trainer(tmp_path, epochs=30).run()
     losses = [float(line.split(",")[1]) for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]

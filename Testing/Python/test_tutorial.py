@@ -30,8 +30,8 @@ def host():
 
 
 def number_after(name: str, text: str) -> float:
-    """The first number after a word, in what a panel says or the page tells."""
-    return float(re.search(rf"{name}\D*([\d.]+)", text)[1])
+    """The first number after a word, in what a panel says, weak values grey, or the page tells."""
+    return float(re.search(rf"{name}\D*([\d.]+)", re.sub("<[^>]+>", "", text))[1])
 
 
 @pytest.mark.slow

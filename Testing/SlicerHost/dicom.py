@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pydicom
 import slicer
 
 __all__ = ["DICOMLoadable", "DICOMPlugin", "Database", "load_selected", "qSlicerDICOMExportable"]
@@ -28,6 +27,8 @@ class Database:
     """The files of a folder by series; tags are texts."""
 
     def __init__(self, folder: str | Path):
+        import pydicom  # part of Slicer, not of what panels import
+
         self._headers = {
             str(path): pydicom.dcmread(path, stop_before_pixels=True) for path in sorted(Path(folder).rglob("*.dcm"))
         }

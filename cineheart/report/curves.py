@@ -57,7 +57,7 @@ def rate_curves(function: Function, marks: Marks) -> Picture | None:
         return None
     reach = 1.3 * max(float(np.abs(values).max()) for _, values, _ in curves)
     phases = (function.ed, function.es)
-    figure = _figure(function.times_ms, curves, phases, (-reach, reach), f"Filling rate ({unit})", legend=True)
+    figure = _figure(function.times_ms, curves, phases, (-reach, reach), f"Filling rate ({unit})")
     return svg(figure, f"{_sides(function)} filling rate over the cardiac cycle")
 
 
@@ -80,7 +80,7 @@ def strain_curves(function: Function) -> Picture | None:
     high = max(float(np.nanmax(v)) for _, v, _ in curves)
     room = 0.12 * (high - low) + 1.0
     limits = (low - 0.5 * room, high + 1.5 * room)
-    figure = _figure(function.times_ms, curves, (function.ed, function.es), limits, "Strain (%)", legend=True)
+    figure = _figure(function.times_ms, curves, (function.ed, function.es), limits, "Strain (%)")
     return svg(figure, "Radial and circumferential strain of the LV over the cardiac cycle")
 
 
@@ -93,7 +93,7 @@ def mesh_volume_curves(quality: MotionQuality, phases: tuple[int, int]) -> Pictu
             curves.append((f"{side} labels", np.array(measured[f"label_{key}"], float), pale))
             curves.append((f"{side} mesh", np.array(measured[key], float), full))
     highest = max(float(np.nanmax(values)) for _, values, _ in curves)
-    figure = _figure(quality.times_ms, curves, phases, (0.0, highest * 1.18), "Volume (ml)", legend=True)
+    figure = _figure(quality.times_ms, curves, phases, (0.0, highest * 1.18), "Volume (ml)")
     return svg(figure, "Cavity volumes of the moving mesh and of the labels over the cardiac cycle")
 
 
@@ -102,12 +102,12 @@ def motion_curves(times_ms, curves, phases: tuple[int, int]) -> Picture:
     low = min(float(np.min(values)) for _, values, _ in curves)
     high = max(float(np.max(values)) for _, values, _ in curves)
     limits = (min(low, 0.0) - 1.0, 1.15 * max(high, 1.0) + 1.0)
-    figure = _figure(times_ms, curves, phases, limits, "Motion towards the apex (mm)", legend=True)
+    figure = _figure(times_ms, curves, phases, limits, "Motion towards the apex (mm)")
     return svg(figure, "Motion of the mitral and tricuspid annulus over the cardiac cycle")
 
 
-def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str, legend: bool = False):
-    """Curves (name, values (T,), colour) over time with ED and ES marked, named at their ends or in a legend.
+def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str):
+    """Curves (name, values (T,), colour) over time with ED and ES marked, named in a legend.
 
     Over the frames, counted from 1, where ``times_ms`` is None.
     """
@@ -118,16 +118,10 @@ def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str, legen
     axes = figure.add_subplot()
     for name, values, colour in curves:
         axes.plot(times, values, color=colour, linewidth=2, marker="o", markersize=3.2, label=name)
-        if not legend:
-            axes.annotate(
-                name, (times[-1], values[-1]), xytext=(7, 0), textcoords="offset points", color=colour, va="center",
-                fontweight="bold",
-            )  # fmt: skip
     for frame, name in zip(phases, ("ED", "ES"), strict=True):
         axes.axvline(times[frame], color=ink(), linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.6)
         axes.text(times[frame], limits[1], name, color=ink(), ha="center", va="top", fontsize=10)
-    if legend:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=ink())
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=ink())
     if limits[0] < 0.0:
         axes.axhline(0.0, color=ink(), linewidth=0.8, alpha=0.5)
     axes.set_ylim(*limits)

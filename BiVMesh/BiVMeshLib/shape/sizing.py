@@ -24,7 +24,7 @@ def edge_for(shape: Shape) -> tuple[float, float]:
 
 
 COARSER = 4.0 / 3.0
-"""Times the edge of :func:`edge_for` that a lattice still sees the wall with; longer edges are had by collapsing."""
+"""Times the edge that the mean wall holds ACROSS times: longer ones are had by collapsing edges of a finer lattice."""
 LONGEST = 1.8
 """Longest edge that a collapse may make over the wanted mean edge."""
 ENOUGH = 1.1
@@ -83,9 +83,9 @@ def sizing_for(shape: Shape, options: MeshOptions) -> Sizing:
     wanted = own if options.edge_length_mm is None else options.edge_length_mm / options.shrink
     if options.tets is not None:
         wanted = float(np.cbrt(TETS_MM * muscle_volume(shape) / options.tets))
-    seen = own * COARSER
-    lattice = seen if options.optimise and options.mesher == "stuffing" and wanted > seen else wanted
-    return Sizing(lattice, wanted, thickness, options.tets)
+    coarse = wanted > max(own, thickness / ACROSS) * COARSER
+    collapses = coarse and options.optimise and options.mesher == "stuffing"
+    return Sizing(own * COARSER if collapses else wanted, wanted, thickness, options.tets)
 
 
 def muscle_volume(shape: Shape) -> float:

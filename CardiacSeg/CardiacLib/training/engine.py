@@ -24,6 +24,8 @@ EMA_EPOCHS = 1.5
 """Time constant, in epochs, of the moving average of the weights."""
 MOMENTUM = 0.99
 """Of SGD with the poly schedule."""
+RISE = 0.1
+"""Part of the steps of the one-cycle schedule in which the rate rises."""
 FIELDS = ("epoch", "loss", "seconds")
 """Of an epoch in the log; all else is its validation."""
 REPORT_SECONDS = 2.0
@@ -125,7 +127,9 @@ class Trainer:
             optimiser = torch.optim.AdamW(parameters, rate, weight_decay=weight_decay, fused=True)
             schedule = torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
             if self.options.schedule == ONE_CYCLE:
-                schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
+                # A rise of one step or less would divide by zero: a training that short begins at the peak.
+                rise = RISE if RISE * steps > 1 else 0.0
+                schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=rise)
             decay = math.exp(-1.0 / (EMA_EPOCHS * len(self.batches)))
         average_of = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
         # Statistics of batch normalisation are averaged as well: they belong to the averaged weights.

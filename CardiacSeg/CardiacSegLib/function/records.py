@@ -1,6 +1,7 @@
 """What is measured of the ventricles over one heart beat, and its JSON and CSV documents (Docs/Function.md)."""
 
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -105,6 +106,14 @@ class Function:
     species: str = "human"
     by_hand: ByHand = field(default_factory=ByHand)
     notes: tuple[str, ...] = ()
+
+    if not TYPE_CHECKING:  # a name that does not exist stays an error of types
+
+        def __getattr__(self, name: str) -> float | None:
+            """Single numbers by their name in ``measurements.json`` too: ``function.lv_ef_percent``."""
+            if "lv" in self.__dict__ and name in (numbers := self._numbers()):
+                return numbers[name]
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     @property
     def n_frames(self) -> int:

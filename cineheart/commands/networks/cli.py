@@ -149,7 +149,8 @@ def is_acdc_validation(bundle: str, data: Path) -> bool:
     if not data.is_dir() or not acdc_folders(data) or runner == WHOLE_SLICES:
         return False
     seen = {image for image, _ in trained_on(bundle_path(bundle))}
-    return not any(case.fold == 0 and case.image.resolve() in seen for case in acdc_cases(data)[0])
+    held_out = [case.image.resolve() for case in acdc_cases(data)[0] if case.fold == 0]
+    return bool(held_out) and seen.isdisjoint(held_out)
 
 
 def crossvalidate(

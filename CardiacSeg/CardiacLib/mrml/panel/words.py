@@ -17,6 +17,7 @@ def words() -> Mapping[str, Mapping[str, str]]:
             "cineheart_lax_landmarks": _("CineHeart valve points (comes with CineHeart)"),
             "valve_landmarks": _("Published point regressor (fetch it first)"),
         },
+        "species": {"human": _("Human"), "rat": _("Rat"), "mouse": _("Mouse")},
         "quality": {"fast": _("Fast"), "best": _("Best, four times as long")},
         "device": {
             "auto": automatic,
