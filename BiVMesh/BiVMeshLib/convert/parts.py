@@ -12,9 +12,6 @@ from BiVMeshLib.tetra.stuffing import positive
 from CardiacLib.errors import InputError
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
 
-FRAME_TOLERANCE = 1e-6
-"""Directions of a file with 9 decimals are unit vectors within this."""
-
 
 @dataclass
 class Found:

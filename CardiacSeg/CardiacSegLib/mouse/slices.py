@@ -9,15 +9,12 @@ import torch
 
 from CardiacLib.datasets.mouse.hdf5 import Animal, animal_files, read_animal
 from CardiacLib.errors import InputError
-from CardiacLib.types.labels import LV, MYO
 
 from .greys import normalised
 
 CLASSES = 3
-OF_CLASS = np.array([0, MYO, LV], np.uint8)
-"""CineHeart's labels of the network's classes, in the order of the published masks: background, myocardium, pool."""
 TO_CLASS = np.array([0, 2, 1], np.uint8)
-"""Class of each of CineHeart's labels 0 to 2."""
+"""Class of each of CineHeart's labels 0 to 2, in the order of the published masks: background, myocardium, pool."""
 
 
 @dataclass(frozen=True)

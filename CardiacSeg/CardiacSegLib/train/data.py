@@ -179,10 +179,6 @@ class SliceStacks:
         """The same arrays on another device."""
         return SliceStacks(*(tensor.to(device) for tensor in self.tensors()))
 
-    def of_domain(self, number: int) -> torch.Tensor:
-        """(M,) slices of one vendor."""
-        return torch.nonzero(self.domain == number).flatten()
-
     def tensors(self) -> list[torch.Tensor]:
         """All of them in the order of the fields."""
         return [getattr(self, field.name) for field in fields(self)]
