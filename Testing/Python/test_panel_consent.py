@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from panel_hearts import heart_cine, install_quick_worker, logic_of
+from panel_hearts import add_true_results, heart_cine, install_quick_worker, logic_of, tetrahedron
 
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
@@ -98,3 +98,20 @@ def test_pytorch_is_asked_for_after_the_licence_where_it_runs_the_network(host, 
     (question,) = answers["asked"][1:]
     assert "torch (about 900 MB)" in question and "monai" in question and "About 902 MB" in question
     assert "openvino" not in question and not panel.panel.running and "not installed" in panel.ui.statusLabel.text
+
+
+@pytest.mark.parametrize(
+    ("module", "button"),
+    [("CardiacSeg", "measureButton"), ("CardiacLandmarks", "measureButton"), ("BiVMesh", "applyButton")],
+)
+def test_runs_without_a_network_need_packages_too(host, scene, phantom, monkeypatch, module, button):
+    """Without a main window, as here, nobody can be asked: one sentence says what is missing."""
+    monkeypatch.setattr("CardiacLib.mrml.panel.dependencies.missing_requirements", lambda *_: ["scikit-image>=0.22"])
+    results = add_true_results(phantom, tetrahedron())
+    panel = host.open_panel(module)
+    panel.ui.outputSelector.setCurrentNode(results[module])
+    host.process_events()
+    getattr(panel.ui, button).click()
+    assert not panel.panel.running
+    assert [f"missing: scikit-image>=0.22; open the {module} module" in error for error in host.errors] == [True]
+    host.errors.clear()

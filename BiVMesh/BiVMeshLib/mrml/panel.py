@@ -7,8 +7,9 @@ from CardiacLib.mrml.nodes.markups import VALVE_ATTRIBUTE
 from CardiacLib.mrml.nodes.sequences import sequence_of, show_frame
 from CardiacLib.mrml.nodes.views import center_3d_views, show_table
 from CardiacLib.mrml.panel.controls import ResultButtons, set_enabled, show_output
+from CardiacLib.mrml.panel.dependencies import ensure_dependencies
 from CardiacLib.mrml.panel.module_panel import ModulePanel
-from CardiacLib.mrml.panel.processes import Worker
+from CardiacLib.mrml.panel.processes import JobRequest, Worker
 from CardiacLib.mrml.panel.results import result_of
 from CardiacLib.mrml.translation import _
 from CardiacLib.types.mesh_options import EDGE_MM
@@ -61,13 +62,17 @@ class MeshPanel(ModulePanel):
         segmentation, name, output = chosen.inputSegmentation, chosen.outputName, chosen.mesh
         choice, valves = mesh_choice(chosen), chosen.valvePoints
 
+        def make_request() -> JobRequest:
+            ensure_dependencies(self.widget.moduleName)
+            return self.logic.makeRequest(segmentation, choice, valves)
+
         def add_result(found: MeshResult) -> str:
             models = self.logic.addResult(segmentation, found, name, output)
             chosen.mesh = models["VOLUME"]
             center_3d_views()
             return _("Done: {count} models.").format(count=len(models) - 1)
 
-        self.start(lambda: self.logic.makeRequest(segmentation, choice, valves), add_result)
+        self.start(make_request, add_result)
 
     def on_choice(self, node, parameters) -> None:
         """The result of propagation, too, belongs to its segmentation."""

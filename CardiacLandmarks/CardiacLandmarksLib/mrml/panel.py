@@ -90,11 +90,15 @@ class LandmarkPanel(ModulePanel):
         """Measure the points as they are now, after they were edited."""
         points, volumes = self.parameters.points, volumes_of(self.parameters)
 
+        def make_request() -> JobRequest:
+            ensure_dependencies(self.widget.moduleName)
+            return self.logic.makeMeasureRequest(points, volumes)
+
         def add_result(found: PointsResult) -> str:
             self.logic.addMeasures(points, volumes, found)
             return _("Measured the points as they are now.")
 
-        self.start(lambda: self.logic.makeMeasureRequest(points, volumes), add_result)
+        self.start(make_request, add_result)
 
     def _show_frame(self, frame: int) -> None:
         show_frame(self.parameters.points, frame)

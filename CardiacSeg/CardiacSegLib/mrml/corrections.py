@@ -2,6 +2,7 @@
 
 from CardiacLib.mrml.nodes.sequences import sequence_of
 from CardiacLib.mrml.panel.controls import set_enabled
+from CardiacLib.mrml.panel.dependencies import ensure_dependencies
 from CardiacLib.mrml.panel.module_panel import ModulePanel
 from CardiacLib.mrml.panel.processes import JobRequest
 from CardiacLib.mrml.translation import _
@@ -40,6 +41,7 @@ class CorrectionSection:
         segmentation, volume = chosen.segmentation, chosen.inputVolume
 
         def make_request() -> JobRequest:
+            ensure_dependencies(self._panel.widget.moduleName)
             return self._panel.logic.makeMeasureRequest(segmentation, volume, measure_choice(chosen))
 
         def add_result(found: SegmentResult) -> str:
