@@ -19,6 +19,7 @@ from .curves import mesh_volume_curves, rate_curves, strain_curves, volume_curve
 from .mesh_view import mesh_views
 from .motion_view import motion_view
 from .pictures import CONTOURS
+from .player import player_content
 from .quality_map import quality_content
 from .slices import long_axis, montage
 from .valves import valve_content
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def write_report(result: StudyResult, path: str | Path) -> None:
-    """Write one study's results as one HTML file that needs nothing else: no network, no scripts.
+    """Write one study's results as one HTML file that needs nothing else: no network, no other file.
 
     Written beside its target and renamed at the end.
 
@@ -68,6 +69,7 @@ def _content(result: StudyResult) -> dict[str, object]:
         "volumes": facts.volume_rows(function, study_volumes(result)),
         "volume_unit": species_named(function.species).unit("ml")[1],
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
+        "player": player_content(result),
         "phases": _phases(result),
         "by_fraction": result.segmented.segmentation.cut is not None,
         "curves": _curves(result),
