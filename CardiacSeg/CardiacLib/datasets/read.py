@@ -86,7 +86,25 @@ def read_case(record: CaseRecord) -> LabelledCase:
         cine = cine.only([record.frame]) if cine.n_frames > 1 else cine
     if len(labels) != cine.n_frames:
         raise InputError(f"{source}: has {len(labels)} frames, its image {cine.n_frames}; name the frame.")
-    return LabelledCase(record, cine, labels, str(source))
+    return LabelledCase(record, cine, _without_borders(labels, record, cine), str(source))
+
+
+def _without_borders(labels: np.ndarray, record: CaseRecord, cine: Cine) -> np.ndarray:
+    """The labels, UNKNOWN where a drawn border is too near to be trusted."""
+    if not record.uncertain_mm:
+        return labels
+    from scipy.ndimage import distance_transform_edt
+
+    labels, spacing = labels.copy(), cine.spacing[[1, 0]]
+    for section in labels.reshape(-1, *labels.shape[2:]):
+        drawn, near = section.copy(), np.zeros(section.shape, bool)
+        for value in NAMES.values():
+            inside = drawn == value
+            if inside.any():
+                away = distance_transform_edt(inside, spacing) + distance_transform_edt(~inside, spacing)
+                near |= away - spacing.min() / 2 <= record.uncertain_mm  # the border lies between two pixels
+        section[near] = UNKNOWN
+    return labels
 
 
 def _image(record: CaseRecord) -> Cine:

@@ -37,6 +37,8 @@ class CaseRecord:
         fold: that the data set puts the subject in; None where it states none.
         structures: those that are drawn, of :data:`ALL_STRUCTURES`; all else is unknown, not background.
         order: of the label values, as of :func:`CardiacLib.types.label_order.in_order`.
+        uncertain_mm: pixels no farther from a drawn border, within their slice, are unknown: for contours of another
+            convention, which tell where a structure is but not where it ends.
     """
 
     subject: str
@@ -53,6 +55,7 @@ class CaseRecord:
     fold: int | None = None
     structures: tuple[str, ...] = ALL_STRUCTURES
     order: str = "auto"
+    uncertain_mm: float = 0.0
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from CardiacLib.datasets.splits import domain_of
 from CardiacLib.networks.intensity import normalise
 from CardiacLib.training.augment import labelled_windows, random_intensity, random_maps
 from CardiacLib.training.options import TrainingOptions
+from CardiacLib.training.style import StyleOptions, with_amplitude_of, with_quantiles_of
 from CardiacLib.types.labels import likeliest
 from CardiacSegLib.segment.preprocess import resampled_shape, sample_slices
 
@@ -27,6 +28,7 @@ class ShortAxisData:
             seen in the first.
         phantoms: number of synthetic hearts to draw from.
         phantom_slices: number of their slices that are added to the patients' in every epoch.
+        style: how often slices get the grey values, and the shading, of another vendor's (or centre's).
     """
 
     pixel_mm: float
@@ -34,6 +36,7 @@ class ShortAxisData:
     windows: Sequence[int]
     phantoms: int = 0
     phantom_slices: int = 0
+    style: StyleOptions = StyleOptions()
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,9 @@ class SliceBatches:
         self.device = stacks.images.device
         self.generator = torch.Generator(self.device).manual_seed(options.seed)
         self.centres = self.stacks.heart_centres()
-        self.weights = self.stacks.structure_weights()
+        self.weights, self.style = self.stacks.structure_weights(), data.style
+        domains = self.stacks.domain
+        self.others = [torch.nonzero(domains != n).flatten() for n in range(int(domains.max()) + 1)]
 
     def __len__(self) -> int:
         return (self.always + self.drawn) // self.batch
@@ -273,7 +278,7 @@ class SliceBatches:
     def make(self, index: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Images (B, 6, side, side) of slices, and their labels (B, side, side), weights (B, 3) and domains (B,)."""
         side = self.windows[int(torch.randint(len(self.windows), (), device=self.device, generator=self.generator))]
-        images = self._two_phases(index).float() / 255
+        images = self._styled(self._two_phases(index).float() / 255, index)
         labels = self.stacks.labels[index].long()
         where = random_maps(self._window_centres(index), side, self.augmentation, self.generator)
         unknown = labels == UNKNOWN
@@ -296,6 +301,23 @@ class SliceBatches:
         keep = torch.stack([~before, torch.ones_like(thick), ~after], 1)
         other = torch.where(self._chance(n, 0.15), index, self.stacks.opposite[index])
         return torch.cat([self.stacks.seen(which, steps, keep) for which in (index, other)], 1)
+
+    def _styled(self, images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """Some of the images (B, 6, size, size) with the grey values, some with the shading, of other vendors'."""
+        n = len(index)
+        matched, shaded = self._chance(n, self.style.matched), self._chance(n, self.style.synthesised)
+        for which in torch.nonzero(matched | shaded).flatten().tolist():
+            choice = self.others[int(self.stacks.domain[index[which]])]
+            count = len(choice) or len(self.stacks)
+            drawn = torch.randint(count, (), device=self.device, generator=self.generator)
+            other = self.stacks.images[choice[drawn] if len(choice) else drawn].float() / 255
+            if matched[which]:
+                images[which] = with_quantiles_of(images[which], other[None])
+            if shaded[which]:
+                inside = images[which] > 0
+                styled = torch.stack([with_amplitude_of(image, other) for image in images[which]])
+                images[which] = styled.clamp(0, 1) * inside
+        return images
 
     def _window_centres(self, index: torch.Tensor) -> torch.Tensor:
         n, size = len(index), self.stacks.images.shape[-1]

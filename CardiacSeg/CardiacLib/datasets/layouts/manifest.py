@@ -17,7 +17,7 @@ from .tables import read_table
 
 COLUMNS = (
     "subject", "image", "label", "phase", "frame", "rows", "view", "vendor", "centre", "group", "split", "fold",
-    "structures", "order",
+    "structures", "order", "uncertain_mm",
 )  # fmt: skip
 IMAGE = ("image", "file", "img", "volume")
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npz")
@@ -75,6 +75,7 @@ def _record(folder: Path, row: dict[str, str], order: str) -> CaseRecord:
         fold=_number(fold, "fold"),
         structures=structures_of(value_of(row, "structures", "classes", "drawn")),
         order=value_of(row, "order", "label_order") or order,
+        uncertain_mm=_length(value_of(row, "uncertain_mm")),
     )
 
 
@@ -116,6 +117,7 @@ def _row(case: CaseRecord, folder: Path) -> dict[str, object]:
         row[name] = "" if file is None else _relative(Path(file), folder)
     row["rows"] = f"{case.rows[0]}:{case.rows[1]}" if case.rows else ""
     row["structures"] = " ".join(case.structures)
+    row["uncertain_mm"] = case.uncertain_mm or ""
     return {name: "" if value is None else value for name, value in row.items()}
 
 
@@ -130,6 +132,16 @@ def _number(text: str, what: str) -> int | None:
     if not text.isdigit():
         raise InputError(f"its {what} '{text}' is no number from 0.")
     return int(text)
+
+
+def _length(text: str) -> float:
+    try:
+        mm = float(text or 0)
+    except ValueError:
+        mm = -1.0
+    if not 0 <= mm < 100:
+        raise InputError(f"its uncertain_mm '{text}' is no length in mm.")
+    return mm
 
 
 def _range(text: str) -> tuple[int, int]:
