@@ -1,5 +1,5 @@
-"""Command line: ``cineheart run | segment | measure | landmarks | mesh | convert | propagate | surfaces | phantom |
-data | train | evaluate | crossvalidate | calibrate | gif | bundles``.
+"""Command line: ``cineheart run | batch | segment | measure | landmarks | mesh | convert | propagate | surfaces |
+phantom | data | train | evaluate | crossvalidate | calibrate | gif | bundles``.
 
 Exit codes: 0 everything asked for was written, 1 something failed on the way, 2 input that cannot be used.
 """
@@ -25,6 +25,7 @@ from cineheart.commands.choices import (
     refuse_for_several,
     stated_patient,
 )
+from cineheart.commands.cohorts.cli import batch
 from cineheart.commands.data.cli import data
 from cineheart.commands.networks.bundle_cli import bundles
 from cineheart.commands.networks.cli import LEARNING
@@ -435,7 +436,7 @@ def phantom(
     return 0
 
 
-for command in (*LEARNING, gif):
+for command in (batch, *LEARNING, gif):
     app.command()(command)
 
 

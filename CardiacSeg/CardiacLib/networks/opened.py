@@ -2,7 +2,9 @@
 
 import importlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +62,25 @@ class OpenedNetwork:
         return found
 
 
+_keeping: ContextVar[bool] = ContextVar("keeping", default=False)
+_kept: dict[tuple[NetworkChoice, bool], OpenedNetwork] = {}
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """Within it, a network that this process has opened so before is used again: for many studies one after another.
+
+    Weights that change meanwhile are not noticed.
+    """
+    token = _keeping.set(True)
+    try:
+        yield
+    finally:
+        _keeping.reset(token)
+
+
 def open_network(choice: NetworkChoice, *, bfloat16: bool = True) -> OpenedNetwork:
-    """Load the network of a choice.
+    """Load the network of a choice; within :func:`kept_open` once.
 
     Args:
         choice: bundle, device and backend; what ``quality`` means is the caller's.
@@ -70,6 +89,8 @@ def open_network(choice: NetworkChoice, *, bfloat16: bool = True) -> OpenedNetwo
     Raises:
         InputError: bundle, weights, device or backend cannot be used.
     """
+    if _keeping.get() and (choice, bfloat16) in _kept:
+        return _kept[choice, bfloat16]
     folder = bundle_path(choice.bundle)
     require_weights(folder)
     settings = bundle_document(folder, "inference")
@@ -77,7 +98,10 @@ def open_network(choice: NetworkChoice, *, bfloat16: bool = True) -> OpenedNetwo
     predictor = _predictor(folder, chosen, choice.trust, bfloat16)
     said = chosen.sentence(folder.name)
     logging.getLogger(__name__).info(said)
-    return OpenedNetwork(folder, settings, predictor, said)
+    opened = OpenedNetwork(folder, settings, predictor, said)
+    if _keeping.get():
+        _kept[choice, bfloat16] = opened
+    return opened
 
 
 def _predictor(folder: Path, chosen: Chosen, trust: bool, bfloat16: bool) -> Predictor:

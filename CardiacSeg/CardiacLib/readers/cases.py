@@ -111,6 +111,12 @@ def case_folders(path: str | Path) -> list[Path]:
     return [folder for folder, patient in patients.items() if patient] if len(known) > 1 else []
 
 
+def stack_files(folder: str | Path) -> list[Path]:
+    """The image files directly in a folder that hold a short-axis stack of several frames, sorted by name."""
+    images = (file for file in sorted(Path(folder).iterdir()) if file.name.lower().endswith(NIFTI + NRRD + META))
+    return [file for file in images if not file.name.startswith(".") and _is_stack(file)]
+
+
 def _holds_stack(folder: Path) -> bool:
     if (folder / INFO).is_file():
         return True
