@@ -86,11 +86,11 @@ def read_case(record: CaseRecord) -> LabelledCase:
         cine = cine.only([record.frame]) if cine.n_frames > 1 else cine
     if len(labels) != cine.n_frames:
         raise InputError(f"{source}: has {len(labels)} frames, its image {cine.n_frames}; name the frame.")
-    return LabelledCase(record, cine, _without_borders(labels, record, cine), str(source))
+    return LabelledCase(record, cine, without_borders(labels, record, cine), str(source))
 
 
-def _without_borders(labels: np.ndarray, record: CaseRecord, cine: Cine) -> np.ndarray:
-    """The labels, UNKNOWN where a drawn border is too near to be trusted."""
+def without_borders(labels: np.ndarray, record: CaseRecord, cine: Cine) -> np.ndarray:
+    """Labels (T, K, J, I), UNKNOWN where a drawn border is too near to be trusted, as the record says."""
     if not record.uncertain_mm:
         return labels
     from scipy.ndimage import distance_transform_edt

@@ -39,6 +39,7 @@ class CaseRecord:
         order: of the label values, as of :func:`CardiacLib.types.label_order.in_order`.
         uncertain_mm: pixels no farther from a drawn border, within their slice, are unknown: for contours of another
             convention, which tell where a structure is but not where it ends.
+        spacing_known: whether the image states its real pixel size; else distances and volumes are nominal.
     """
 
     subject: str
@@ -56,6 +57,7 @@ class CaseRecord:
     structures: tuple[str, ...] = ALL_STRUCTURES
     order: str = "auto"
     uncertain_mm: float = 0.0
+    spacing_known: bool = True
 
     @property
     def name(self) -> str:

@@ -1,9 +1,13 @@
 """Choose the compute device, and how much of it."""
 
 import os
+import platform
 
 from CardiacLib.errors import InputError
 from CardiacLib.types.choices import AUTO
+
+X86 = ("x86_64", "amd64", "i386", "i686")
+"""What ``platform.machine`` calls processors of this kind, lower case."""
 
 
 def processor_threads() -> int:
@@ -45,9 +49,13 @@ def choose_device(name: str = AUTO):
 
 
 def supports_bfloat16(device) -> bool:
-    """Whether bfloat16 arithmetic is native, and so faster than float32, on a torch device."""
+    """Whether bfloat16 arithmetic is native, and so faster than float32, on a torch device.
+
+    oneDNN also takes bfloat16 on x86 processors that only emulate it, three times slower than float32.
+    """
     import torch
 
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    emulated = platform.machine().lower() in X86 and not torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cpu" and not emulated and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

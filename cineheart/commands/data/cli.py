@@ -1,4 +1,4 @@
-"""Command line: ``cineheart data check | convert``."""
+"""Command line: ``cineheart data check | convert | join``."""
 
 from enum import Enum
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from CardiacLib.errors import InputError
 from cineheart.cli_options import LabelOrder, Output
 from cineheart.console import Console, Json
 
@@ -35,6 +36,37 @@ def check(
         answer = check_data(source, manifest or Path("cases.csv"), label_order, progress=console.progress)
         console.finish(answer)
     return 0
+
+
+@data.command()
+def join(
+    sources: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders, manifests, data lists or NPZ.")],
+    manifest: Annotated[Path, typer.Option("--output", "-o", help="The manifest.")] = Path("cases.csv"),
+    split: Annotated[Path | None, typer.Option(help="CSV (subject, split) of who else is held out.")] = None,
+    uncertain: Annotated[
+        list[str] | None, typer.Option(help="CENTRE=MM: borders of a set that draws by another convention.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Several data sets as one manifest, each subject with its split."""
+    from .join import join_data
+
+    with Console("cineheart data join", as_json, lines=True) as console:
+        console.finish(join_data(sources, manifest, split, _distances(uncertain or [])))
+    return 0
+
+
+def _distances(said: list[str]) -> dict[str, float]:
+    found = {}
+    for text in said:
+        name, _, mm = text.rpartition("=")
+        try:
+            found[name] = float(mm)
+        except ValueError:
+            found[name] = -1.0
+        if not name or not 0 < found[name] < 100:
+            raise InputError(f"--uncertain '{text}' is not CENTRE=MM, as scd_segnet=2.")
+    return found
 
 
 @data.command()

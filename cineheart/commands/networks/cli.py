@@ -31,6 +31,9 @@ class By(str, Enum):
 WHOLE_SLICES = "CardiacSegLib.segment.whole_slice.WholeSliceSegmenter"
 """Runner of bundles of several views, which are judged case by case."""
 View = Annotated[str | None, typer.Option(help="Only cases of this view: sax, 2ch, 3ch, 4ch.")]
+External = Annotated[
+    bool, typer.Option("--external", help="By data set and phase: Dice, offset of the border, slices at the ends.")
+]
 Fold = Annotated[int | None, typer.Option(help="Which fold of the subjects is held out, from 0.")]
 Folds = Annotated[int | None, typer.Option(min=2, help="Number of folds, where the data state none.")]
 SplitFile = Annotated[Path | None, typer.Option(help="CSV (subject, split) or JSON of who is held out.")]
@@ -99,6 +102,7 @@ def evaluate(
     hold_out: HoldOut = None,
     view: View = None,
     every: Annotated[bool, typer.Option("--every", help="All cases, not only those held out.")] = False,
+    external: External = False,
     update_card: UpdateCard = False,
     device: Device = AUTO,
     backend: Backend = AUTO,
@@ -108,6 +112,7 @@ def evaluate(
     """Accuracy on labelled cases, per structure, phase, view, vendor and disease; in the card with --update-card."""
     from CardiacLib.datasets.splits import CaseChoice
     from cineheart.evaluate import EvaluationChoice, evaluate_bundle
+    from cineheart.evaluate.external import evaluate_external
     from cineheart.evaluate.labelled import LabelledEvaluation, evaluate_on_cases
     from cineheart.evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
     from cineheart.evaluate.phantom import phantom_section
@@ -118,14 +123,14 @@ def evaluate(
     with Console("cineheart evaluate", as_json, lines=True) as console:
         runs_on, progress = RunsOn(device, backend), console.progress
         network = NetworkChoice(bundle, runs_on, trust=trust)
-        if (finds_landmarks(bundle) or propagates(bundle)) and (every or choice != CaseChoice()):
+        if (finds_landmarks(bundle) or propagates(bundle)) and (external or every or choice != CaseChoice()):
             raise InputError(f"{bundle}: is judged by its own data; leave out what says which labelled cases to take.")
         if finds_landmarks(bundle):
             answer = evaluate_landmark_bundle(network, data, output, update_card=update_card, progress=progress)
         elif propagates(bundle):
             options = EvaluationOptions(runs_on, robustness, meshes, workers, trust, update_card)
             answer = evaluate_propagation(bundle, data, output, options, progress=progress)
-        elif choice == CaseChoice() and not every and is_acdc_validation(bundle, data):
+        elif not external and choice == CaseChoice() and not every and is_acdc_validation(bundle, data):
             parts = (quality_section, lambda _: phantom_section(network))
             answer = evaluate_bundle(
                 network, data, output, EvaluationChoice(robustness, parts, update_card), progress=progress
@@ -134,7 +139,8 @@ def evaluate(
             raise InputError("--robustness is measured on ACDC's validation patients; give their folder and no choice.")
         else:
             labelled = LabelledEvaluation(choice, every, update_card)
-            answer = evaluate_on_cases(network, data, output, labelled, progress=progress)
+            judge = evaluate_external if external else evaluate_on_cases
+            answer = judge(network, data, output, labelled, progress=progress)
         console.finish(answer)
     return 0
 

@@ -17,7 +17,7 @@ from .tables import read_table
 
 COLUMNS = (
     "subject", "image", "label", "phase", "frame", "rows", "view", "vendor", "centre", "group", "split", "fold",
-    "structures", "order", "uncertain_mm",
+    "structures", "order", "uncertain_mm", "spacing_known",
 )  # fmt: skip
 IMAGE = ("image", "file", "img", "volume")
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npz")
@@ -76,6 +76,7 @@ def _record(folder: Path, row: dict[str, str], order: str) -> CaseRecord:
         structures=structures_of(value_of(row, "structures", "classes", "drawn")),
         order=value_of(row, "order", "label_order") or order,
         uncertain_mm=_length(value_of(row, "uncertain_mm")),
+        spacing_known=not value_of(row, "spacing_known").lower().startswith(("no", "false", "0")),
     )
 
 
@@ -117,7 +118,7 @@ def _row(case: CaseRecord, folder: Path) -> dict[str, object]:
         row[name] = "" if file is None else _relative(Path(file), folder)
     row["rows"] = f"{case.rows[0]}:{case.rows[1]}" if case.rows else ""
     row["structures"] = " ".join(case.structures)
-    row["uncertain_mm"] = case.uncertain_mm or ""
+    row["uncertain_mm"], row["spacing_known"] = case.uncertain_mm or "", "yes" if case.spacing_known else "no"
     return {name: "" if value is None else value for name, value in row.items()}
 
 
