@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLib.types.labels import LV
+from cineheart.report.outlines import label_lines
 from cineheart.report.pictures import CONTOURS, crop_box, grey_range
-from cineheart.report.player.outlines import outlines
 from cineheart.results import StudyResult
 
 THUMBNAIL = "thumbnail.jpg"
@@ -32,9 +32,10 @@ def write_thumbnail(result: StudyResult, path: Path) -> None:
         shown = Image.fromarray(grey).convert("RGB").resize(size, Image.Resampling.BILINEAR)
         lines = ImageDraw.Draw(shown)
         scale = np.array(size) / (image.shape[1], image.shape[0])
-        for _, values, colour in CONTOURS:
-            for outline in outlines(np.isin(labels[frame, k, rows, columns], values)):
-                points = (np.reshape(outline, (-1, 2)) / 10 + 0.5) * scale
-                lines.line([tuple(point) for point in (*points, points[0])], fill=colour, width=1)
+        found = label_lines(labels[frame, k], (rows, columns))
+        for of_structure, (_, _, colour) in zip(found, CONTOURS, strict=True):
+            for line in of_structure:
+                points = (line - (columns.start, rows.start) + 0.5) * scale
+                lines.line([tuple(point) for point in points], fill=colour, width=1)
         picture.paste(shown, (SIDE * number + (SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
     picture.save(path, "JPEG", quality=85)

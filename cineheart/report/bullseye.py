@@ -56,10 +56,12 @@ def bullseyes(segments: tuple[Segment, ...], marks: Marks, species: str = "human
     shown = [plot for plot in plots if any(getattr(segment, plot[1]) is not None for segment in segments)]
     if not shown:
         return None
-    figure = Figure(figsize=(3.5 * len(shown), 4.1), layout="constrained")
-    for place, plot in enumerate(shown, 1):
+    count = len(shown)
+    figure = Figure(figsize=(3.5 * count, 4.1))
+    for place, plot in enumerate(shown):
         weak = marks.get(MARKED_AS[plot[1]], Mark()).weak
-        _draw(figure.add_subplot(1, len(shown), place, projection="polar"), segments, plot, weak)
+        axes = figure.add_axes(((place + 0.08) / count, 0.06, 0.84 / count, 0.74), projection="polar")
+        _draw(axes, segments, plot, weak)
     return svg(figure, "Bull's-eye plots of the 17 segments: " + ", ".join(title for title, *_ in shown))
 
 

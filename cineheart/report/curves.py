@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _LV, _RV = "#d13b3b", "#c99700"
 _WEAK = {"LV": "#b7a3a3", "RV": "#a9a48f"}
 """Greys of weak curves, told from one another."""
+_POINTS_PER_INCH = 72
+"""Units of the viewBox of matplotlib's SVG."""
 _STRAIN = (
     ("Radial", "radial_percent", "#1f6fb2"),
     ("Epicardial", "circumferential_epi_percent", "#219150"),
@@ -35,8 +38,14 @@ def volume_curves(function: Function) -> Picture:
     curves = [(name, factor * volumes, colour) for name, volumes, colour in _drawn(function, sides)]
     highest = max(1.0, *(float(np.max(volumes)) for _, volumes, _ in curves))
     phases = (function.ed, function.es)
-    figure = _figure(function.times_ms, curves, phases, (0.0, highest * 1.18), f"Volume ({unit})")
-    return svg(figure, f"{_sides(function)} volume over the cardiac cycle")
+    return _curves(
+        function.times_ms,
+        curves,
+        phases,
+        (0.0, highest * 1.18),
+        f"Volume ({unit})",
+        f"{_sides(function)} volume over the cardiac cycle",
+    )
 
 
 def rate_curves(function: Function, marks: Marks) -> Picture | None:
@@ -57,8 +66,14 @@ def rate_curves(function: Function, marks: Marks) -> Picture | None:
         return None
     reach = 1.3 * max(float(np.abs(values).max()) for _, values, _ in curves)
     phases = (function.ed, function.es)
-    figure = _figure(function.times_ms, curves, phases, (-reach, reach), f"Filling rate ({unit})")
-    return svg(figure, f"{_sides(function)} filling rate over the cardiac cycle")
+    return _curves(
+        function.times_ms,
+        curves,
+        phases,
+        (-reach, reach),
+        f"Filling rate ({unit})",
+        f"{_sides(function)} filling rate over the cardiac cycle",
+    )
 
 
 def _drawn(function: Function, sides):
@@ -80,8 +95,14 @@ def strain_curves(function: Function) -> Picture | None:
     high = max(float(np.nanmax(v)) for _, v, _ in curves)
     room = 0.12 * (high - low) + 1.0
     limits = (low - 0.5 * room, high + 1.5 * room)
-    figure = _figure(function.times_ms, curves, (function.ed, function.es), limits, "Strain (%)")
-    return svg(figure, "Radial and circumferential strain of the LV over the cardiac cycle")
+    return _curves(
+        function.times_ms,
+        curves,
+        (function.ed, function.es),
+        limits,
+        "Strain (%)",
+        "Radial and circumferential strain of the LV over the cardiac cycle",
+    )
 
 
 def mesh_volume_curves(quality: MotionQuality, phases: tuple[int, int]) -> Picture:
@@ -93,8 +114,14 @@ def mesh_volume_curves(quality: MotionQuality, phases: tuple[int, int]) -> Pictu
             curves.append((f"{side} labels", np.array(measured[f"label_{key}"], float), pale))
             curves.append((f"{side} mesh", np.array(measured[key], float), full))
     highest = max(float(np.nanmax(values)) for _, values, _ in curves)
-    figure = _figure(quality.times_ms, curves, phases, (0.0, highest * 1.18), "Volume (ml)")
-    return svg(figure, "Cavity volumes of the moving mesh and of the labels over the cardiac cycle")
+    return _curves(
+        quality.times_ms,
+        curves,
+        phases,
+        (0.0, highest * 1.18),
+        "Volume (ml)",
+        "Cavity volumes of the moving mesh and of the labels over the cardiac cycle",
+    )
 
 
 def motion_curves(times_ms, curves, phases: tuple[int, int]) -> Picture:
@@ -102,11 +129,17 @@ def motion_curves(times_ms, curves, phases: tuple[int, int]) -> Picture:
     low = min(float(np.min(values)) for _, values, _ in curves)
     high = max(float(np.max(values)) for _, values, _ in curves)
     limits = (min(low, 0.0) - 1.0, 1.15 * max(high, 1.0) + 1.0)
-    figure = _figure(times_ms, curves, phases, limits, "Motion towards the apex (mm)")
-    return svg(figure, "Motion of the mitral and tricuspid annulus over the cardiac cycle")
+    return _curves(
+        times_ms,
+        curves,
+        phases,
+        limits,
+        "Motion towards the apex (mm)",
+        "Motion of the mitral and tricuspid annulus over the cardiac cycle",
+    )
 
 
-def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str):
+def _curves(times_ms, curves, phases: tuple[int, int], limits, title: str, alt: str) -> Picture:
     """Curves (name, values (T,), colour) over time with ED and ES marked, named in a legend.
 
     Over the frames, counted from 1, where ``times_ms`` is None.
@@ -114,17 +147,19 @@ def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str):
     from matplotlib.figure import Figure
 
     times = 1.0 + np.arange(len(curves[0][1])) if times_ms is None else np.asarray(times_ms, float)
-    figure = Figure(figsize=(6.4, 3.3), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(6.4, 3.3))
+    axes = figure.add_axes((0.135, 0.15, 0.59, 0.82))
     for name, values, colour in curves:
         axes.plot(times, values, color=colour, linewidth=2, marker="o", markersize=3.2, label=name)
     for frame, name in zip(phases, ("ED", "ES"), strict=True):
         axes.axvline(times[frame], color=ink(), linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.6)
         axes.text(times[frame], limits[1], name, color=ink(), ha="center", va="top", fontsize=10)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=ink())
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=ink(), handlelength=1.2)
     if limits[0] < 0.0:
         axes.axhline(0.0, color=ink(), linewidth=0.8, alpha=0.5)
     axes.set_ylim(*limits)
+    room = 0.04 * max(float(np.ptp(times)), 1.0)
+    axes.set_xlim(times.min() - room, times.max() + room)
     axes.set_xlabel("Frame" if times_ms is None else "Time (ms)", color=ink())
     axes.set_ylabel(title, color=ink())
     axes.tick_params(colors=ink())
@@ -132,4 +167,5 @@ def _figure(times_ms, curves, phases: tuple[int, int], limits, title: str):
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(ink())
-    return figure
+    across = axes.transData.transform(np.column_stack([times, np.zeros_like(times)]))[:, 0]
+    return replace(svg(figure, alt), frames=tuple(np.round(across * _POINTS_PER_INCH / figure.dpi, 2).tolist()))

@@ -1,5 +1,6 @@
 """The moving mesh as an animated picture."""
 
+import base64
 import io
 
 import numpy as np
@@ -8,12 +9,10 @@ from CardiacLib.types.bivmesh import PATCH_RGB, PATCHES, MovingMesh
 from CardiacLib.types.times import beat_ms
 
 from .mesh_view import colours_of, cut_open, draw, heart_frame
-from .pictures import Picture, in_page
+from .pictures import Picture
 
 BACKGROUND = "#f4f5f7"
 COLOURS = 96
-SIDE, TITLE = 315, 20
-"""Pixels of a view, and of the line above it."""
 SHOWN_BEAT_MS = 1000.0
 """Of a cycle without times."""
 MOST_FRAMES = 25
@@ -33,7 +32,7 @@ def motion_view(moving: MovingMesh) -> Picture:
         duration=max(round(cycle_ms / len(pictures)), 20),
         loop=0,
     )
-    source = in_page(stream.getvalue(), "image/gif")
+    source = "data:image/gif;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
     return Picture("The biventricular mesh over the cardiac cycle, from the front and cut open", source=source)
 
 
@@ -49,17 +48,21 @@ def motion_frames(moving: MovingMesh):
     reach = (along.max(0) - along.min(0)).max() / 2 * 1.05
     for t in range(0, len(moving), -(-len(moving) // MOST_FRAMES)):
         when = f"frame {t + 1}" if moving.times_ms is None else f"{moving.times_ms[t]:.0f} ms"
-        yield t, _picture((moving.nodes(t) - middle) / reach, views, (right, up), when)
+        yield t, _picture(moving.nodes(t) - middle, views, (right, up), reach, when)
 
 
-def _picture(nodes, views, directions, when: str):
-    from PIL import Image, ImageDraw, ImageFont
+def _picture(nodes, views, directions, reach: float, when: str):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
 
-    picture = Image.new("RGB", (SIDE * len(views), SIDE + TITLE), BACKGROUND)
-    text, font = ImageDraw.Draw(picture), ImageFont.load_default(TITLE * 0.6)
-    for number, (name, surface) in enumerate(views):
-        drawn = draw(nodes, surface, directions, SIDE)
-        picture.paste(drawn, (SIDE * number, TITLE), drawn)
-        middle = (SIDE * (number + 0.5), TITLE / 2)
-        text.text(middle, f"{name}, {when}", fill="#555d66", font=font, anchor="mm")
-    return picture.quantize(COLOURS)
+    figure = Figure(figsize=(7.0, 3.7), dpi=90, facecolor=BACKGROUND)
+    canvas = FigureCanvasAgg(figure)
+    for number, (name, (triangles, colours)) in enumerate(views):
+        axes = figure.add_axes((number / len(views), 0.0, 1 / len(views), 0.93))
+        draw(axes, nodes, triangles, colours, *directions)
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        axes.set_axis_off()
+        axes.set_title(f"{name}, {when}", fontsize=9, color="#555d66", pad=2)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(COLOURS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from BiVMeshLib.check.marks import mesh_marks
 from CardiacLib.species import species_named
+from CardiacLib.types.bivmesh import PATCHES
 from cineheart.measures.volumes import counted_labels, study_volumes
 from cineheart.scene import study_name
 
@@ -16,6 +17,7 @@ from . import facts
 from .bullseye import bullseyes, thickness_range
 from .cells import Row, reasons
 from .curves import mesh_volume_curves, rate_curves, strain_curves, volume_curves
+from .heart3d import FIBRES, mesh_gltf
 from .mesh_view import mesh_views
 from .motion_view import motion_view
 from .pictures import CONTOURS
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
 
 def write_report(result: StudyResult, path: str | Path) -> None:
-    """Write one study's results as one HTML file that needs nothing else: no network, no other file.
+    """Write one study's results as one HTML file that needs nothing else, no network and no other file.
+
+    Without scripts, and on paper, still pictures stand for what moves.
 
     Written beside its target and renamed at the end.
 
@@ -69,8 +73,10 @@ def _content(result: StudyResult) -> dict[str, object]:
         "volumes": facts.volume_rows(function, study_volumes(result)),
         "volume_unit": species_named(function.species).unit("ml")[1],
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
-        "player": player_content(result),
         "phases": _phases(result),
+        "player": player_content(result),
+        "player_script": _file("player/player.js"),
+        "markers": [(name, frame) for name, frame in _named_frames(result)],
         "by_fraction": result.segmented.segmentation.cut is not None,
         "curves": _curves(result),
         "rates": rate_curves(function, marks),
@@ -87,6 +93,9 @@ def _content(result: StudyResult) -> dict[str, object]:
         "valves": None if result.landmarks is None else valve_content(result.landmarks, result.annulus),
         "quality": None if result.quality is None else quality_content(result.quality),
         "mesh": None if result.mesh is None else mesh_views(result.mesh),
+        "mesh_gltf": "" if result.mesh is None else mesh_gltf(result.mesh),
+        "mesh_parts": " ".join(_parts(result)),
+        "mesh_scripts": [_file("heart3d/three.min.js"), _file("heart3d/heart.js")],
         "motion": None if result.motion is None else motion_view(result.motion),
         "motion_curves": _motion_curves(result),
         "mesh_rows": mesh,
@@ -95,6 +104,19 @@ def _content(result: StudyResult) -> dict[str, object]:
         "seconds": facts.second_rows(result.seconds),
         "network": facts.network_rows(result.bundle),
     }
+
+
+def _file(name: str) -> str:
+    """A file beside this one, for the page."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def _parts(result: StudyResult) -> list[str]:
+    """Names of the objects of the mesh's glTF, in their order."""
+    if result.mesh is None:
+        return []
+    patches = [name for name in PATCHES if len(result.mesh.patch(name))]
+    return [*patches, FIBRES] if "fibre" in result.mesh.cell_fields else patches
 
 
 def _mesh(result: StudyResult) -> list[Row]:

@@ -21,24 +21,25 @@ _INK = "#010203"
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture ready for the page: ``source`` (data URI of a PNG) or ``svg`` (inline markup), and what it shows."""
+    """A picture ready for the page.
+
+    Attributes:
+        alt: what it shows.
+        source, svg: data URI of a PNG, or inline markup.
+        frames: where each frame of the cine lies across a curve's SVG, in the units of its viewBox.
+    """
 
     alt: str
     source: str = ""
     svg: str = ""
+    frames: tuple[float, ...] = ()
 
 
 def png(figure, alt: str, dpi: int = 100) -> Picture:
     """A matplotlib Figure as a PNG in the page."""
     stream = io.BytesIO()
-    quickly = {"compress_level": 4}
-    figure.savefig(stream, format="png", dpi=dpi, facecolor=figure.get_facecolor(), pil_kwargs=quickly)
-    return Picture(alt, source=in_page(stream.getvalue(), "image/png"))
-
-
-def in_page(content: bytes, kind: str) -> str:
-    """Data URI of a file of a media type."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    figure.savefig(stream, format="png", dpi=dpi, facecolor=figure.get_facecolor())
+    return Picture(alt, source="data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii"))
 
 
 def svg(figure, alt: str) -> Picture:

@@ -58,12 +58,13 @@ def quality_map(slice_dice: np.ndarray, ed: int, es: int) -> Picture:
     from matplotlib.figure import Figure
 
     frames, slices = slice_dice.shape
-    figure = Figure(figsize=(6.4, min(1.3 + 0.22 * slices, 6.0)), layout="constrained")
-    axes = figure.add_subplot()
+    height = min(1.3 + 0.22 * slices, 6.0)
+    figure = Figure(figsize=(6.4, height))
+    axes = figure.add_axes((0.10, 0.55 / height, 0.72, 1 - 0.85 / height))
     edges = np.arange(frames + 1) + 0.5, np.arange(slices + 1) + 0.5
     cells = axes.pcolormesh(*edges, slice_dice.T, cmap=_COLOURS, vmin=LOWEST, vmax=1.0)
-    for t, k in np.argwhere(np.isnan(slice_dice)):
-        axes.plot(t + 1, k + 1, marker=".", markersize=3, color=_NOTHING, linestyle="none")
+    nothing = np.argwhere(np.isnan(slice_dice)) + 1
+    axes.plot(nothing[:, 0], nothing[:, 1], marker=".", markersize=3, color=_NOTHING, linestyle="none")
     axes.invert_yaxis()
     axes.set_yticks(range(1, slices + 1, 1 + slices // 16))
     axes.set_xticks([1, *range(5, frames + 1, 5)])
@@ -75,7 +76,8 @@ def quality_map(slice_dice: np.ndarray, ed: int, es: int) -> Picture:
         axes.text(frame + 1, 0.35, name, color=ink(), ha="center", va="bottom", fontsize=9)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    bar = figure.colorbar(cells, ax=axes, extend="min", pad=0.02, aspect=14)
+    place = figure.add_axes((0.84, 0.55 / height, 0.03, 1 - 0.85 / height))
+    bar = figure.colorbar(cells, cax=place, extend="min")
     bar.set_label("Dice", color=ink())
     bar.ax.tick_params(colors=ink())
     bar.outline.set_visible(False)

@@ -14,13 +14,14 @@ from CardiacLib.types.times import frame_phases
 from .cells import Row, reasons
 from .curves import motion_curves
 from .facts import single_rows
-from .pictures import Picture, caption, crop_box, dark_figure, grey_range, png, show
+from .pictures import Picture, crop_box, grey_range, show
+from .tiles import Crop, Tile, sheet
 
 if TYPE_CHECKING:
     from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks, ViewLandmarks
     from CardiacLandmarksLib.measure.annulus import Annulus
 
-_TILE_INCHES = 3.2
+_TILE_WIDTH = 380
 _MARGIN_MM = 45.0
 _ROWS = (
     ("MAPSE, septal and lateral", "mapse_mm", "{:.1f} mm"),
@@ -72,16 +73,33 @@ def valve_rows(annulus: Annulus) -> list[Row]:
 
 def point_montage(found: StudyLandmarks, phases: np.ndarray) -> Picture:
     """The views side by side at ED and ES, with their points; crosses are the network's own, dots the smooth paths."""
-    figure = dark_figure(_TILE_INCHES * len(found.views), _TILE_INCHES * len(phases))
-    count = len(found.views), len(phases)
-    for column, points in enumerate(found.views.values()):
-        for line, (name, phase) in enumerate(zip(("end-diastole", "end-systole"), phases, strict=True)):
-            box = (column / count[0], 1 - (line + 1) / count[1], 1 / count[0] - 0.004, 1 / count[1] - 0.004)
+    tiles = []
+    for name, phase in zip(("end-diastole", "end-systole"), phases, strict=True):
+        for points in found.views.values():
             frame = int(np.argmin(np.abs(frame_phases(points.cine) - phase)))
-            draw_points(figure.add_axes(box), points, frame)
-            caption(figure.axes[-1], f"{points.cine.view.upper()} {name}")
+            tiles.append(_tile(points, frame, f"{points.cine.view.upper()} {name}"))
     views = ", ".join(view.upper() for view in found.views)
-    return png(figure, f"Valve points in {views} at end-diastole and end-systole", dpi=150)
+    return sheet(tiles, len(found.views), f"Valve points in {views} at end-diastole and end-systole")
+
+
+def _tile(points: ViewLandmarks, frame: int, caption: str) -> Tile:
+    """One frame of a view with its points, as :func:`draw_points` shows them."""
+    cine = points.cine
+    image = cine.frames[:, cine.n_slices // 2]
+    tile = Tile(image[frame], Crop(_box(points), cine.spacing[:2], _TILE_WIDTH), grey_range(image))
+    for n, colour in _own(cine.view):
+        for place, draw in ((points.detection.points[frame, n], tile.cross), (points.pixels[frame, n], tile.dot)):
+            if np.isfinite(place).all():
+                draw(place[::-1], to_hex(colour))
+    tile.caption(caption)
+    return tile
+
+
+def _own(view: str):
+    """(number, colour) of the points that belong to a view."""
+    for n, (name, of_view) in enumerate(zip(LANDMARK_NAMES, LANDMARK_VIEWS, strict=True)):
+        if of_view == view:
+            yield n, VALVE_COLOURS[name.split()[0]]
 
 
 def draw_points(axes, points: ViewLandmarks, frame: int) -> None:
@@ -90,11 +108,9 @@ def draw_points(axes, points: ViewLandmarks, frame: int) -> None:
     image = cine.frames[:, cine.n_slices // 2]
     show(axes, image[frame], _box(points), grey_range(image), cine.spacing)
     smooth, raw = points.pixels[frame], points.detection.points[frame]
-    for n, (name, view) in enumerate(zip(LANDMARK_NAMES, LANDMARK_VIEWS, strict=True)):
-        if view == cine.view:
-            colour = VALVE_COLOURS[name.split()[0]]
-            axes.plot(*raw[n, ::-1], "+", color=colour, markersize=7, markeredgewidth=0.9)
-            axes.plot(*smooth[n, ::-1], "o", color=colour, markersize=4.5, markeredgecolor="black", markeredgewidth=0.5)
+    for n, colour in _own(cine.view):
+        axes.plot(*raw[n, ::-1], "+", color=colour, markersize=7, markeredgewidth=0.9)
+        axes.plot(*smooth[n, ::-1], "o", color=colour, markersize=4.5, markeredgecolor="black", markeredgewidth=0.5)
 
 
 def _box(points: ViewLandmarks) -> tuple[slice, slice]:

@@ -1,4 +1,4 @@
-"""The report's player: every frame of every slice and view, with contours and valve points, to play and to scrub."""
+"""The player of the page: every frame of every slice with its contours, and the long-axis views with their points."""
 
 from .content import player_content
 

@@ -1,126 +1,139 @@
-"""What the player shows, as one JSON document: images as strips of frames, contours and points as numbers."""
+"""What the player plays: strips of grey frames, outlines and points, as one JSON document."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-from pathlib import Path
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import to_hex
 
-from CardiacLib.species import species_named
-from CardiacLib.types.cine import Cine
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, VALVE_COLOURS
-from CardiacLib.types.times import frame_phases
 from cineheart.measures.volumes import counted_labels
+from cineheart.report.facts import VIEW_NAMES
+from cineheart.report.outlines import PlaneCut, label_lines, level_lines, same_phase
 from cineheart.report.pictures import CONTOURS, crop_box, grey_range
-
-from .outlines import outlines
+from cineheart.report.tiles import as_bytes
 
 if TYPE_CHECKING:
     from CardiacLandmarksLib.detect.study_landmarks import ViewLandmarks
-    from CardiacLib.types.labels import LabelMap
+    from CardiacLib import Cine, LabelMap
     from cineheart.results import StudyResult
 
-MARGIN_MM = 16.0
-LONG_AXIS_MARGIN_MM = 45.0
+MARGIN_MM = 35.0
+"""Of image around everything that is labelled."""
+MOST_PIXELS = 24e6
+"""Of all frames of all slices of a view together; larger ones are shown with every second, third, ... pixel."""
 QUALITY = 82
-"""Of JPEG: contours are judged on these images."""
-MOST_PIXELS = 1_500_000
-"""Of all frames of one slice; larger ones are made coarser, so that a page stays below 15 MB."""
+"""Of the JPEG strips."""
+_STEPS = 4
+"""Points of outlines are rounded to a quarter of a pixel."""
 
 
-def player_content(result: StudyResult) -> dict[str, str] | None:
-    """``data`` (JSON) and ``script`` of the player; None where there is one frame only.
+def player_content(result: StudyResult) -> str:
+    """JSON of the frames, the outlines and the points of every view; it may stand in a script element.
 
-    The JSON holds ``tiles``, each with ``title``, ``strip`` (data URI: all frames side by side), ``size`` of a frame in
-    pixels, ``ratio`` (width over height in mm), ``of`` (image of each frame of the cycle), ``lines`` (closed contours
-    of each frame: colour, then x, y, x, y, ... in tenths of a pixel) and ``dots`` (colour and the path x, y, ... of a
-    valve point over the frames); further ``curves``, ``ed``, ``es``, ``times`` (ms; empty without times) and ``unit``.
+    ``frames`` and ``times`` are of the short axis; a view with other frames gives its own for each of these in
+    ``shown``. Each slice has ``strip``, a JPEG with ``columns`` frames a line, and ``outlines`` by frame and contour:
+    x, y, x, y, ... in quarters of a pixel of the strip.
     """
-    function, cine = result.function, result.study.cines["sax"]
-    if cine.n_frames < 2:
-        return None
-    tiles = _short_axis_tiles(cine, counted_labels(result))
-    if result.points is not None and result.points.found is not None:
-        phases = frame_phases(cine)
-        tiles += [_long_axis_tile(points, phases) for points in result.points.found.views.values()]
-    factor, unit = species_named(function.species).unit("ml")
-    sides = (("LV", function.lv.volume_ml, "#d13b3b"), ("RV", function.rv.volume_ml, "#c99700"))
-    curves = [
-        {"name": name, "colour": colour, "values": np.round(factor * values, 2).tolist()}
-        for name, values, colour in sides
-        if np.isfinite(values).all() and np.max(values) > 0
-    ]
-    times = [] if cine.times_ms is None else np.round(cine.times_ms).astype(int).tolist()
-    document = {"tiles": tiles, "curves": curves, "unit": unit, "ed": function.ed, "es": function.es, "times": times}
-    script = Path(__file__).with_name("player.js").read_text(encoding="utf-8")
-    # "<" would let a text of the study end the script.
-    return {"data": json.dumps(document, separators=(",", ":")).replace("<", "\\u003c"), "script": script}
+    cines, labels = result.study.cines, counted_labels(result)
+    function = result.function
+    views = [_short_axis(cines["sax"], labels)]
+    found = result.landmarks.views if result.landmarks else {}
+    for view in VIEW_NAMES:
+        if view in cines and view not in ("sax", "other"):
+            views.append(_long_axis(cines[view], labels, found.get(view)))
+    times = labels.times_ms
+    document = {
+        "frames": function.n_frames,
+        "times": None if times is None else [round(float(t), 1) for t in times],
+        "marks": [] if function.n_frames < 2 else [["ED", function.ed], ["ES", function.es]],
+        "contours": [{"name": name, "colour": colour} for name, _, colour in CONTOURS],
+        "steps": _STEPS,
+        "views": views,
+    }
+    return json.dumps(document, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _short_axis_tiles(cine: Cine, labels: LabelMap) -> list[dict[str, object]]:
-    box = crop_box((labels.labels > 0).any(axis=(0, 1)), cine.spacing, MARGIN_MM)
-    window = grey_range(cine.frames[:, :, box[0], box[1]])
-    shown = [np.isin(labels.labels[:, :, box[0], box[1]], values) for _, values, _ in CONTOURS]
-    made = []
-    for k in range(cine.n_slices):
-        tile = _tile(f"Slice {k + 1}", cine.frames[:, k, box[0], box[1]], window, cine.spacing)
-        tile["of"] = list(range(cine.n_frames))
-        tile["lines"] = [
-            [
-                [colour, *outline]
-                for inside, (_, _, colour) in zip(shown, CONTOURS, strict=True)
-                for outline in outlines(inside[t, k])
-            ]
-            for t in range(cine.n_frames)
-        ]
-        made.append(tile)
-    return made
+def _short_axis(cine: Cine, labelmap: LabelMap) -> dict[str, object]:
+    box = crop_box((labelmap.labels > 0).any(axis=(0, 1)), cine.spacing, MARGIN_MM)
+    drawn = [[label_lines(labels, box) for labels in frame] for frame in labelmap.labels]
+    lines = [[frame[k] for frame in drawn] for k in range(cine.n_slices)]
+    return _view(cine, box, range(cine.n_slices), lines)
 
 
-def _long_axis_tile(points: ViewLandmarks, phases: np.ndarray) -> dict[str, object]:
-    """A view at the frames of the short axis, by phase."""
-    cine, own = points.cine, frame_phases(points.cine)
-    images = cine.frames[:, cine.n_slices // 2]
-    inside = np.zeros(images.shape[1:], bool)
-    known = points.pixels[np.isfinite(points.pixels).all(-1)]
-    rows, columns = (np.clip(np.rint(known[:, n]).astype(int), 0, inside.shape[n] - 1) for n in (0, 1))
-    inside[rows, columns] = True
-    box = crop_box(inside, cine.spacing, LONG_AXIS_MARGIN_MM)
-    tile = _tile(cine.view.upper(), images[:, box[0], box[1]], grey_range(images), cine.spacing)
-    apart = np.abs((own[None] - phases[:, None] + 0.5) % 1.0 - 0.5)
-    tile["of"] = of = apart.argmin(1).tolist()
-    tile["dots"] = [
-        [to_hex(VALVE_COLOURS[name.split()[0]]), *_path(points.pixels[of, n] - (box[0].start, box[1].start))]
-        for n, (name, view) in enumerate(zip(LANDMARK_NAMES, LANDMARK_VIEWS, strict=True))
-        if view == cine.view and np.isfinite(points.pixels[of, n]).any()
-    ]
-    return tile
+def _long_axis(cine: Cine, labelmap: LabelMap, points: ViewLandmarks | None) -> dict[str, object]:
+    middle, count = cine.n_slices // 2, len(labelmap.labels)
+    cut = PlaneCut(cine, labelmap, middle)
+    inside = cut.ever()
+    if points is not None:
+        known = np.rint(points.pixels[np.isfinite(points.pixels).all(-1)]).astype(int)
+        known = np.clip(known, 0, np.array(inside.shape) - 1)
+        inside[known[:, 0], known[:, 1]] = True
+    box = crop_box(inside, cine.spacing, MARGIN_MM)
+    lines = [[[level_lines(amount, box) for amount in cut.amounts(frame)] for frame in range(count)]]
+    shown = [same_phase(frame, count, cine.n_frames) for frame in range(count)]
+    return _view(cine, box, [middle], lines) | {"shown": shown, "points": _points(points, box)}
 
 
-def _path(places: np.ndarray) -> list[int | None]:
-    """x, y, x, y, ... in tenths of a pixel of places (T, 2) row and column; null where a point is missing."""
-    flat = np.rint(places[:, ::-1] * 10).ravel().tolist()
-    return [None if value != value else int(value) for value in flat]
+def _view(cine: Cine, box: tuple[slice, slice], slices, lines) -> dict[str, object]:
+    """One view; ``lines`` by slice, frame and contour, in pixels of the image."""
+    rows, columns = box
+    shown = cine.frames[:, :, rows, columns]
+    window = grey_range(shown)
+    step = max(1, math.ceil(math.sqrt(shown[:, list(slices)].size / MOST_PIXELS)))
+    height, width = shown[0, 0, ::step, ::step].shape
+    across = math.ceil(math.sqrt(cine.n_frames))
+    corner = np.array([columns.start, rows.start])
+    return {
+        "name": VIEW_NAMES[cine.view],
+        "width": width,
+        "height": height,
+        "columns": across,
+        "proportion": round(float(cine.spacing[1] / cine.spacing[0]), 5),
+        "step": step,
+        "slices": [
+            {
+                "number": k + 1,
+                "strip": _strip(as_bytes(shown[:, k, ::step, ::step], window), across),
+                "outlines": [
+                    [[_numbers(line - corner) for line in of_contour] for of_contour in of_frame]
+                    for of_frame in of_slice
+                ],
+            }
+            for k, of_slice in zip(slices, lines, strict=True)
+        ],
+    }
 
 
-def _tile(title: str, frames: np.ndarray, window: tuple[float, float], spacing: np.ndarray) -> dict[str, object]:
-    """Images (T, J, I) side by side in one JPEG."""
+def _strip(frames: np.ndarray, across: int) -> str:
+    """Data URI of frames (T, J, I) uint8, ``across`` a line."""
     from PIL import Image
 
     count, height, width = frames.shape
-    grey = np.clip((frames - window[0]) * (255.0 / (window[1] - window[0])), 0, 255).astype(np.uint8)
-    strip = Image.fromarray(np.ascontiguousarray(grey.transpose(1, 0, 2)).reshape(height, count * width))
-    coarser = (MOST_PIXELS / (count * height * width)) ** 0.5
-    if coarser < 1:
-        strip = strip.resize((count * max(round(width * coarser), 1), max(round(height * coarser), 1)))
+    whole = np.zeros((math.ceil(count / across), across, height, width), np.uint8)
+    whole.reshape(-1, height, width)[:count] = frames
     stream = io.BytesIO()
-    strip.save(stream, "JPEG", quality=QUALITY)
-    ratio = width * float(spacing[0]) / (height * float(spacing[1]))
-    source = "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
-    size = [width, height]
-    return {"title": title, "strip": source, "size": size, "ratio": round(ratio, 4), "of": [], "lines": [], "dots": []}
+    image = Image.fromarray(whole.swapaxes(1, 2).reshape(-1, across * width))
+    image.save(stream, "JPEG", quality=QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _points(points: ViewLandmarks | None, box: tuple[slice, slice]) -> list[dict[str, object]]:
+    """Name, colour and path (x, y of each frame of the view) of the points that belong to a view."""
+    if points is None:
+        return []
+    found = []
+    for n, (name, view) in enumerate(zip(LANDMARK_NAMES, LANDMARK_VIEWS, strict=True)):
+        path = points.pixels[:, n, ::-1] - (box[1].start, box[0].start)
+        if view == points.cine.view and np.isfinite(path).all():
+            found.append({"name": name, "colour": to_hex(VALVE_COLOURS[name.split()[0]]), "path": _numbers(path)})
+    return found
+
+
+def _numbers(xy: np.ndarray) -> list[int]:
+    return np.rint(_STEPS * xy).astype(int).ravel().tolist()
