@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
 
 from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.types.mesh_options import FibreOptions
 
+from . import quaternions
 from .potentials import Potentials
 
 PARALLEL = 1e-3
@@ -55,8 +55,8 @@ def make_fibres(mesh: BiVMesh, potentials: Potentials, options: FibreOptions) ->
     from_lv, bad_lv = axes(up, -elements.gradient(potentials.lv))
     outwards, bad_epi = axes(up, elements.gradient(potentials.epi))
     at_endo = turn(flip * alpha, flip * beta)
-    endo = bislerp(times(from_lv, at_endo), times(towards_rv, at_endo), share)
-    frame = Rotation.from_quat(bislerp(endo, times(outwards, turn(alpha, beta)), epi)).as_matrix()
+    endo = bislerp(quaternions.product(from_lv, at_endo), quaternions.product(towards_rv, at_endo), share)
+    frame = quaternions.matrices(bislerp(endo, quaternions.product(outwards, turn(alpha, beta)), epi))
     # A frame that is not defined matters only where it has weight.
     bad = (bad_epi & (epi > 0.01)) | (epi < 0.99) & ((bad_lv & (share < 0.99)) | (bad_rv & (share > 0.01)))
     if bad.any() and not bad.all():
@@ -68,68 +68,45 @@ def make_fibres(mesh: BiVMesh, potentials: Potentials, options: FibreOptions) ->
 def axes(up: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Local axes from the apicobasal and the transmural gradient (both (M, 3)), and where they are not defined.
 
-    Returns:
-        quaternions (M, 4) of rotations whose columns are circumferential, longitudinal (along ``up``) and transmural
-        (``across`` without its part along ``up``), and bool (M,) the cells without such axes, which have any rotation.
+    Quaternions (4, M) of the matrices with the columns circumferential, longitudinal (along ``up``), transmural
+    (``across`` without its part along ``up``). The frame of a cell that has no such axes, bool (M,), is some rotation.
     """
     e1, flat = _unit(up)
     across, none = _unit(across)
-    e2 = across - (e1 * across).sum(1, keepdims=True) * e1
-    bad = flat | none | (np.linalg.norm(e2, axis=1) < PARALLEL)
-    e1[flat] = (0.0, 0.0, 1.0)
-    e2[bad] = np.cross(e1[bad], np.eye(3)[np.abs(e1[bad]).argmin(1)])
-    e2 /= np.linalg.norm(e2, axis=1, keepdims=True)
-    return Rotation.from_matrix(np.stack([np.cross(e1, e2), e1, e2], axis=2)).as_quat(), bad
+    e2 = across - (e1 * across).sum(0) * e1
+    size = np.sqrt((e2**2).sum(0))
+    bad = flat | none | (size < PARALLEL)
+    e1[:, flat] = np.array([[0.0], [0.0], [1.0]])
+    e2[:, bad] = np.cross(e1[:, bad].T, np.eye(3)[np.abs(e1[:, bad]).argmin(0)]).T
+    size[bad] = np.sqrt((e2[:, bad] ** 2).sum(0))
+    e2 /= size
+    return quaternions.from_axes(np.cross(e1, e2, axis=0), e1, e2), bad
 
 
 def _unit(gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors along gradients (M, 3), and bool (M,) where there is none but for rounding."""
-    length = np.linalg.norm(gradient, axis=1)
+    """Unit vectors (3, M) along gradients (M, 3), and bool (M,) where there is none but for rounding."""
+    vectors = np.ascontiguousarray(gradient.T)
+    length = np.sqrt((vectors**2).sum(0))
     none = length <= FLAT * np.median(length)
-    return gradient / np.where(none, 1.0, length)[:, None], none
+    return vectors / np.where(none, 1.0, length), none
 
 
 def turn(alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
-    """Quaternions of rotations by alpha about the third axis, then by -beta about the new first one.
-
-    ``orient`` of Bayer 2012.
-    """
+    """Rotations by alpha about the third axis, then by -beta about the new first one: ``orient`` of Bayer 2012."""
     (c, s), (cb, sb) = ((np.cos(angle / 2), np.sin(angle / 2)) for angle in (alpha, -beta))
-    return np.stack([c * sb, s * sb, s * cb, c * cb], axis=1)
-
-
-def times(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Products (M, 4) of quaternions (x, y, z, w): first ``two``, then ``one``, as of scipy's ``Rotation``."""
-    (x, y, z, w), (a, b, c, d) = one.T, two.T
-    product = (
-        w * a + x * d + y * c - z * b,
-        w * b - x * c + y * d + z * a,
-        w * c + x * b - y * a + z * d,
-        w * d - x * a - y * b - z * c,
-    )
-    return np.stack(product, axis=1)
+    return np.stack([c * sb, s * sb, s * cb, c * cb])
 
 
 def bislerp(one: np.ndarray, two: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Spherical interpolation from frames ``one`` to ``two`` by ``share`` (M,), the short way between axes.
+    """Spherical interpolation from frames ``one`` to ``two`` (4, M) by ``share`` (M,), the short way between axes.
 
     Directions have no sign: of the four frames that differ from ``one`` by half turns about its axes, the nearest to
     ``two`` is taken.
-
-    Args:
-        one, two: unit quaternions (M, 4).
-        share: 0 gives ``one`` (or such a half turn of it), 1 gives ``two``.
     """
-    x, y, z, w = one.T
-    turned = np.stack([one, np.stack([w, z, -y, -x], 1), np.stack([-z, w, x, -y], 1), np.stack([y, -x, w, -z], 1)], 1)
-    agreement = np.einsum("mkc,mc->mk", turned, two)
-    rows, nearest = np.arange(len(one)), np.abs(agreement).argmax(1)
-    start, cosine = turned[rows, nearest], agreement[rows, nearest]
-    start, cosine = start * np.where(cosine < 0, -1.0, 1.0)[:, None], np.minimum(np.abs(cosine), 1.0)
-    angle = np.arccos(cosine)
-    sine = np.sin(angle)
-    near = sine < 1e-8  # the weights' limits are those of a line
-    sine = np.where(near, 1.0, sine)
-    from_one = np.where(near, 1.0 - share, np.sin((1.0 - share) * angle) / sine)
-    from_two = np.where(near, share, np.sin(share * angle) / sine)
-    return from_one[:, None] * start + from_two[:, None] * two
+    x, y, z, w = one
+    half_turns = [one, np.stack([w, z, -y, -x]), np.stack([-z, w, x, -y]), np.stack([y, -x, w, -z])]
+    start, nearest = one, np.abs((one * two).sum(0))
+    for turned in half_turns[1:]:
+        agreement = np.abs((turned * two).sum(0))
+        start, nearest = np.where(agreement > nearest, turned, start), np.maximum(agreement, nearest)
+    return quaternions.slerp(start, two, share)

@@ -9,6 +9,34 @@ from scipy.sparse.linalg import cg
 TOLERANCE = 1e-8
 """Of the conjugate gradients, relative to the right-hand side."""
 MAX_ITERATIONS = 5000
+PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+"""Corners of a tet's edges."""
+
+
+class Pattern:
+    """Which entries of a stiffness matrix are not zero, found once for a mesh: assembly then is six sums over tets."""
+
+    def __init__(self, tets: np.ndarray, n_nodes: int):
+        """``tets`` int (M, 4), corners of ``n_nodes`` nodes."""
+        one, two = (np.concatenate([tets[:, pair[n]] for pair in PAIRS]).astype(np.int64) for n in (0, 1))
+        keys, number = np.unique(np.minimum(one, two) * n_nodes + np.maximum(one, two), return_inverse=True)
+        self.n_nodes, self.edges = n_nodes, number.reshape(6, -1)
+        self.start, self.end = keys // n_nodes, keys % n_nodes
+        nodes = np.arange(n_nodes)
+        rows = np.concatenate([self.start, self.end, nodes])
+        columns = np.concatenate([self.end, self.start, nodes])
+        order = np.argsort(rows * n_nodes + columns)
+        self.source = np.concatenate([np.arange(len(keys)), np.arange(len(keys)), len(keys) + nodes])[order]
+        self.indices = columns[order].astype(np.int32)
+        self.indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=n_nodes))).astype(np.int32)
+
+    def matrix(self, entries: list[np.ndarray]) -> csr_matrix:
+        """Sparse (N, N) symmetric matrix without row sums; ``entries``: (M,) of each tet for its six edges, PAIRS."""
+        count = len(self.start)
+        off = sum(np.bincount(self.edges[n], entries[n], count) for n in range(6))
+        sums = np.bincount(self.start, off, self.n_nodes) + np.bincount(self.end, off, self.n_nodes)
+        values = np.concatenate([off, -sums])[self.source]
+        return csr_matrix((values, self.indices, self.indptr), shape=(self.n_nodes, self.n_nodes))
 
 
 @dataclass(frozen=True)
@@ -17,43 +45,54 @@ class LinearElements:
 
     Attributes:
         tets: int (M, 4) node indices, positive volume.
-        n_nodes: N.
-        gradients: (M, 4, 3) gradient of each corner's shape function, 1/mm.
+        slopes: (4, 3, M) gradient of each corner's shape function, 1/mm.
         volumes: (M,) mm^3.
+        pattern: of the mesh's stiffness matrices.
     """
 
     tets: np.ndarray
-    n_nodes: int
-    gradients: np.ndarray
+    slopes: np.ndarray
     volumes: np.ndarray
+    pattern: Pattern
 
     @classmethod
-    def on(cls, nodes: np.ndarray, tets: np.ndarray) -> "LinearElements":
-        """Elements on nodes (N, 3) mm and tets (M, 4) of positive volume."""
-        corner = [nodes[tets[:, n]] for n in range(4)]
+    def on(cls, nodes: np.ndarray, tets: np.ndarray, pattern: Pattern | None = None) -> "LinearElements":
+        """Elements on nodes (N, 3) mm and tets (M, 4) of positive volume; ``pattern`` of these tets, if it is known."""
+        across = np.ascontiguousarray(nodes.T)
+        corner = [across.take(tets[:, n], axis=1) for n in range(4)]
         b, c, d = (corner[n] - corner[0] for n in (1, 2, 3))
-        opposite = np.stack([np.cross(c, d), np.cross(d, b), np.cross(b, c)], axis=1)
-        six_volume = np.einsum("mi,mi->m", b, opposite[:, 0])
-        gradients = np.empty((len(tets), 4, 3))
-        gradients[:, 1:] = opposite / six_volume[:, None, None]
-        gradients[:, 0] = -gradients[:, 1:].sum(1)
-        return cls(tets=tets, n_nodes=len(nodes), gradients=gradients, volumes=six_volume / 6.0)
+        slopes = np.empty((4, 3, len(tets)))
+        for n, (one, two) in enumerate(((c, d), (d, b), (b, c)), start=1):
+            for k in range(3):
+                i, j = (k + 1) % 3, (k + 2) % 3
+                slopes[n, k] = one[i] * two[j] - one[j] * two[i]
+        six_volume = (b * slopes[1]).sum(0)
+        slopes[1:] /= six_volume
+        slopes[0] = -(slopes[1] + slopes[2] + slopes[3])
+        return cls(tets, slopes, six_volume / 6.0, pattern or Pattern(tets, len(nodes)))
+
+    @property
+    def n_nodes(self) -> int:
+        return self.pattern.n_nodes
+
+    @property
+    def gradients(self) -> np.ndarray:
+        """(M, 4, 3) gradient of each corner's shape function, 1/mm."""
+        return self.slopes.transpose(2, 0, 1)
 
     def stiffness(self, conductivity: np.ndarray | None = None) -> csr_matrix:
         """Sparse (N, N) matrix of -div(k grad u); ``conductivity`` k (M,) per tet, 1 if not given."""
         weight = self.volumes if conductivity is None else self.volumes * conductivity
-        local = np.matmul(self.gradients * weight[:, None, None], self.gradients.transpose(0, 2, 1))
-        rows, columns = np.repeat(self.tets, 4, axis=1), np.tile(self.tets, (1, 4))
-        return csr_matrix((local.ravel(), (rows.ravel(), columns.ravel())), shape=(self.n_nodes, self.n_nodes))
+        return self.pattern.matrix([weight * (self.slopes[i] * self.slopes[j]).sum(0) for i, j in PAIRS])
 
     def gradient(self, values: np.ndarray) -> np.ndarray:
         """(M, 3) gradient in each tet of a field given at the nodes (N,)."""
-        return np.einsum("mnk,mn->mk", self.gradients, values[self.tets])
+        return sum(self.slopes[n] * values[self.tets[:, n]] for n in range(4)).T
 
     def divergence(self, vectors: np.ndarray) -> np.ndarray:
         """(N,) integral of each node's shape function's gradient times vectors (M, 3): the load of a given gradient."""
-        local = np.einsum("mnk,mk->mn", self.gradients, vectors * self.volumes[:, None])
-        return np.bincount(self.tets.ravel(), local.ravel(), self.n_nodes)
+        flux = vectors.T * self.volumes
+        return sum(np.bincount(self.tets[:, n], (self.slopes[n] * flux).sum(0), self.n_nodes) for n in range(4))
 
 
 class DirichletProblem:

@@ -1,5 +1,6 @@
 """What fibres and coordinates share: the apex, the long axis, and potentials across the wall and along it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,13 +97,16 @@ def solve_potentials(mesh: BiVMesh) -> Potentials:
     patches = {name: on_patch(mesh, name) for name in ("ENDO_LV", "ENDO_RV", "EPI", "BASE")}
     stiffness = elements.stiffness()
     walls = [patches[name].astype(float) for name in ("ENDO_LV", "ENDO_RV") if patches[name].any()]
-    solved = _evenly(elements, stiffness, patches["ENDO_LV"] | patches["ENDO_RV"] | patches["EPI"], walls, closed=True)
-    lv, rv = solved if len(solved) == 2 else (*solved, np.zeros(len(mesh.nodes)))
+    on_walls = patches["ENDO_LV"] | patches["ENDO_RV"] | patches["EPI"]
     held = patches["BASE"].copy()
     held[axis.apex_nodes] = True
     height = np.clip((mesh.nodes - axis.apex) @ axis.up / np.linalg.norm(axis.base - axis.apex), 0.0, 1.0)
     along = np.where(held, patches["BASE"], height)
-    (along,) = _evenly(elements, stiffness, held, [along], closed=False)
+    with ThreadPoolExecutor(2) as two:
+        across = two.submit(_evenly, elements, stiffness, on_walls, walls, closed=True)
+        (along,) = _evenly(elements, stiffness, held, [along], closed=False)
+        solved = across.result()
+    lv, rv = solved if len(solved) == 2 else (*solved, np.zeros(len(mesh.nodes)))
     return Potentials(
         elements=elements, lv=lv, rv=rv, epi=np.clip(1.0 - lv - rv, 0.0, 1.0), apicobasal=along, axis=axis
     )

@@ -22,32 +22,52 @@ class MeshError(InputError):
     """No mesh that passes the gate could be built; the message is one sentence."""
 
 
+def _corners(points, tets) -> list[np.ndarray]:
+    """Four contiguous (3, M) arrays of the corners' coordinates: sums over axes of length 3 or 4 are slow in numpy."""
+    across = np.ascontiguousarray(np.asarray(points).T)
+    return [across.take(tets[:, n], axis=1) for n in range(4)]
+
+
 def _edge_vectors(points, tets) -> list[np.ndarray]:
-    """Six (M, 3) arrays in the order of EDGES."""
-    corner = [points[tets[:, n]] for n in range(4)]
+    """Six (3, M) arrays in the order of EDGES."""
+    corner = _corners(points, tets)
     return [corner[j] - corner[i] for i, j in EDGES]
 
 
 def _dot(a, b) -> np.ndarray:
-    return np.einsum("ij,ij->i", a, b)
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _cross(a, b) -> np.ndarray:
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+
+
+def _lengths(vectors) -> list[np.ndarray]:
+    return [np.sqrt(_dot(v, v)) for v in vectors]
 
 
 def _scaled_jacobian(length, six_volume) -> np.ndarray:
-    at_corner = (length[0] * length[1] * length[2], length[0] * length[3] * length[4])
-    at_corner += (length[1] * length[3] * length[5], length[2] * length[4] * length[5])
-    return np.sqrt(2.0) * six_volume / np.maximum(np.maximum.reduce(at_corner), 1e-30)
+    longest = length[0] * length[1] * length[2]
+    for one, two, three in ((0, 3, 4), (1, 3, 5), (2, 4, 5)):
+        np.maximum(longest, length[one] * length[two] * length[three], out=longest)
+    return np.sqrt(2.0) * six_volume / np.maximum(longest, 1e-30)
 
 
 def signed_volumes(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(M,) mm^3, positive for the node order of VTK and Gmsh."""
-    a, b, c, d = (points[tets[:, n]] for n in range(4))
-    return _dot(np.cross(b - a, c - a), d - a) / 6.0
+    a, b, c, d = _corners(points, tets)
+    return _dot(_cross(b - a, c - a), d - a) / 6.0
 
 
 def scaled_jacobian(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(M,) scaled Jacobian of each tet as in Verdict: 1 for a regular tet, <= 0 inverted."""
     edge = _edge_vectors(points, tets)
-    return _scaled_jacobian([np.sqrt(_dot(e, e)) for e in edge], _dot(np.cross(edge[0], edge[1]), edge[2]))
+    return _scaled_jacobian(_lengths(edge), _dot(_cross(edge[0], edge[1]), edge[2]))
+
+
+def _face_normals(edge) -> list[np.ndarray]:
+    """Four (3, M) outward normals, as long as twice the faces' areas; number n lies opposite corner n."""
+    return [_cross(edge[3], edge[4]), _cross(edge[2], edge[1]), _cross(edge[0], edge[2]), _cross(edge[1], edge[0])]
 
 
 def shape_quality(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
@@ -56,11 +76,8 @@ def shape_quality(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     The sine at an edge is 3 V l / (2 A1 A2) with the areas of its two faces; negative in an inverted tet.
     """
     edge = _edge_vectors(points, tets)
-    length = [np.sqrt(_dot(e, e)) for e in edge]
-    normals = [np.cross(edge[3], edge[4]), np.cross(edge[1], edge[2])]
-    normals += [np.cross(edge[0], edge[2]), np.cross(edge[0], edge[1])]
-    six_volume = _dot(normals[3], edge[2])
-    area = [np.sqrt(_dot(n, n)) for n in normals]
+    length, normals = _lengths(edge), _face_normals(edge)
+    six_volume, area = -_dot(normals[3], edge[2]), _lengths(normals)
     worst = _scaled_jacobian(length, six_volume)
     for number, (one, two) in enumerate(OPPOSITE):
         np.minimum(worst, six_volume * length[number] / np.maximum(area[one] * area[two], 1e-30), out=worst)
@@ -69,13 +86,9 @@ def shape_quality(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
 
 def dihedral_angles(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(M, 6) dihedral angles in degrees."""
-    corners = points[tets]
-    normals = np.cross(
-        corners[:, topology.FACES[:, 1]] - corners[:, topology.FACES[:, 0]],
-        corners[:, topology.FACES[:, 2]] - corners[:, topology.FACES[:, 0]],
-    )
-    normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-30)
-    cosine = np.einsum("mej,mej->me", normals[:, OPPOSITE[:, 0]], normals[:, OPPOSITE[:, 1]])
+    normals = _face_normals(_edge_vectors(points, tets))
+    unit = [normal / np.maximum(size, 1e-30) for normal, size in zip(normals, _lengths(normals), strict=True)]
+    cosine = np.stack([_dot(unit[one], unit[two]) for one, two in OPPOSITE], axis=1)
     return 180.0 - np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
 
 
@@ -113,7 +126,7 @@ def measure_topology(mesh: BiVMesh) -> MeshTopology:
         region_tets={name: int((mesh.regions == n).sum()) for name, n in REGIONS.items()},
         nodes_on_two_walls=sum(int((on[a] & on[b]).sum()) for n, a in enumerate(walls) for b in walls[n + 1 :]),
         unused_nodes=len(mesh.nodes) - len(np.unique(mesh.tets)),
-        zero_gradient_tets=sum(int(on[name][mesh.tets].all(1).sum()) for name in names),
+        zero_gradient_tets=sum(int(topology.with_all(on[name], mesh.tets).sum()) for name in names),
         epi_to_endo_rv_edges=_edges_through_the_rv_wall(mesh, on) if "ENDO_RV" in on else 0,
     )
 
@@ -121,7 +134,7 @@ def measure_topology(mesh: BiVMesh) -> MeshTopology:
 def _edges_through_the_rv_wall(mesh: BiVMesh, on: dict[str, np.ndarray]) -> int:
     """Edges from EPI to ENDO_RV, those of the base left out; ``on``: bool (N,) nodes of each patch."""
     one, two = on["EPI"] & ~on["BASE"], on["ENDO_RV"] & ~on["BASE"]
-    near = mesh.tets[one[mesh.tets].any(1) & two[mesh.tets].any(1)].astype(np.int64)
+    near = mesh.tets[topology.with_any(one, mesh.tets) & topology.with_any(two, mesh.tets)].astype(np.int64)
     ends = np.sort(near[:, EDGES].reshape(-1, 2), axis=1)
     joins = ends[(one[ends[:, 0]] & two[ends[:, 1]]) | (two[ends[:, 0]] & one[ends[:, 1]])]
     return len(np.unique(joins[:, 0] * len(mesh.nodes) + joins[:, 1]))
@@ -131,7 +144,7 @@ def measure_shape(mesh: BiVMesh) -> MeshShape:
     """The elements' shape and size."""
     jacobian = scaled_jacobian(mesh.nodes, mesh.tets)
     angles = dihedral_angles(mesh.nodes, mesh.tets)
-    lengths = np.stack([np.sqrt(_dot(e, e)) for e in _edge_vectors(mesh.nodes, mesh.tets)])
+    lengths = np.stack(_lengths(_edge_vectors(mesh.nodes, mesh.tets)))
     p1, p5 = np.percentile(jacobian, [1, 5])
     return MeshShape(
         inverted_tets=int((signed_volumes(mesh.nodes, mesh.tets) <= 0).sum()),

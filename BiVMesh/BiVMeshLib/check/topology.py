@@ -13,8 +13,10 @@ FACES = np.array([(1, 2, 3), (0, 3, 2), (0, 1, 3), (0, 2, 1)])
 def boundary_faces(tets: np.ndarray) -> np.ndarray:
     """(F, 3) faces that belong to one tet only, oriented outwards (tets of positive volume)."""
     faces = tets[:, FACES].reshape(-1, 3)
-    low, high = faces.min(1), faces.max(1)
-    key = (low * (tets.max() + 1) + (faces.sum(1) - low - high)) * (tets.max() + 1) + high
+    a, b, c = np.ascontiguousarray(faces.T)
+    low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+    size = tets.max() + 1
+    key = (low * size + (a + b + c - low - high)) * size + high
     order = np.argsort(key)
     key = key[order]
     new = np.append(True, key[1:] != key[:-1])
@@ -42,7 +44,7 @@ def edge_counts(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     """Unique edges (E, 2) lower vertex first, how many triangles have each, and each triangle edge's number (3F,)."""
     ends = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     size = int(triangles.max()) + 1 if len(triangles) else 1
-    key = ends.min(1) * size + ends.max(1)
+    key = np.minimum(ends[:, 0], ends[:, 1]) * size + np.maximum(ends[:, 0], ends[:, 1])
     unique, number, count = np.unique(key, return_inverse=True, return_counts=True)
     return np.stack([unique // size, unique % size], axis=1), count, number
 
@@ -79,6 +81,16 @@ def _fans_per_vertex(triangles, number, count, n_vertices) -> np.ndarray:
     owner = np.zeros(fans, np.int64)
     owner[label] = vertex
     return np.bincount(owner, minlength=n_vertices)
+
+
+def with_any(state: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """bool (M,) cells (M, n) with at least one corner whose ``state`` (N,) is true."""
+    return np.logical_or.reduce([state[cells[:, n]] for n in range(cells.shape[1])])
+
+
+def with_all(state: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """bool (M,) cells (M, n) all of whose corners' ``state`` (N,) is true."""
+    return np.logical_and.reduce([state[cells[:, n]] for n in range(cells.shape[1])])
 
 
 def euler(triangles: np.ndarray) -> int:

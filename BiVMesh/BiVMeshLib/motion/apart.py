@@ -8,6 +8,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from BiVMeshLib.check.intersections import self_intersections
 from BiVMeshLib.check.quality import EDGES, shape_quality
+from BiVMeshLib.check.topology import with_any
 from BiVMeshLib.tetra.smoothing import put_back
 
 from .follow import FLOOR, Follower
@@ -68,7 +69,7 @@ def kept_apart(follower: Follower, points: np.ndarray, moved: np.ndarray) -> np.
     while len(pairs := pairs[~np.isin(_codes(pairs, len(triangles)), known)]):
         crossing = _corners(follower, pairs)
         before, result = result, np.where(crossing[:, None], points, result)
-        around = np.flatnonzero(crossing[tets].any(1))
+        around = np.flatnonzero(with_any(crossing, tets))
         result = put_back(points, result, tets, floor, shape_quality, around)
         changed = np.flatnonzero((result != before).any(1)[triangles].any(1))
         pairs = self_intersections(result, triangles, changed)

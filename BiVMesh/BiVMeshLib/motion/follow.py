@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import LinearOperator, cg
 from scipy.spatial import cKDTree
 
-from BiVMeshLib.anatomy.laplace import LinearElements
+from BiVMeshLib.anatomy.laplace import LinearElements, Pattern
 from BiVMeshLib.check.quality import shape_quality, signed_volumes
 from BiVMeshLib.prepare.frame import HeartFrame
 from BiVMeshLib.shape.field import Field
@@ -107,6 +107,7 @@ class Follower:
         """``frame`` and ``shape``: of the moment that the mesh was made of."""
         self.points, self.tets, self.triangles = frame.from_lps(mesh.nodes), mesh.tets, mesh.triangles
         self.volumes = signed_volumes(self.points, self.tets)
+        self.pattern = Pattern(self.tets, len(self.points))
         self.on_base = np.isin(np.arange(len(mesh.nodes)), mesh.patch("BASE"))
         self.walls = walls_of(mesh)
         # A node keeps the small distance that it has from its own surface.
@@ -163,7 +164,7 @@ class Follower:
 
     def _stiffness(self, points: np.ndarray) -> csr_matrix:
         """Of the mesh as it is, with each tet's weight at rest: the flatter a tet already is, the less it gives."""
-        elements = LinearElements.on(points, self.tets)
+        elements = LinearElements.on(points, self.tets, self.pattern)
         return elements.stiffness(SMOOTHING * self.volumes / elements.volumes)
 
     def kept_good(self, points: np.ndarray, moved: np.ndarray) -> np.ndarray:
@@ -174,10 +175,14 @@ class Follower:
     def _solve(self, stiffness, pull, load) -> np.ndarray:
         """(N, 3) of (stiffness + pull) u = load, no motion across the base plane."""
         free, shape = self.free, load.shape
+        held = np.flatnonzero(pull[:, 0, 0] + pull[:, 1, 1] + pull[:, 2, 2])
+        at_held = np.ascontiguousarray(pull[held].transpose(1, 2, 0))
 
         def apply(u):
             u = u.reshape(shape) * free
-            return ((stiffness @ u + np.matmul(pull, u[..., None])[..., 0]) * free).ravel()
+            out, (x, y, z) = stiffness @ u, u[held].T
+            out[held] += np.stack([row[0] * x + row[1] * y + row[2] * z for row in at_held], axis=1)
+            return (out * free).ravel()
 
         diagonal = stiffness.diagonal()[:, None] + np.einsum("nii->ni", pull)
         size = load.size

@@ -1,5 +1,6 @@
 """One frame's mesh carried over the cycle by the labels of all frames."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -196,7 +197,10 @@ def clean_stacks(labels: LabelMap, frame: int, align: bool = False) -> tuple[lis
 
 
 def _followed(course: Course, clock: Clock, progress: Progress) -> Followed:
-    """The mesh on the shape of every frame, each from its neighbour that lies nearer to the mesh's own frame."""
+    """The mesh on the shape of every frame, each from its neighbour that lies nearer to the mesh's own frame.
+
+    While the mesh follows one shape, the next one is made on another core.
+    """
     moments, options = course.moments, course.options
     count, start = len(moments), course.cycle.frame
     with clock.step("shapes"):
@@ -205,21 +209,27 @@ def _followed(course: Course, clock: Clock, progress: Progress) -> Followed:
     local = np.repeat(follower.points[None], count, axis=0)
     walls: list[Field | None] = [None] * count
     missed: list[float | None] = [None] * count
-    done = 0
-    for way in _ways(moments, start):
-        points, before = follower.points, rest
-        for t in way:
-            progress(done / count, f"Following the labels of frame {t + 1} of {count}")
-            done += 1
-            if moments[t].stack is None:
-                continue
-            with clock.step("shapes"):
-                shape = make_shape(moments[t].stack, moments[t].frame, options)
-                walls[t] = shape.myocardium()
-            with clock.step("follow"):
-                points = follower.follow(points, before, shape)
-                missed[t] = float(follower.distances(points, shape).mean())
-            local[t], before = points, shape
+    ways = [[t for t in way if moments[t].stack is not None] for way in _ways(moments, start)]
+    with ThreadPoolExecutor(1) as other_core:
+        order = iter([t for way in ways for t in way])
+
+        def begin():
+            t = next(order, None)
+            return None if t is None else other_core.submit(make_shape, moments[t].stack, moments[t].frame, options)
+
+        done, coming = 0, begin()
+        for way in ways:
+            points, before = follower.points, rest
+            for t in way:
+                progress(done / count, f"Following the labels of frame {t + 1} of {count}")
+                done += 1
+                with clock.step("shapes"):
+                    shape, coming = coming.result(), begin()
+                    walls[t] = shape.myocardium()
+                with clock.step("follow"):
+                    points = follower.follow(points, before, shape)
+                    missed[t] = float(follower.distances(points, shape).mean())
+                local[t], before = points, shape
     return Followed(follower=follower, local=local, walls=walls, missed=missed)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 from scipy import ndimage
 
 from BiVMeshLib.prepare.frame import HeartFrame
@@ -142,7 +142,7 @@ def distance(values: np.ndarray, spacing: float) -> np.ndarray:
     inside = values < 0
     if not inside.any() or inside.all():
         return np.where(inside, -50.0, 50.0).astype(np.float32)
-    out = _to_nearest(inside) - _to_nearest(~inside)
+    out = np.where(inside, -_voxels_from(~inside), _voxels_from(inside))
     far = (out - 0.5 * np.sign(out)) * np.float32(spacing)
     z, y, x = np.nonzero(np.abs(out) <= 2.0)
     slope = np.zeros(len(z), np.float32)
@@ -157,13 +157,15 @@ def distance(values: np.ndarray, spacing: float) -> np.ndarray:
     return far
 
 
-def _to_nearest(mask: np.ndarray) -> np.ndarray:
-    """Euclidean distance in voxels, float32, to the nearest voxel of a mask; in half the time of scipy's transform."""
-    transform = sitk.SignedMaurerDistanceMapImageFilter()
-    transform.SquaredDistanceOff()
-    transform.UseImageSpacingOff()
-    found = sitk.GetArrayFromImage(transform.Execute(sitk.GetImageFromArray(mask.astype(np.uint8))))
-    return np.maximum(found, 0.0, out=found)
+def _voxels_from(mask: np.ndarray) -> np.ndarray:
+    """float32 distance in voxels of every voxel outside ``mask`` to the nearest one in it; not meaningful inside.
+
+    Maurer's algorithm as in ITK: a third of the time of the distance transform in scipy, and on all cores.
+    """
+    image = SimpleITK.GetImageFromArray(mask.view(np.uint8))
+    return SimpleITK.GetArrayFromImage(
+        SimpleITK.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=False)
+    )
 
 
 def _smoothed(values: np.ndarray, spacing: float, sigma: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from BiVMeshLib.check.quality import shape_quality
-from BiVMeshLib.check.topology import FACES
+from BiVMeshLib.check.topology import FACES, with_any
 from BiVMeshLib.shape.field import Field
 
 from .stuffing import Stuffed, project
@@ -59,8 +59,8 @@ def climb(
         active = np.zeros(len(points), bool)
         active[mesh.tets[bad].ravel()] = True
         if stalled >= PATIENCE:
-            active[mesh.tets[active[mesh.tets].any(1)].ravel()] = True
-        near = np.flatnonzero(active[mesh.tets].any(1))
+            active[mesh.tets[with_any(active, mesh.tets)].ravel()] = True
+        near = np.flatnonzero(with_any(active, mesh.tets))
         nodes, local = np.unique(mesh.tets[near], return_inverse=True)
         patch = _Patch(points[nodes], local.reshape(-1, 4), active[nodes], mesh, nodes, enough)
         for _ in range(STEPS):
@@ -86,7 +86,7 @@ class _Patch:
         winners = self._independent(rng)
         mine = np.full(len(self.points), -1)
         mine[winners] = np.arange(len(winners))
-        owner = mine[self.tets].max(1)
+        owner = np.maximum.reduce([mine[self.tets[:, n]] for n in range(4)])
         touched = np.flatnonzero(owner >= 0)
         move = rng.normal(size=(len(winners), 3))
         lifted = rng.random(len(winners)) < 0.5
@@ -117,9 +117,11 @@ class _Patch:
     def _independent(self, rng) -> np.ndarray:
         """Active nodes that drew the highest number in all their tets."""
         draw = np.where(self.active & ~self.fixed, rng.random(len(self.points)), -1.0)
-        lost = draw[self.tets] < draw[self.tets].max(1, keepdims=True)
+        drawn = [draw[self.tets[:, n]] for n in range(4)]
+        highest = np.maximum.reduce(drawn)
         loser = np.zeros(len(self.points), bool)
-        loser[self.tets[lost]] = True
+        for n in range(4):
+            loser[self.tets[:, n][drawn[n] < highest]] = True
         return np.flatnonzero((draw >= 0) & ~loser)
 
     def _placed(self, places, winners, myocardium) -> tuple[np.ndarray, np.ndarray]:

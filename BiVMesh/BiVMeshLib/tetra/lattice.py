@@ -6,9 +6,11 @@ Above the base the lattice is thought to go on as its own mirror image, so a bas
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
+
+from BiVMeshLib.check.topology import with_any
 
 OFFSETS = np.array(
     [(u, s, d) for u in (-1, 1) for s, d in ((-1, 0), (1, 0), (0, -1), (0, 1))]
@@ -73,8 +75,14 @@ class Lattice:
 
     def real(self, neighbour: int) -> np.ndarray:
         """bool (N,): the neighbour exists and is not a mirror image."""
-        exists = self.neighbours[:, neighbour] < len(self.points)
-        return exists & (self.index[:, 1] + OFFSETS[neighbour, 1] <= 0)
+        return self._real[neighbour]
+
+    @cached_property
+    def _real(self) -> np.ndarray:
+        """bool (14, N)"""
+        below = self.index[:, 1]
+        exists = [self.neighbours[:, n] < len(self.points) for n in range(N_NEIGHBOURS)]
+        return np.stack([e & (below + o <= 0) for e, o in zip(exists, OFFSETS[:, 1], strict=True)])
 
     def codes(self, state: np.ndarray) -> np.ndarray:
         """(N,) 14-bit code: which neighbours have ``state``; points outside the box have not."""
@@ -100,7 +108,7 @@ class Lattice:
             rows = centres[np.logical_and.reduce([exists[n] for n in pattern])]
             found.append(np.column_stack([rows, *(self.neighbours[rows, n] for n in pattern)]))
         tets = np.concatenate(found).astype(np.int64)
-        return tets[state[tets].any(1)]
+        return tets[with_any(state, tets)]
 
 
 def make_lattice(low: np.ndarray, high: np.ndarray, edge: float) -> Lattice:

@@ -34,17 +34,25 @@ def relax(mesh: Stuffed, myocardium: Field, rounds: int = 1) -> Stuffed:
 
 def _newton_step(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(N, 3) minus the energy's gradient over the second derivative of its numerator."""
-    corner = points[tets]
-    edge = corner[:, 1:] - corner[:, :1]
-    lifts = np.cross(edge[:, [1, 2, 0]], edge[:, [2, 0, 1]])
-    lifts = np.concatenate([-lifts.sum(1, keepdims=True), lifts], axis=1)  # 6 dV / d corner
-    six_volume = np.maximum(np.einsum("mk,mk->m", edge[:, 0], lifts[:, 1]), 1e-9)
-    spokes = corner - corner.mean(1, keepdims=True)
-    squares = 4.0 * np.einsum("mnk,mnk->m", spokes, spokes)
-    scale = 1.0 / (12.0 * (0.5 * six_volume) ** (2.0 / 3.0))
-    slope = 8.0 * spokes - (2.0 / 3.0 * squares / six_volume)[:, None, None] * lifts
-    slope *= scale[:, None, None]
-    corners = tets.ravel()
-    curvature = np.bincount(corners, np.repeat(6.0 * scale, 4), len(points))
-    gradient = np.stack([np.bincount(corners, slope[..., k].ravel(), len(points)) for k in range(3)], axis=1)
-    return -gradient / np.maximum(curvature, 1e-30)[:, None]
+    corner = [np.ascontiguousarray(points.T).take(tets[:, n], axis=1) for n in range(4)]
+    edge = [corner[n] - corner[0] for n in (1, 2, 3)]
+    lifts = [_cross(edge[1], edge[2]), _cross(edge[2], edge[0]), _cross(edge[0], edge[1])]
+    lifts = [-(lifts[0] + lifts[1] + lifts[2]), *lifts]  # 6 dV / d corner
+    six_volume = np.maximum((edge[0] * lifts[1]).sum(0), 1e-9)
+    middle = 0.25 * (corner[0] + corner[1] + corner[2] + corner[3])
+    spokes = [c - middle for c in corner]
+    squares = 4.0 * sum((spoke**2).sum(0) for spoke in spokes)
+    scale = 1.0 / (12.0 * np.cbrt(0.5 * six_volume) ** 2)
+    share = 2.0 / 3.0 * squares / six_volume
+    curvature, gradient = np.zeros(len(points)), np.zeros((3, len(points)))
+    for n in range(4):
+        slope = (8.0 * spokes[n] - share * lifts[n]) * scale
+        curvature += np.bincount(tets[:, n], 6.0 * scale, len(points))
+        for k in range(3):
+            gradient[k] += np.bincount(tets[:, n], slope[k], len(points))
+    return (-gradient / np.maximum(curvature, 1e-30)).T
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cross products of (3, M) vectors."""
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])

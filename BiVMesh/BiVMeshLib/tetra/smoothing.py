@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
 from BiVMeshLib.check.quality import scaled_jacobian, signed_volumes
-from BiVMeshLib.check.topology import boundary_faces, edge_counts
+from BiVMeshLib.check.topology import boundary_faces, edge_counts, with_any
 from BiVMeshLib.shape.field import Field
 
 from .stuffing import Stuffed, project
@@ -65,11 +65,14 @@ def surface_average(faces: np.ndarray, n_points: int, rim: np.ndarray) -> csr_ma
 def tet_centroids(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(N, 3) volume-weighted mean centroid of the tets at each node."""
     volume = np.maximum(signed_volumes(points, tets), 1e-12)
-    moment = volume[:, None] * points[tets].mean(1)
-    corners = tets.ravel()
-    weight = np.bincount(corners, np.repeat(volume, 4), len(points))
-    sums = [np.bincount(corners, np.repeat(moment[:, i], 4), len(points)) for i in range(3)]
-    return np.stack(sums, axis=1) / np.maximum(weight, 1e-30)[:, None]
+    across = np.ascontiguousarray(points.T)
+    moment = 0.25 * volume * sum(across.take(tets[:, n], axis=1) for n in range(4))
+    weight, sums = np.zeros(len(points)), np.zeros((3, len(points)))
+    for n in range(4):
+        weight += np.bincount(tets[:, n], volume, len(points))
+        for k in range(3):
+            sums[k] += np.bincount(tets[:, n], moment[k], len(points))
+    return (sums / np.maximum(weight, 1e-30)).T
 
 
 def guarded(points: np.ndarray, moved: np.ndarray, tets: np.ndarray, measure=scaled_jacobian) -> np.ndarray:
@@ -97,8 +100,9 @@ def put_back(
         spoilt = check[measure(result, tets[check]) < floor[check]]
         back = np.zeros(len(points), bool)
         back[tets[spoilt].ravel()] = True
-        back &= (result != points).any(1)
+        near = np.flatnonzero(back)
+        back[near] = (result[near] != points[near]).any(1)
         if not back.any():
             return result
         result[back] = points[back]
-        check = np.flatnonzero(back[tets].any(1))
+        check = np.flatnonzero(with_any(back, tets))
