@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from BiVMeshLib.check.marks import TAKEN_FROM, mesh_marks
-from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_motion, write_quality
+from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_motion, write_moving_pools, write_quality
 from BiVMeshLib.result import MeshResult
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
@@ -91,7 +91,8 @@ def write_mesh(
 ) -> None:
     """The files of each format, by default ``mesh.vtu`` and ``surface.vtp``, ``quality.json`` and ``measures.csv``.
 
-    Of a moving mesh also ``motion.pvd`` with its frames, and ``motion`` in ``quality.json``.
+    Of a moving mesh also ``motion.pvd`` with its frames, with the format ``pools`` the pools of every frame, and
+    ``motion`` in ``quality.json``.
 
     Args:
         result: the mesh.
@@ -103,6 +104,8 @@ def write_mesh(
     export(result.mesh, folder, formats)
     if result.moving is not None:
         write_motion(result.moving, folder)
+        if "pools" in formats:
+            write_moving_pools(result.moving, folder)
     write_quality(result.mesh, folder / "quality.json", result.moving)
     if (quality := result.mesh.quality) is not None:
         values = quality.measures() | {name: getattr(quality.volumes, name) for name in TAKEN_FROM}

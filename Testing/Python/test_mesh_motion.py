@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_study import make_mesh, make_result
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from BiVMeshLib import MeshOptions, build_mesh
 from BiVMeshLib.check.intersections import self_intersections
+from BiVMeshLib.check.marks import MOVING, SAME_PLANE, mesh_rows
 from BiVMeshLib.check.quality import shape_quality, signed_volumes
 from BiVMeshLib.check.topology import boundary_faces
-from BiVMeshLib.exporters import write_motion
+from BiVMeshLib.exporters import write_motion, write_moving_pools
 from BiVMeshLib.motion import move_mesh
 from BiVMeshLib.motion.apart import kept_apart, parted
 from BiVMeshLib.motion.base_plane import base_from_valves
@@ -100,6 +102,39 @@ def test_the_long_axis_shortens_evenly_from_base_to_apex(moving, phantom):
     means = [float(descent[part].mean()) for part in parts]
     assert means == sorted(means)
     assert means[3] > 3.0 * abs(means[0])
+
+
+def test_pools_stay_closed_over_the_cycle(moving, tmp_path):
+    vtk_io = pytest.importorskip("vtkmodules.vtkIOXML")
+    write_moving_pools(moving, tmp_path)
+    for side in ("LV", "RV"):
+        series = ElementTree.parse(tmp_path / "pools" / f"{side}_POOL.pvd").getroot().iter("DataSet")
+        entries = [(float(e.get("timestep")), e.get("file")) for e in series]
+        assert [time for time, _ in entries] == pytest.approx(moving.times_ms)
+        first, expected = None, moving.quality.curves()[f"{side.lower()}_pool_ml"]
+        for (_, name), ml in zip(entries, expected, strict=True):
+            reader = vtk_io.vtkXMLPolyDataReader()
+            reader.SetFileName(str(tmp_path / "pools" / name))
+            reader.Update()
+            read = reader.GetOutput()
+            triangles = vtk_to_numpy(read.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+            first = triangles if first is None else first
+            assert np.array_equal(triangles, first)
+            sides = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+            assert (np.unique(np.sort(sides, axis=1), axis=0, return_counts=True)[1] == 2).all()
+            a, b, c = (vtk_to_numpy(read.GetPoints().GetData())[triangles[:, n]] for n in range(3))
+            found = np.einsum("ij,ij->", a, np.cross(b, c)) / 6000.0
+            assert found > 0 and found == pytest.approx(ml, rel=1e-4)
+
+
+def test_the_labels_are_counted_below_the_plane_of_the_mesh(moving):
+    rows = {(row.source, row.ventricle): row for row in mesh_rows(moving.mesh, moving, (0, ES))}
+    for side in ("LV", "RV"):
+        mesh, labels = rows[MOVING, side], rows[SAME_PLANE, side]
+        assert labels.ed_ml == moving.quality.frames[0].label_ml[f"{side.lower()}_pool"]
+        assert mesh.ef_percent == pytest.approx(labels.ef_percent, abs=4.0)
+    sides = {row.source for row in mesh_rows(moving.mesh, moving, (0, BROKEN))}
+    assert SAME_PLANE not in sides and MOVING in sides
 
 
 def test_base_motion_from_valve_points(phantom):

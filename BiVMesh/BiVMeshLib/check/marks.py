@@ -7,6 +7,7 @@ from CardiacLib.types.measures.volumes import LEFT, RIGHT, VolumeRow
 from CardiacLib.types.mesh_quality import MeshQuality
 
 STILL, MOVING = "mesh of end-diastole", "moving mesh"
+SAME_PLANE = "labels below the moving base"
 TAKEN_FROM = {
     "lv_pool_ml": "lv_edv_ml",
     "rv_pool_ml": "rv_edv_ml",
@@ -58,7 +59,21 @@ def mesh_rows(mesh: BiVMesh, motion: MovingMesh | None, phases: tuple[int, int])
                 f"The same mesh carried over the beat, below a base that moves with the {motion.quality.base_from}."
             )
             rows.append(VolumeRow(source=MOVING, ventricle=side, ed_ml=ed, es_ml=es, reason=reason))
+            rows += _labels_below(curves, side, phases)
     return tuple(rows)
+
+
+def _labels_below(curves: dict, side: str, phases: tuple[int, int]) -> list[VolumeRow]:
+    """The labels counted below the plane that ends the moving mesh; no row where a phase has no usable labels."""
+    below = curves.get(f"label_{POOLS[side]}_ml")
+    if below is None or any(below[frame] is None for frame in phases):
+        return []
+    ed, es = (below[frame] for frame in phases)
+    reason = (
+        "The labels as far as the base plane of the moving mesh: what the mesh's ejection fraction is to be compared "
+        "with. Labels above that plane are in the whole slices only."
+    )
+    return [VolumeRow(source=SAME_PLANE, ventricle=side, ed_ml=ed, es_ml=es, reason=reason)]
 
 
 def _reason(quality: MeshQuality, pool: str) -> str:

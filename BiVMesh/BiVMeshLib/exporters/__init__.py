@@ -14,7 +14,7 @@ from .abaqus import write_inp
 from .carp import write_carp
 from .febio import write_feb
 from .gmsh import write_msh
-from .motion import write_motion
+from .motion import write_motion, write_moving_pools
 from .simvascular import write_simvascular
 from .surfaces import write_obj, write_ply, write_pools, write_stl
 from .vtk import write_quality, write_vtp, write_vtu
@@ -26,6 +26,7 @@ __all__ = [
     "choose_formats",
     "export",
     "write_motion",
+    "write_moving_pools",
     "write_quality",
     "write_vtp",
     "write_vtu",

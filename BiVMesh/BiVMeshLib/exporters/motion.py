@@ -1,19 +1,21 @@
-"""A moving mesh as a VTK time series: one ``.vtu`` per frame and a ``.pvd`` that names them with their times.
+"""A moving mesh as a VTK time series: one file per frame and a ``.pvd`` that names them with their times.
 
 Numbers are single precision and compressed (VTK's zlib blocks): connectivity repeats in every frame.
 """
 
 import base64
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from CardiacLib.types.bivmesh import MovingMesh
 
-from .vtk import TYPES, VTK_TETRA
+from .closed_pools import closed_pools
+from .vtk import TYPES, VTK_TETRA, write_surface
 
-COLLECTION, FOLDER = "motion.pvd", "motion"
+COLLECTION, FOLDER, POOLS_FOLDER = "motion.pvd", "motion", "pools"
 KINDS = {**TYPES, "f4": "Float32"}
 LEVEL = 4
 """Of zlib; higher ones take longer and gain less than 5 %."""
@@ -31,9 +33,8 @@ def write_motion(moving: MovingMesh, folder: Path) -> None:
     cells += _array("offsets", np.arange(4, 4 * count + 1, 4, dtype="<i4"))
     cells += _array("types", np.full(count, VTK_TETRA, "u1"))
     regions = _array("region", mesh.regions.astype("<i4"))
-    entries = []
-    for t, time in enumerate(range(len(moving)) if moving.times_ms is None else moving.times_ms):
-        name = f"{FOLDER}/frame_{t:03d}.vtu"
+    names = [f"{FOLDER}/frame_{t:03d}.vtu" for t in range(len(moving))]
+    for t, name in enumerate(names):
         points = _array("Points", moving.nodes(t).astype("<f4"))
         displacement = _array("displacement", moving.displacements[t].astype("<f4"))
         body = (
@@ -43,8 +44,34 @@ def write_motion(moving: MovingMesh, folder: Path) -> None:
             f"<Points>\n{points}</Points>\n<Cells>\n{cells}</Cells>\n</Piece>\n</UnstructuredGrid>\n"
         )
         _write(folder / name, "UnstructuredGrid", 'header_type="UInt64" compressor="vtkZLibDataCompressor"', body)
-        entries.append(f'<DataSet timestep="{time:.10g}" part="0" file="{name}"/>\n')
-    _write(folder / COLLECTION, "Collection", "", f"<Collection>\n{''.join(entries)}</Collection>\n")
+    _collect(folder / COLLECTION, names, moving)
+
+
+def write_moving_pools(moving: MovingMesh, folder: Path) -> None:
+    """Write the closed blood pools over the cycle: ``pools/LV_POOL.pvd``, ``pools/LV_POOL/frame_000.vtp`` ...
+
+    Triangles and their order are those of ``pools/LV_POOL.vtp`` in every frame; points are LPS mm. ``ModelFaceID`` as
+    there, point array ``displacement`` is from the frame of the mesh. ``folder/pools`` is made if it is not there.
+    """
+    for pool in closed_pools(moving.mesh):
+        at = folder / POOLS_FOLDER / pool.name
+        at.mkdir(parents=True)
+        names = [f"{pool.name}/frame_{t:03d}.vtp" for t in range(len(moving))]
+        cells = {"patch": pool.faces, "ModelFaceID": pool.faces}
+        for t, name in enumerate(names):
+            there = replace(pool, nodes=moving.nodes(t))
+            points = {"displacement": moving.displacements[t].astype("<f8")}
+            write_surface(at.parent / name, there.nodes, there.triangles, points, cells, pool.ids())
+        _collect(at.with_suffix(".pvd"), names, moving)
+
+
+def _collect(path: Path, names: list[str], moving: MovingMesh) -> None:
+    """The ``.pvd`` of one file per frame; paths are from its folder."""
+    times = range(len(moving)) if moving.times_ms is None else moving.times_ms
+    entries = "".join(
+        f'<DataSet timestep="{time:.10g}" part="0" file="{name}"/>\n' for time, name in zip(times, names, strict=True)
+    )
+    _write(path, "Collection", "", f"<Collection>\n{entries}</Collection>\n")
 
 
 def _array(name: str, values: np.ndarray) -> str:
