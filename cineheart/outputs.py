@@ -17,6 +17,7 @@ from CardiacLib.types.measures.marks import Mark, Marks, plain_marks, worst
 from CardiacLib.writers.images import write_labels, write_segmentation_nrrd
 from CardiacSegLib.function import CURVES
 from CardiacSegLib.function.ventricle_extent import ventricle_extent
+from CardiacSegLib.long_axis import LongAxisResult
 from CardiacSegLib.result import SegmentResult
 
 from .measures.tables import COLUMNS, MEASURES, VOLUME_COLUMNS, VOLUMES, measure_rows, weak_ones
@@ -25,6 +26,7 @@ from .results import StudyResult
 
 MOTION_NAMES = ("motion", "motion.pvd")
 """What a mesh writes only where it moves: an earlier one must not stay beside a new mesh."""
+LONG_AXIS_FOLDER = "long_axis"
 
 
 SUMMARY = (
@@ -112,6 +114,15 @@ def write_mesh(
         write_rows(folder / MEASURES, measure_rows(values, mesh_marks(quality, marks or {})), COLUMNS)
 
 
+def write_long_axis(result: LongAxisResult, folder: Path) -> None:
+    """``labels_4ch.nii.gz``, and where the LV pool could be measured ``measures_4ch.json`` and ``measures_4ch.csv``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_labels(folder / "labels_4ch.nii.gz", result.labels)
+    if result.measures is not None:
+        write_json(folder / "measures_4ch.json", {"bundle": result.bundle} | result.measures.to_dict())
+        write_rows(folder / "measures_4ch.csv", result.measures.rows())
+
+
 def write_rows(path: Path, rows: list[dict[str, object]], columns: Sequence[str] = ()) -> None:
     """A CSV file with one header line; without ``columns`` these are the keys of the first row."""
     with open(path, "w", newline="", encoding="utf-8") as stream:
@@ -128,6 +139,7 @@ def write_volumes(result: StudyResult, folder: Path) -> None:
 def write_study_summary(result: StudyResult, path: Path) -> None:
     """``study.json``: what was read, what was left out and why, what was measured, how long each step took."""
     study, function = result.study, result.function.to_dict()
+    measured = result.long_axis.measures if result.long_axis else None
     write_json(
         path,
         {
@@ -140,6 +152,7 @@ def write_study_summary(result: StudyResult, path: Path) -> None:
             "corrected": result.corrected,
             "measurements": {k: v for k, v in function.items() if k not in CURVES},
             "annulus": result.annulus.values() if result.annulus else None,
+            "long_axis": measured.to_dict() if measured else None,
             "marks": plain_marks(result.marks),
             "volumes": [row.to_dict() for row in study_volumes(result)],
             "segmentation_quality": result.quality.short() if result.quality else None,

@@ -19,12 +19,13 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import Study
 from CardiacLib.readers.cases import read_one_study
 from CardiacLib.species import species_named
-from CardiacLib.types.choices import Body, LandmarkChoice, SegmentChoice
+from CardiacLib.types.choices import LONG_AXIS_BUNDLE, Body, LandmarkChoice, SegmentChoice
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import require_dicom_seg, write_dicom_seg
 from CardiacSegLib.function import set_by_hand
+from CardiacSegLib.long_axis import LongAxisResult
 from CardiacSegLib.result import SegmentResult
 
 from . import steps
@@ -32,8 +33,10 @@ from .corrected import CorrectedFiles, read_corrected_labels, read_corrected_poi
 from .landmark_files import write_landmarks
 from .measures.volumes import marks_at_valves
 from .outputs import (
+    LONG_AXIS_FOLDER,
     require_scene_support,
     summary_row,
+    write_long_axis,
     write_mesh,
     write_rows,
     write_segmentation,
@@ -184,6 +187,7 @@ def _analyse(study: Study, given: _Given, options: RunOptions, clock: Clock, pro
     if points.result is not None and human:  # annuli are measured against the limits of people
         ends = segmented.function.ed, segmented.function.es
         points = _Points(_measured(points.result, given.landmarks, study, labels, ends))
+    long_axis, told = _long_axis(study, points, options, clock)
     ed, valves = segmented.function.ed, points.result.landmarks if points.result else None
     made, problem = None, ""
     if options.mesh is not None:
@@ -197,7 +201,8 @@ def _analyse(study: Study, given: _Given, options: RunOptions, clock: Clock, pro
         points=points.result,
         meshed=made,
         seconds=clock.seconds,
-        notes=(*by_hand, *points.notes, *((problem,) if problem else ()), *(moving.notes if moving else ())),
+        long_axis=long_axis,
+        notes=(*by_hand, *points.notes, *told, *((problem,) if problem else ()), *(moving.notes if moving else ())),
         bundle="" if given.labels else options.segment.network.bundle,
         corrected=given.named(options),
     )
@@ -253,6 +258,21 @@ def _find_points(study: Study, given: _Given, options: RunOptions, clock: Clock,
     return _Points(PointsResult(found.landmarks(study.cines["sax"]), None, found))
 
 
+def _long_axis(
+    study: Study, points: _Points, options: RunOptions, clock: Clock
+) -> tuple[LongAxisResult | None, tuple[str, ...]]:
+    """Labels and measures of the four-chamber view, and notes; None where there is no such view, points or network."""
+    cine, found = study.cines.get("4ch"), points.result.found if points.result else None
+    if cine is None or found is None or "4ch" not in found.views or not has_weights(LONG_AXIS_BUNDLE):
+        return None, ()  # no weights are shipped: that is no event of this study
+    try:
+        with clock.step("long axis"):
+            labelled = steps.label_four_chamber(cine, found, options.landmarks.network.runs_on)
+    except InputError as error:
+        return None, (f"No labels of the 4CH view: {error}",)
+    return labelled, labelled.notes
+
+
 def _mesh(
     segmented: SegmentResult, choice: MeshChoice, valves: Landmarks | None, clock: Clock, progress: Progress
 ) -> tuple[MeshResult | None, str]:
@@ -281,6 +301,8 @@ def write_all(
             write_dicom_seg(folder / "segmentation", result.labels, result.study.cines["sax"], bundle=result.bundle)
     if result.points is not None:
         write_landmarks(result.points, folder / "landmarks")
+    if result.long_axis is not None:
+        write_long_axis(result.long_axis, folder / LONG_AXIS_FOLDER)
     if result.meshed is not None:
         with clock.step("write mesh"):
             progress(0.2, "writing the mesh")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from CardiacLib.types.measures.marks import Mark
     from CardiacLib.types.patient import Patient
     from CardiacSegLib.function import Function
+    from CardiacSegLib.long_axis import LongAxisResult
     from CardiacSegLib.quality import QualityReport
     from CardiacSegLib.result import SegmentResult
 
@@ -80,6 +81,7 @@ class StudyResult:
         notes: warnings of the run, one sentence each (the study keeps the reader's own).
         bundle: name of the network that made the labels; empty where they came from elsewhere.
         corrected: names of the files that took the place of a network's labels and landmarks, by kind.
+        long_axis: labels and measures of the four-chamber view; None without that view, its points or a network.
     """
 
     study: Study
@@ -90,6 +92,7 @@ class StudyResult:
     notes: tuple[str, ...] = ()
     bundle: str = ""
     corrected: dict[str, str] = field(default_factory=dict)
+    long_axis: LongAxisResult | None = None
 
     @property
     def labels(self) -> LabelMap:

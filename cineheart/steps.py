@@ -21,7 +21,7 @@ from CardiacLandmarksLib.result import PointsResult
 from CardiacLib.errors import InputError
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.species import species_named
-from CardiacLib.types.choices import PHASES, ByHand, LandmarkChoice, SegmentChoice
+from CardiacLib.types.choices import PHASES, ByHand, LandmarkChoice, RunsOn, SegmentChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import Landmarks, valve_points
@@ -30,6 +30,7 @@ from CardiacLib.types.times import Timed, frame_phases
 from CardiacSegLib import measure
 from CardiacSegLib.function import Function, correct, end_frames
 from CardiacSegLib.function.volume_table import label_rows
+from CardiacSegLib.long_axis import LongAxisResult, label_long_axis
 from CardiacSegLib.quality import assess, frame_marks, mark_measurements
 from CardiacSegLib.result import SegmentResult
 from CardiacSegLib.segment.memory import segment_within_memory
@@ -201,6 +202,25 @@ def measure_edited_points(
         ('apex of the segmentation', 12)
     """
     return replace(measure_points(from_landmarks(landmarks, cines), labels, ends=ends), landmarks=landmarks)
+
+
+def label_four_chamber(
+    cine: Cine, found: StudyLandmarks, runs_on: RunsOn | None = None, *, progress: Progress = silent
+) -> LongAxisResult:
+    """Label the four-chamber view and measure its LV pool: volume by area and length, strain of its outline.
+
+    Args:
+        cine: of the view.
+        found: valve points of the study; the mitral ones of this view tell its base.
+        runs_on: device and backend.
+        progress: called with the fraction done.
+
+    Raises:
+        InputError: the view or the network cannot be used.
+    """
+    points = found.views["4ch"].pixels if "4ch" in found.views else None
+    mitral = None if points is None else points[:, valve_points("mitral")][:, -2:]
+    return label_long_axis(cine, mitral, runs_on=runs_on, progress=progress)
 
 
 def mesh(

@@ -30,6 +30,8 @@ def study_volumes(result: StudyResult) -> tuple[VolumeRow, ...]:
     rows = [*result.segmented.volumes]
     if result.segmented.segmentation.cut is None:
         rows += _at_valves(result)
+    if result.long_axis is not None and result.long_axis.measures is not None:
+        rows.append(result.long_axis.measures.row())
     if result.mesh is not None:
         rows += mesh_rows(result.mesh, result.motion, (function.ed, function.es))
     return tuple(sorted(rows, key=lambda row: (row.ventricle, not row.reported)))

@@ -70,7 +70,7 @@ class Mixer:
         ways = RECIPES[view]
         way = self.rng.choice(list(ways), p=list(ways.values()))
         if way == "in real surroundings":
-            return self._in_real_surroundings(self._drawn(view))
+            return self.in_real_surroundings(self._drawn(view))
         if way in ("real left heart", "real ventricles"):
             return self._real_part(view, way)
         return self._on_collage(self._real(), whole=way == "real heart")
@@ -82,7 +82,7 @@ class Mixer:
     def _real(self) -> Cutouts:
         return self.real.where(self.rng.integers(len(self.real), size=1))
 
-    def _in_real_surroundings(self, drawn: Cutouts) -> Examples:
+    def in_real_surroundings(self, drawn: Cutouts) -> Examples:
         """A heart of the phantom, its surroundings replaced by real tissue."""
         rng, pixel = self.rng, float(drawn.examples.pixel_mm[0])
         cover = drawn.cover[0] / 255.0

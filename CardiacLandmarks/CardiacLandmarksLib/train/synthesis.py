@@ -43,23 +43,23 @@ HEART_SIGNALS = ("lv blood", "rv blood", "atrial blood", "papillary", "valve", "
 def synthetic_hearts(seed: int) -> Cutouts:
     """Images of one random heart: three views and ``SHORT_AXIS_SLICES`` short-axis slices at ``FRAMES`` moments."""
     rng = np.random.default_rng(seed)
-    options, motion = _random_heart(rng)
+    options, motion = random_heart(rng)
     ed = motion.shapes[0]
-    scene = _random_scene(options, motion, rng)
+    scene = random_scene(options, motion, rng)
     points = np.stack([apply(scene.to_lps, valve_points(options, shape)) for shape in scene.shapes])
     found = []
     for view in VIEWS[:-1]:
-        grid = _moved(lax_grid(options, scene.to_lps, ed, view), points, view, rng)
-        found.append(_examples(scene, grid, view, points, rng))
+        grid = moved(lax_grid(options, scene.to_lps, ed, view), points, view, rng)
+        found.append(imaged(scene, grid, view, points, rng))
     stack = sax_grid(options, scene.to_lps, ed)
     for k in rng.choice(stack.shape[0], SHORT_AXIS_SLICES, replace=False):
         matrix = stack.ijk_to_lps.copy()
         matrix[:3, 3] += k * matrix[:3, 2]
-        found.append(_examples(scene, Grid(matrix, (1, *stack.shape[1:]), stack.thickness, "sax"), "other", None, rng))
+        found.append(imaged(scene, Grid(matrix, (1, *stack.shape[1:]), stack.thickness, "sax"), "other", None, rng))
     return Cutouts.join(found)
 
 
-def _random_heart(rng) -> tuple[PhantomOptions, Motion]:
+def random_heart(rng) -> tuple[PhantomOptions, Motion]:
     """Options and motion reduced to ``FRAMES`` frames; draws again where no such heart exists."""
     while True:
         options = _random_options(rng)
@@ -106,7 +106,7 @@ def _random_options(rng) -> PhantomOptions:
     )
 
 
-def _random_scene(options: PhantomOptions, motion: Motion, rng) -> Scene:
+def random_scene(options: PhantomOptions, motion: Motion, rng) -> Scene:
     """Tissues brighter or darker each on its own, atria of any size and place, valves open or shut at any moment."""
     scene = make_scene(options, motion, heart_to_lps(options, motion.shapes[0]))
     signal = {name: value * float(np.exp(rng.normal(0.0, 0.25))) for name, value in SIGNAL.items()}
@@ -137,7 +137,7 @@ def _changed(atrium, grow, move):
     return (x + float(move[0]), y + float(move[1]), float(top)), tuple(float(s) for s in semi * grow)
 
 
-def _moved(grid: Grid, points: np.ndarray, view: str, rng) -> Grid:
+def moved(grid: Grid, points: np.ndarray, view: str, rng) -> Grid:
     """The plane turned and shifted a little about the valves, as an operator's plane is."""
     own = [n for n, of in enumerate(LANDMARK_VIEWS) if of == view]
     pivot = points[0, own].mean(axis=0)
@@ -155,7 +155,7 @@ def _rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * cross @ cross
 
 
-def _examples(scene: Scene, grid: Grid, view: str, points: np.ndarray | None, rng) -> Cutouts:
+def imaged(scene: Scene, grid: Grid, view: str, points: np.ndarray | None, rng) -> Cutouts:
     images = render(scene, grid, np.zeros((1, 3)), rng)[:, 0]
     cover = _cover(scene, grid)
     apex = np.stack([apply(scene.to_lps, np.array([0.0, 0.0, shape.apex_z])) for shape in scene.shapes])

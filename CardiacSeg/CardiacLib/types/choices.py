@@ -10,6 +10,7 @@ from .values import job_value
 
 SHORT_AXIS_BUNDLE = "cineheart_sax"
 LANDMARK_BUNDLE = "cineheart_lax_landmarks"
+LONG_AXIS_BUNDLE = "cineheart_lax_labels"
 PROPAGATION_BUNDLE, INITIALIZATION_BUNDLE = "biv_propagation", "biv_initialization"
 SHORT_AXIS_BUNDLES = (SHORT_AXIS_BUNDLE, "ventricular_short_axis_3label")
 LANDMARK_BUNDLES = (LANDMARK_BUNDLE, "valve_landmarks")

@@ -1,4 +1,4 @@
-"""Command line: ``cineheart data check | convert | join``."""
+"""Command line: ``cineheart data check | convert | join | four-chamber``."""
 
 from enum import Enum
 from pathlib import Path
@@ -85,4 +85,23 @@ def convert(
     with Console("cineheart data convert", as_json, lines=True) as console:
         options = ConvertOptions(to.value, size, view, label_order)
         console.finish(convert_data(source, output, options, progress=console.progress))
+    return 0
+
+
+@data.command("four-chamber")
+def four_chamber(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Four-chamber frames: images, lv_masks, points.csv.")],
+    archive: Annotated[Path, typer.Option("--output", "-o", help="The NPZ to write.")],
+    hearts: Annotated[int, typer.Option(min=1, help="Synthetic hearts, with exact labels.")] = 60,
+    as_json: Json = False,
+) -> int:
+    """Training data of cineheart_lax_labels: real frames with the LV pool drawn, and labelled synthetic ones."""
+    from CardiacLandmarksLib.train.labelled_frames import write_labelled_frames
+    from CardiacLib.files import require_output
+    from cineheart.console import Answer
+
+    with Console("cineheart data four-chamber", as_json, lines=True) as console:
+        require_output(archive.parent)
+        count = write_labelled_frames(source, archive, hearts, console.progress)
+        console.finish(Answer({"frames": count, "archive": str(archive)}))
     return 0

@@ -1,0 +1,76 @@
+"""The four-chamber view: area-length volume, longitudinal strain and corners of the LV pool, against the phantom."""
+
+import numpy as np
+import pytest
+
+from CardiacLib.geometry import apply
+from CardiacLib.phantom.study import make_scene
+from CardiacLib.phantom.truth import label_stack
+from CardiacLib.phantom.views import lax_grid
+from CardiacLib.types.labels import LV, LabelMap
+from CardiacLib.types.landmarks import LANDMARK_NAMES
+from CardiacSegLib.long_axis.contour import pool_outline
+from CardiacSegLib.long_axis.measure import NEAR_MM, measure_long_axis
+
+MITRAL = [LANDMARK_NAMES.index("mitral septal 4CH"), LANDMARK_NAMES.index("mitral free wall 4CH")]
+
+
+@pytest.fixture(scope="module")
+def four_chamber(phantom):
+    """Exact labels of the phantom's 4CH view, and the true mitral points in its pixels (T, 2, 2)."""
+    scene = make_scene(phantom.options, phantom.motion, phantom.heart_to_lps)
+    grid = lax_grid(phantom.options, scene.to_lps, phantom.motion.shapes[0], "4ch")
+    labels = label_stack(scene, grid, np.zeros((1, 3)))
+    points = apply(np.linalg.inv(grid.ijk_to_lps), phantom.landmarks.points[:, MITRAL])[..., 1::-1]
+    return LabelMap(labels, grid.ijk_to_lps, phantom.motion.times_ms), points
+
+
+def test_measures_are_those_of_the_phantom(phantom, four_chamber):
+    labels, points = four_chamber
+    found = measure_long_axis(labels, points)
+    truth = phantom.volumes["lv"]
+    assert (found.ed, found.es) == (phantom.ed, phantom.es)
+    assert found.volume_ml == pytest.approx(truth, rel=0.12)
+    assert np.nanmedian(found.off_mm) < 4.0 and all("confirmed by" in note for note in found.notes())
+    assert found.strain_percent[found.ed] == 0.0 and -35.0 < found.global_longitudinal_strain_percent < -8.0
+    row = found.row()
+    assert row.ed_ml == found.volume_ml[found.ed] and not row.reported
+    assert len(found.rows()) == labels.n_frames
+
+
+def test_points_elsewhere_are_not_confirmed(four_chamber):
+    labels, points = four_chamber
+    pixel = np.linalg.norm(labels.ijk_to_lps[:3, 0])
+    moved = points.copy()
+    moved[:, 1] += 3 * NEAR_MM / pixel * (points[:, 1] - points[:, 0]) / np.linalg.norm(points[0, 1] - points[0, 0])
+    septal, free = measure_long_axis(labels, moved).notes()
+    assert "confirmed by" in septal and "not confirmed" in free
+
+
+def test_a_half_ellipsoid_by_hand():
+    rows, columns = np.mgrid[:140, :140].astype(float)
+    pool = ((rows - 30) / 80) ** 2 + ((columns - 70) / 30) ** 2 < 1
+    pool &= rows >= 30
+    found = pool_outline(pool, (1.0, 1.0), np.array([[30.0, 40.0], [30.0, 100.0]]))
+    area, length = np.pi * 80 * 30 / 2, 80.0
+    assert found.volume_ml == pytest.approx(8 * area**2 / (3 * np.pi * length) / 1000, rel=0.03)
+    assert found.corners == pytest.approx(np.array([[30, 40], [30, 100]]), abs=3)
+    assert found.apex == pytest.approx([110, 70], abs=2)
+    assert np.linalg.norm(found.endocardium[0] - found.endocardium[-1]) == pytest.approx(60, abs=6)
+
+
+def test_nothing_to_measure(four_chamber):
+    labels, points = four_chamber
+    assert measure_long_axis(labels, np.full_like(points, np.nan)) is None
+    cut = np.zeros((20, 20), bool)
+    cut[:, 5:15] = True
+    assert pool_outline(cut, (1.0, 1.0), np.array([[0.0, 5.0], [0.0, 15.0]])) is None
+
+
+def test_one_missing_frame_leaves_the_others(four_chamber):
+    labels, points = four_chamber
+    some = labels.labels.copy()
+    some[2][some[2] == LV] = 0
+    found = measure_long_axis(LabelMap(some, labels.ijk_to_lps, labels.times_ms), points)
+    assert np.isnan(found.volume_ml[2]) and np.isfinite(np.delete(found.volume_ml, 2)).all()
+    assert found.rows()[2]["lv_length_mm"] is None
