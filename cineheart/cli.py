@@ -1,5 +1,5 @@
 """Command line: ``cineheart run | batch | segment | measure | landmarks | mesh | convert | propagate | surfaces |
-phantom | data | train | evaluate | crossvalidate | calibrate | gif | bundles``.
+phantom | data | train | evaluate | crossvalidate | calibrate | gif | view | bundles``.
 
 Exit codes: 0 everything asked for was written, 1 something failed on the way, 2 input that cannot be used.
 """
@@ -30,6 +30,7 @@ from cineheart.commands.data.cli import data
 from cineheart.commands.networks.bundle_cli import bundles
 from cineheart.commands.networks.cli import LEARNING
 from cineheart.commands.pictures.cli import gif
+from cineheart.commands.view import view
 
 from .cli_options import (
     AddSlices,
@@ -436,7 +437,7 @@ def phantom(
     return 0
 
 
-for command in (batch, *LEARNING, gif):
+for command in (batch, *LEARNING, gif, view):
     app.command()(command)
 
 

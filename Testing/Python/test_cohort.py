@@ -158,8 +158,9 @@ def square(number: int) -> int:
 
 
 @pytest.mark.slow
-def test_workers_that_die_lose_nothing_but_their_study():
+def test_workers_that_die_lose_nothing_but_their_study(monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr("cineheart.cohort.engine.DEATHS", 0)
     found = {
         name: (value, problem)
         for name, value, problem in run_jobs(square, {str(n): n for n in range(1, 6)}, Workers(2))

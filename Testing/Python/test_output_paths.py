@@ -22,6 +22,7 @@ COMMANDS = {
     "landmarks": ["landmarks", "--4ch", "nothing"],
     "mesh": ["mesh", "nothing"],
     "convert": ["convert", "nothing"],
+    "batch": ["batch", "nothing"],
     "propagate": ["propagate", "nothing"],
     "surfaces": ["surfaces", "nothing"],
     "phantom": ["phantom"],

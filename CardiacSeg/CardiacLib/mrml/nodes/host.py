@@ -60,6 +60,18 @@ def require_free_scene() -> None:
                 )
 
 
+def use_scene(scene, application) -> None:
+    """Make an application's scene ``slicer.mrmlScene``, with the logics that it lacks, for the rest of the process.
+
+    Args:
+        scene: an empty ``vtkMRMLScene``.
+        application: its ``vtkSlicerApplicationLogic``; logics that it has already stay.
+    """
+    import slicer
+
+    slicer.mrmlScene, slicer.modules = scene, _modules_of(scene, application)
+
+
 @contextmanager
 def private_scene() -> Iterator[object]:
     """Yield an empty scene that is ``slicer.mrmlScene`` within the block; the earlier one comes back after it.
@@ -113,11 +125,17 @@ def logic(module: str):
 
 def _scene_and_modules():
     import slicer
-    import vtk
 
     scene = slicer.vtkMRMLScene()
     application = slicer.vtkSlicerApplicationLogic()
     application.SetMRMLScene(scene)
+    return scene, _modules_of(scene, application)
+
+
+def _modules_of(scene, application) -> SimpleNamespace:
+    import slicer
+    import vtk
+
     cache = tempfile.TemporaryDirectory(prefix="cineheart-mrml-")  # bundles are unpacked there; goes with the modules
     storage = slicer.vtkDataIOManager()
     storage.SetCacheManager(slicer.vtkCacheManager())
@@ -131,11 +149,13 @@ def _scene_and_modules():
     vtk.vtkObject.GlobalWarningDisplayOff()
     try:
         for name, class_name in _LOGICS.items():
-            module_logic = getattr(slicer, class_name)()
-            module_logic.SetMRMLApplicationLogic(application)
-            module_logic.SetMRMLScene(scene)
-            application.SetModuleLogic(name, module_logic)
+            module_logic = application.GetModuleLogic(name)
+            if module_logic is None:
+                module_logic = getattr(slicer, class_name)()
+                module_logic.SetMRMLApplicationLogic(application)
+                module_logic.SetMRMLScene(scene)
+                application.SetModuleLogic(name, module_logic)
             setattr(modules, name.lower(), SimpleNamespace(logic=lambda found=module_logic: found))
     finally:
         vtk.vtkObject.SetGlobalWarningDisplay(warnings)
-    return scene, modules
+    return modules

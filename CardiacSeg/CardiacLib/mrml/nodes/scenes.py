@@ -49,6 +49,13 @@ def load_scene(path: str | Path) -> None:
         raise InputError(f"{path}: not a readable MRML scene bundle. {said()}")
 
 
+def clear_scene() -> None:
+    """Remove all of ``slicer.mrmlScene`` but its singleton nodes, such as the views."""
+    import slicer
+
+    slicer.mrmlScene.Clear(False)
+
+
 def _make_names_safe() -> None:
     """Rename nodes whose names MRML would make file names of that break the XML: it escapes names, not those files."""
     import slicer

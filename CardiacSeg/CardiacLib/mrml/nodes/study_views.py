@@ -113,7 +113,11 @@ def _description() -> str:
 
 
 def _show_in(view: str, volume) -> None:
-    logic = _slice_logic(view)
+    show_in(_slice_logic(view), volume)
+
+
+def show_in(logic, volume) -> None:
+    """Show a volume, or None, in the view of a slice logic, in the plane of its slices; what is shown already stays."""
     composite = logic.GetSliceCompositeNode()
     composite.SetLinkedControl(False)  # each view has a plane of its own
     if volume is None:

@@ -47,3 +47,20 @@ def add_chart(name: str, table, curves, y_title: str):
     chart.SetXAxisTitle(_AXES[over])
     chart.SetYAxisTitle(y_title)
     return chart
+
+
+def table_content(node) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns of a table node, and its rows as they are shown."""
+    table = node.GetTable()
+    names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
+    rows = range(table.GetNumberOfRows())
+    return names, [[table.GetValue(row, column).ToString() for column in range(len(names))] for row in rows]
+
+
+def nodes_of_class(name: str) -> list:
+    """The nodes of ``slicer.mrmlScene`` of a class, in the scene's order; hidden ones are left out."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    nodes = [scene.GetNthNodeByClass(number, name) for number in range(scene.GetNumberOfNodesByClass(name))]
+    return [node for node in nodes if not node.GetHideFromEditors()]

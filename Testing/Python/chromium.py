@@ -1,0 +1,94 @@
+"""The system's Chromium without a window, told what to do by the DevTools protocol; never downloaded."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+
+PROGRAM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+_FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --remote-debugging-port=0 --window-size=1400,900"
+)
+
+
+class Tab:
+    """One page."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse):
+        self._socket, self._number = socket, 0
+
+    async def send(self, method: str, **parameters) -> dict:
+        """The answer to a command of the protocol."""
+        self._number += 1
+        await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
+        while True:
+            answer = json.loads((await self._socket.receive()).data)
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    async def value(self, script: str):
+        """What JavaScript gives, promises waited for."""
+        answer = await self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    async def until(self, script: str, seconds: float = 30.0):
+        """What JavaScript gives as soon as it is true."""
+        end = asyncio.get_running_loop().time() + seconds
+        while not (found := await self.value(script)):
+            assert asyncio.get_running_loop().time() < end, f"never true: {script}: {await self.value(_SEEN)}"
+            await asyncio.sleep(0.05)
+        return found
+
+    async def open(self, url: str) -> None:
+        """Go to an address."""
+        await self.send("Page.navigate", url=url)
+
+    async def click(self, selector: str) -> None:
+        """Click an element, once it is there and enabled."""
+        await self.until(f"(e => e && !e.disabled)(document.querySelector({selector!r}))")
+        await self.value(f"document.querySelector({selector!r}).click()")
+
+    async def picture(self, path: Path) -> None:
+        """Write the page as PNG."""
+        path.write_bytes(base64.b64decode((await self.send("Page.captureScreenshot"))["data"]))
+
+
+_SEEN = "document.body.innerText.slice(0, 600)"
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Tab]:
+    """A browser with one empty page."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        process = subprocess.Popen(
+            [PROGRAM, *_FLAGS.split(), f"--user-data-dir={folder}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            said = Path(folder, "DevToolsActivePort")
+            for _ in range(400):
+                if said.is_file() and said.read_text().strip():
+                    break
+                await asyncio.sleep(0.05)
+            port = said.read_text().split()[0]
+            async with aiohttp.ClientSession() as client:
+                async with client.get(f"http://127.0.0.1:{port}/json") as answer:
+                    page = next(tab for tab in await answer.json() if tab["type"] == "page")
+                async with client.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                    yield Tab(socket)
+        finally:
+            process.terminate()
+            process.wait(20)

@@ -1,0 +1,153 @@
+"""The steps of a session, each a job of the one worker process, with progress and cancel, as of a panel."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cineheart
+from BiVMeshLib.mrml.models import mesh_to_scene
+from BiVMeshLib.mrml.motion import mesh_request, motion_to_scene
+from BiVMeshLib.result import MeshChoice, MeshResult
+from CardiacLandmarksLib.mrml.requests import points_request
+from CardiacLandmarksLib.mrml.result import points_to_scene
+from CardiacLib.errors import InputError
+from CardiacLib.mrml.nodes import sequences
+from CardiacLib.mrml.nodes.markups import landmarks_from_nodes
+from CardiacLib.mrml.nodes.segmentations import labels_from_node
+from CardiacLib.mrml.panel.processes import Callbacks, JobRequest, Worker, WorkerRun
+from CardiacLib.networks.bundles import bundle_of_species
+from CardiacLib.types.choices import LandmarkChoice, NetworkChoice, SegmentChoice
+from CardiacLib.types.landmarks import LANDMARK_VIEWS
+from CardiacLib.types.mesh_options import MeshOptions
+from CardiacSegLib.mrml.result import frame_number, segmentation_to_scene
+
+from .study_scene import StudyScene
+
+WORKER = Worker("cineheart.worker", Path(cineheart.__file__).resolve().parents[1])
+POLL_S = 0.1
+Done = Callable[[object], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: ``problem`` is empty if it was done, ``cancelled`` says that a person stopped it."""
+
+    problem: str = ""
+    cancelled: bool = False
+
+
+class Jobs:
+    """Runs one job at a time in the worker process.
+
+    Args:
+        progress: called with (fraction, message).
+    """
+
+    def __init__(self, progress: Callable[[float, str], None]):
+        self._progress = progress
+        self._run: WorkerRun | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        return self._run is not None
+
+    def cancel(self) -> None:
+        """Stop the job that runs."""
+        if self._run is not None:
+            self._run.cancel()
+
+    async def run(self, request: JobRequest, done: Done) -> Outcome:
+        """Run a job and give its value to ``done``, which draws it into the scene.
+
+        Raises:
+            InputError: another job runs.
+        """
+        if self.busy:
+            raise InputError("Another step runs; wait for it or cancel it.")
+        values: list[object] = []
+        failures: list[str] = []
+        stopped: list[object] = []
+        callbacks = Callbacks(
+            progress=self._progress,
+            done=values.append,
+            failed=lambda message, detail: failures.append(message),
+            cancelled=stopped.append,
+        )
+        self._run = WorkerRun(request, WORKER, callbacks)
+        try:
+            self._run.start()
+            while self._run.poll():
+                await asyncio.sleep(POLL_S)
+        finally:
+            self._run.abandon()
+            self._run = None
+        if values:
+            done(values[0])
+        return Outcome(failures[0] if failures else "", bool(stopped))
+
+
+class Steps:
+    """Segment, points and mesh of what is open, as (job, what draws its value).
+
+    Args:
+        scene: of the session.
+    """
+
+    def __init__(self, scene: StudyScene):
+        self._scene = scene
+
+    def read(self, path: Path, name: str) -> tuple[JobRequest, Done]:
+        """Read a study."""
+        return JobRequest("study", {"path": str(path)}), lambda study: self._scene.open_study(study, name)
+
+    def segment(self, species: str) -> tuple[JobRequest, Done]:
+        """Label and measure every frame of the short axis; earlier labels are updated in place."""
+        volume = self._require("sax")
+        request = JobRequest("segment", {"cine": self._scene.cine("sax"), "choice": _choice(species)})
+        name, earlier = f"{volume.GetName()} segmentation", self._scene.segmentation
+        return request, lambda found: segmentation_to_scene(volume, found, name=name, output=earlier)
+
+    def points(self) -> tuple[JobRequest, Done]:
+        """Find the valve points of the long-axis views."""
+        volumes = self._long_axis()
+        earlier = next(iter(self._scene.points), None)
+        return points_request(volumes, LandmarkChoice()), lambda found: points_to_scene(found, volumes, output=earlier)
+
+    def mesh(self, species: str, motion: bool) -> tuple[JobRequest, Done]:
+        """Mesh end-diastole and carry it over the beat."""
+        segmentation = self._require_labels()
+        labels = labels_from_node(segmentation, self._require("sax"))
+        lists = self._scene.points
+        valves = landmarks_from_nodes(lists) if lists else None
+        frame = frame_number(segmentation, labels, "ed")
+        choice = MeshChoice(frame, MeshOptions(species=species), motion=motion)
+        return mesh_request(labels, choice, valves), self._draw_mesh
+
+    def _draw_mesh(self, found: MeshResult) -> None:
+        self._scene.remove_mesh()
+        models = mesh_to_scene(found.mesh, f"{self._scene.name} mesh")
+        if found.moving is not None and self._scene.browser is not None:
+            motion_to_scene(found.moving, models, self._scene.browser)
+            sequences.select_frame(self._scene.browser, found.frame)
+
+    def _long_axis(self) -> dict:
+        volumes = {view: node for view, node in self._scene.volumes.items() if view in set(LANDMARK_VIEWS)}
+        if not volumes:
+            raise InputError("The study has no long-axis view, on which valve points are found.")
+        return volumes
+
+    def _require(self, view: str):
+        if view not in self._scene.volumes:
+            raise InputError("Open a study first.")
+        return self._scene.volumes[view]
+
+    def _require_labels(self):
+        if self._scene.segmentation is None:
+            raise InputError("There are no labels yet; segment the study first.")
+        return self._scene.segmentation
+
+
+def _choice(species: str) -> SegmentChoice:
+    return SegmentChoice(network=NetworkChoice(bundle_of_species(species)), species=species)

@@ -1,0 +1,117 @@
+"""The page of a session: folder, steps and tables on the left, views on the right, frames below."""
+
+from typing import Any, Protocol
+
+from trame.ui.vuetify3 import SinglePageLayout
+from trame.widgets import html
+from trame.widgets import vuetify3 as vuetify
+from trame_server import Server
+
+
+class Answers(Protocol):
+    """What answers the controls of the page (:class:`cineheart.web.app.App`)."""
+
+    views: Any
+    jobs: Any
+    show_folder: Any
+    open: Any
+    open_uploads: Any
+    step: Any
+    prepare_downloads: Any
+
+
+_SEND = """(async () => { const files = Array.from($event.target.files || $event.dataTransfer.files);
+for (const file of files) { const answer = await window.fetch('upload?name=' + encodeURIComponent(file.name),
+{method: 'POST', body: file}); if (!answer.ok) { problem = (await answer.json()).error; return; } }
+if (files.length) trigger('open_uploads', [files.length === 1 ? files[0].name : '']); })()"""
+"""JavaScript of the page: send what was chosen or dropped, then have it opened."""
+
+
+def build_page(server: Server, app: Answers) -> None:
+    """Lay out the page; each control has an ``id`` by which it can be found."""
+    server.trigger("open_uploads")(app.open_uploads)
+    with SinglePageLayout(server, full_height=True) as page:
+        page.title.set_text("CineHeart")
+        page.icon.hide()
+        page.footer.hide()
+        with page.toolbar:
+            html.Span("{{ name }}", id="name", classes="mx-4")
+            vuetify.VProgressLinear(v_if=("busy",), model_value=("fraction * 100",), id="progress", style="width: 20em")
+            html.Span("{{ doing }}", id="doing", classes="mx-2")
+            _button("Cancel", "cancel", app.jobs.cancel, v_if=("busy",))
+            vuetify.VSpacer()
+            _player()
+        with page.content:
+            html.Div("{{ problem }}", v_if=("problem",), id="problem", role="alert", classes="bg-error pa-2")
+            with html.Div(style="display: flex; height: calc(100vh - 64px)"):
+                with html.Div(style="width: 22em; overflow: auto; flex: none", classes="pa-2"):
+                    _folder(app)
+                    _steps(app)
+                    _tables()
+                    _downloads(app)
+                with html.Div(style="flex: 1; min-width: 0", id="views"):
+                    app.views.place(page)
+
+
+def _button(text: str, name: str, click, **more) -> None:
+    vuetify.VBtn(text, id=name, click=click, size="small", variant="tonal", classes="ma-1", **more)
+
+
+def _player() -> None:
+    _button("{{ playing ? 'Stop' : 'Play' }}", "play", "playing = !playing", disabled=("!last_frame",))
+    vuetify.VSlider(
+        v_model=("frame",), min=0, max=("last_frame",), step=1, id="frame", hide_details=True, style="max-width: 20em",
+        aria_label="Frame",
+    )  # fmt: skip
+    html.Span("{{ Number(frame) + 1 }} / {{ last_frame + 1 }}", id="shown-frame", classes="mx-4")
+
+
+def _folder(app: Answers) -> None:
+    html.Div("{{ '/' + folder }}", classes="text-caption")
+    _button("Up", "up", (app.show_folder, "[folder.split('/').slice(0, -1).join('/')]"), v_if=("folder",))
+    with html.Div(v_for="entry in entries", key="entry.path", style="display: flex; align-items: center"):
+        html.Span("{{ entry.name }}", style="flex: 1; overflow-wrap: anywhere", classes="text-body-2")
+        more = {"click": (app.show_folder, "[entry.path]"), "v_if": "entry.kind !== 'file'", "size": "x-small"}
+        vuetify.VBtn("Look in", variant="text", **more)
+        vuetify.VBtn(
+            "Open", click=(app.open, "[entry.path, entry.kind]"), disabled=("busy",), size="x-small", variant="text",
+            __properties=[("data_path", "data-path")], data_path=("entry.path",), classes="open-entry",
+        )  # fmt: skip
+    with html.Label(
+        "Drop a zip, NIfTI or DICOM files here, or choose: ",
+        raw_attrs=[f'@drop.prevent="{_SEND}"', "@dragover.prevent"],
+        classes="d-block pa-2 my-2 text-body-2",
+        style="border: 1px dashed",
+    ):
+        html.Input(type="file", multiple=True, id="upload", raw_attrs=[f'@change="{_SEND}"'], style="width: 100%")
+    vuetify.VSelect(v_model=("species",), items=("all_species",), label="Species", density="compact", id="species")
+
+
+def _steps(app: Answers) -> None:
+    for text, name, needs in (
+        ("Segment", "segment", "name"),
+        ("Points", "points", "name"),
+        ("Mesh", "mesh", "has_labels"),
+    ):
+        _button(text, name, (app.step, f"['{name}']"), disabled=(f"busy || !{needs}",))
+    vuetify.VSelect(
+        v_model=("mesh_view",), items=("mesh_views",), label="Colour of the mesh", density="compact", id="mesh-view",
+        v_if=("mesh_views.length",),
+    )  # fmt: skip
+
+
+def _tables() -> None:
+    titles = "tables.map((table, value) => ({title: table.title, value}))"
+    with html.Div(v_if=("tables.length",)):
+        vuetify.VSelect(v_model=("table",), items=(titles,), label="Table", density="compact", id="table")
+        with html.Table(classes="text-caption", style="border-spacing: 6px 0", id="measurements"):
+            with html.Tr():
+                html.Th("{{ column }}", v_for="column in tables[table].columns", key="column")
+            with html.Tr(v_for="(row, number) in tables[table].rows", key="number"):
+                html.Td("{{ cell }}", v_for="(cell, n) in row", key="n")
+
+
+def _downloads(app: Answers) -> None:
+    _button("Prepare files", "prepare", app.prepare_downloads, disabled=("busy || !name",))
+    with html.Div(v_for="file in downloads", key="file"):
+        html.A("{{ file }}", href=("'download/' + file",), download=True, classes="download")
