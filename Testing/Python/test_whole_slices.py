@@ -23,7 +23,7 @@ from CardiacLib.networks.onnx_files import onnx_problem
 from CardiacLib.training.adversarial import Adversarial, AdversarialNetwork, deepest_layer
 from CardiacLib.training.options import POLY
 from CardiacLib.training.start import begin_with_any
-from CardiacLib.training.style import StyleOptions, with_amplitude_of, with_histogram_of
+from CardiacLib.training.style import StyleOptions, with_amplitude_of, with_histogram_of, with_quantiles_of
 from CardiacSegLib.segment.whole_slice import SliceWindow, filled_box
 from CardiacSegLib.train.loss import HeartDiceCELoss, partial_loss
 from CardiacSegLib.train.whole_slices import (
@@ -84,6 +84,18 @@ def test_z_scores_are_those_of_the_volume():
     frame = np.random.default_rng(0).normal(300, 40, (3, 64, 64)).astype(np.float32)
     images = SliceWindow.of(frame, np.array([1.0, 1.0, 8.0]), 1.0, 64).images(frame)
     assert abs(images.mean()) < 1e-4 and images.std() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_grey_values_of_another_image_leave_what_is_no_image():
+    drawn = torch.Generator().manual_seed(1)
+    images, other = torch.rand(6, 40, 50, generator=drawn), 0.2 + 0.3 * torch.rand(1, 40, 50, generator=drawn) ** 2
+    images[:, :10] = 0
+    found = with_quantiles_of(images, other)
+    assert (found[:, :10] == 0).all()
+    at = torch.tensor([0.05, 0.5, 0.95])
+    assert torch.quantile(found[:, 10:], at).tolist() == pytest.approx(torch.quantile(other, at).tolist(), abs=0.01)
+    assert (found[:, 10:].flatten().argsort() == images[:, 10:].flatten().argsort()).float().mean() > 0.99
+    assert with_quantiles_of(torch.zeros(6, 8, 8), other).abs().sum() == 0
 
 
 def test_styles_of_another_image():

@@ -59,7 +59,6 @@ def batch(
     from cineheart.cohort.batch import shard_of
     from cineheart.cohort.engine import Workers
     from cineheart.commands.study import RunOptions, mesh_choice
-    from cineheart.workers import terminated_as_interrupted
 
     runs_on = RunsOn(device, backend)
     network = NetworkChoice(bundle or bundle_of_species(species.value), runs_on, quality.value)
@@ -74,7 +73,7 @@ def batch(
         dicom_seg=dicom_seg,
     )
     options = BatchOptions(run, Workers(workers, scheduler), shard_of(shard), retry_failed)
-    with Console("cineheart batch", as_json, lines=True) as console, terminated_as_interrupted():
+    with Console("cineheart batch", as_json, lines=True) as console:
         answer = run_batch(studies, output, options, progress=console.progress)
         console.finish(answer)
     return 1 if answer.facts["failed"] else 0
