@@ -2,6 +2,7 @@
 
 import atexit
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -33,6 +34,12 @@ def pytest_runtest_setup():
     if sys.version_info < (3, 12):
         for _ in range(NONE_REFERENCES - sys.getrefcount(None)):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
+
+
+def pytest_collection_finish():
+    """What was imported stays: the collector of garbage need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

@@ -10,7 +10,7 @@ square of the depth; here both frames carry the angle of the depth they stand at
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+import scipy
 
 from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.types.mesh_options import FibreOptions
@@ -61,7 +61,7 @@ def make_fibres(mesh: BiVMesh, potentials: Potentials, options: FibreOptions) ->
     bad = (bad_epi & (epi > 0.01)) | (epi < 0.99) & ((bad_lv & (share < 0.99)) | (bad_rv & (share > 0.01)))
     if bad.any() and not bad.all():
         centres = mesh.nodes[tets].mean(1)
-        frame[bad] = frame[~bad][cKDTree(centres[~bad]).query(centres[bad])[1]]
+        frame[bad] = frame[~bad][scipy.spatial.cKDTree(centres[~bad]).query(centres[bad])[1]]
     return Fibres(fibre=frame[:, :, 0], sheet=frame[:, :, 2], normal=-frame[:, :, 1], repaired=int(bad.sum()))
 
 

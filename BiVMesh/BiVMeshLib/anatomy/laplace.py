@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags
-from scipy.sparse.linalg import cg
+import scipy
 
 TOLERANCE = 1e-8
 """Of the conjugate gradients, relative to the right-hand side."""
@@ -30,13 +29,13 @@ class Pattern:
         self.indices = columns[order].astype(np.int32)
         self.indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=n_nodes))).astype(np.int32)
 
-    def matrix(self, entries: list[np.ndarray]) -> csr_matrix:
+    def matrix(self, entries: list[np.ndarray]) -> "scipy.sparse.csr_matrix":
         """Sparse (N, N) symmetric matrix without row sums; ``entries``: (M,) of each tet for its six edges, PAIRS."""
         count = len(self.start)
         off = sum(np.bincount(self.edges[n], entries[n], count) for n in range(6))
         sums = np.bincount(self.start, off, self.n_nodes) + np.bincount(self.end, off, self.n_nodes)
         values = np.concatenate([off, -sums])[self.source]
-        return csr_matrix((values, self.indices, self.indptr), shape=(self.n_nodes, self.n_nodes))
+        return scipy.sparse.csr_matrix((values, self.indices, self.indptr), shape=(self.n_nodes, self.n_nodes))
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class LinearElements:
         """(M, 4, 3) gradient of each corner's shape function, 1/mm."""
         return self.slopes.transpose(2, 0, 1)
 
-    def stiffness(self, conductivity: np.ndarray | None = None) -> csr_matrix:
+    def stiffness(self, conductivity: np.ndarray | None = None) -> "scipy.sparse.csr_matrix":
         """Sparse (N, N) matrix of -div(k grad u); ``conductivity`` k (M,) per tet, 1 if not given."""
         weight = self.volumes if conductivity is None else self.volumes * conductivity
         return self.pattern.matrix([weight * (self.slopes[i] * self.slopes[j]).sum(0) for i, j in PAIRS])
@@ -101,12 +100,12 @@ class DirichletProblem:
     Preconditioned conjugate gradients, Jacobi: at 200 000 tets faster than an algebraic multigrid set-up.
     """
 
-    def __init__(self, stiffness: csr_matrix, held: np.ndarray):
+    def __init__(self, stiffness: "scipy.sparse.csr_matrix", held: np.ndarray):
         """``stiffness`` (N, N); ``held`` bool (N,), at least one node."""
         self.held, self.free = np.flatnonzero(held), np.flatnonzero(~held)
         rows = stiffness[self.free]
         self.inner, self.coupling = rows[:, self.free], rows[:, self.held]
-        self.jacobi = diags(1.0 / self.inner.diagonal())
+        self.jacobi = scipy.sparse.diags(1.0 / self.inner.diagonal())
 
     def solve(self, values: np.ndarray, load: np.ndarray | None = None) -> np.ndarray:
         """(N,) solution for a ``load`` (N,) or none; ``values`` (N,) holds the held nodes' values, kept exactly, and
@@ -118,7 +117,9 @@ class DirichletProblem:
         right = -(self.coupling @ values[self.held])
         if load is not None:
             right += load[self.free]
-        found, info = cg(self.inner, right, values[self.free], rtol=TOLERANCE, maxiter=MAX_ITERATIONS, M=self.jacobi)
+        found, info = scipy.sparse.linalg.cg(
+            self.inner, right, values[self.free], rtol=TOLERANCE, maxiter=MAX_ITERATIONS, M=self.jacobi
+        )
         if info or not np.isfinite(found).all():
             raise ArithmeticError(f"Conjugate gradients did not converge in {MAX_ITERATIONS} iterations.")
         solution = values.copy()

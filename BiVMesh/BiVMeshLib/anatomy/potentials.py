@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+import scipy
 
 from CardiacLib.types.bivmesh import REGIONS, BiVMesh
 
@@ -81,7 +81,7 @@ def long_axis(mesh: BiVMesh) -> LongAxis:
     # One node per half edge on the way: a line of nodes holds no tet by all its four corners.
     edge = np.linalg.norm(mesh.nodes[mesh.tets[:, 1]] - mesh.nodes[mesh.tets[:, 0]], axis=1).mean()
     steps = np.linspace(0.0, 1.0, 2 + int(2 * np.linalg.norm(end - apex) / edge))[:, None]
-    line = np.unique(cKDTree(mesh.nodes).query(apex + steps * (end - apex))[1])
+    line = np.unique(scipy.spatial.cKDTree(mesh.nodes).query(apex + steps * (end - apex))[1])
     return LongAxis(
         base=base, apex=apex, up=(base - apex) / np.linalg.norm(base - apex), apex_nodes=line, cavity_end=end
     )

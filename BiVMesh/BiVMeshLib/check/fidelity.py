@@ -4,7 +4,7 @@ Measured against the labels as they were given, without the clean-up: what was r
 """
 
 import numpy as np
-from scipy.spatial import cKDTree
+import scipy
 
 from BiVMeshLib.prepare.frame import HeartFrame
 from BiVMeshLib.prepare.labels_check import LabelStack
@@ -73,13 +73,13 @@ def contour_distances(mesh: BiVMesh, stack: LabelStack, frame: HeartFrame) -> di
         triangles = mesh.patch(patch)
         contour, section = contour_points(stack, frame, labels), _sections(mesh.nodes, triangles, stack)
         if name == "lv_outer" and len(rv) and len(contour):
-            to_rv, to_lv = cKDTree(rv), cKDTree(contour)
+            to_rv, to_lv = scipy.spatial.cKDTree(rv), scipy.spatial.cKDTree(contour)
             contour = contour[to_rv.query(contour)[0] > BESIDE_RV]
             beside = to_rv.query(section)[0]
             section = section[(beside > BESIDE_RV) & (beside > to_lv.query(section)[0])]
         if len(contour) and len(section):
             there = distance_to_triangles(contour, mesh.nodes, triangles)
-            found[name] = np.concatenate([there, cKDTree(contour).query(section)[0]])
+            found[name] = np.concatenate([there, scipy.spatial.cKDTree(contour).query(section)[0]])
     return found
 
 
@@ -121,7 +121,7 @@ def distance_to_triangles(points: np.ndarray, nodes: np.ndarray, triangles: np.n
     """(P,) distance in mm of points (P, 3) to the nearest of the CANDIDATES triangles with the nearest centres."""
     corners = nodes[triangles]
     count = min(CANDIDATES, len(triangles))
-    nearest = cKDTree(corners.mean(1)).query(points, k=count)[1].reshape(len(points), count)
+    nearest = scipy.spatial.cKDTree(corners.mean(1)).query(points, k=count)[1].reshape(len(points), count)
     return np.min([_to_triangle(points, corners[nearest[:, n]]) for n in range(count)], axis=0)
 
 

@@ -6,7 +6,7 @@ doi 10.1145/237170.237244). Neighbours, which share an edge or a vertex, are sep
 """
 
 import numpy as np
-from scipy.spatial import cKDTree
+import scipy
 
 TOUCH = 1e-6
 """mm. Triangles intersect if they overlap by more than this along every direction."""
@@ -47,14 +47,16 @@ def _around(corners: np.ndarray, near: np.ndarray) -> np.ndarray:
         return np.zeros(0, np.int64)
     centre = corners.mean(1)
     radius = np.linalg.norm(corners - centre[:, None], axis=2).max()
-    return np.flatnonzero(cKDTree(centre[near]).query(centre, distance_upper_bound=2.0 * radius + TOUCH)[0] < np.inf)
+    return np.flatnonzero(
+        scipy.spatial.cKDTree(centre[near]).query(centre, distance_upper_bound=2.0 * radius + TOUCH)[0] < np.inf
+    )
 
 
 def _near_pairs(corners: np.ndarray) -> np.ndarray:
     """(P, 2) triangles whose boxes overlap or touch."""
     centre = corners.mean(1)
     radius = np.linalg.norm(corners - centre[:, None], axis=2).max()
-    pairs = cKDTree(centre).query_pairs(2.0 * radius, output_type="ndarray")
+    pairs = scipy.spatial.cKDTree(centre).query_pairs(2.0 * radius, output_type="ndarray")
     low, high = corners.min(1), corners.max(1)
     for axis in range(3):
         a, b = pairs.T

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 FACES = np.array([(1, 2, 3), (0, 3, 2), (0, 1, 3), (0, 2, 1)])
 """Faces of a positive tet, oriented outwards."""
@@ -76,8 +75,10 @@ def _fans_per_vertex(triangles, number, count, n_vertices) -> np.ndarray:
     order = np.argsort(number, kind="stable")
     order = order[count[number[order]] == 2]
     first, second = side_corners[order[0::2]], side_corners[order[1::2]]
-    links = coo_matrix((np.ones(first.size, np.int8), (first.ravel(), second.ravel())), shape=(vertex.size,) * 2)
-    fans, label = connected_components(links, directed=False)
+    links = scipy.sparse.coo_matrix(
+        (np.ones(first.size, np.int8), (first.ravel(), second.ravel())), shape=(vertex.size,) * 2
+    )
+    fans, label = scipy.sparse.csgraph.connected_components(links, directed=False)
     owner = np.zeros(fans, np.int64)
     owner[label] = vertex
     return np.bincount(owner, minlength=n_vertices)
@@ -105,5 +106,5 @@ def component_count(triangles: np.ndarray) -> int:
     vertices, local = np.unique(triangles, return_inverse=True)
     local = local.reshape(-1, 3)
     rows, columns = np.concatenate([local[:, 0], local[:, 1]]), np.concatenate([local[:, 1], local[:, 2]])
-    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(len(vertices),) * 2)
-    return int(connected_components(graph, directed=False)[0])
+    graph = scipy.sparse.coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(len(vertices),) * 2)
+    return int(scipy.sparse.csgraph.connected_components(graph, directed=False)[0])

@@ -4,7 +4,7 @@ The cavity is not meshed, so no element tells when its walls meet.
 """
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
+import scipy
 
 from BiVMeshLib.check.intersections import self_intersections
 from BiVMeshLib.check.quality import EDGES, shape_quality
@@ -41,7 +41,9 @@ def parted(follower: Follower, points: np.ndarray) -> np.ndarray:
     return best
 
 
-def _drawn_back(follower: Follower, points: np.ndarray, pairs: np.ndarray, average: csr_matrix) -> np.ndarray:
+def _drawn_back(
+    follower: Follower, points: np.ndarray, pairs: np.ndarray, average: scipy.sparse.csr_matrix
+) -> np.ndarray:
     """``points`` after one round for the given pairs of triangles."""
     crossing = _corners(follower, pairs)
     push = np.zeros_like(points)
@@ -88,10 +90,10 @@ def _codes(pairs: np.ndarray, count: int) -> np.ndarray:
     return pairs.min(1) * count + pairs.max(1) if len(pairs) else np.zeros(0, np.int64)
 
 
-def _neighbour_average(tets: np.ndarray, count: int) -> csr_matrix:
+def _neighbour_average(tets: np.ndarray, count: int) -> "scipy.sparse.csr_matrix":
     """Sparse (N, N) mean over the nodes that share an edge."""
     ends = tets[:, EDGES].reshape(-1, 2)
     rows, columns = np.concatenate([ends, ends[:, ::-1]]).T
-    matrix = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count)).tocsr()
+    matrix = scipy.sparse.coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count)).tocsr()
     matrix.data[:] = 1.0
-    return csr_matrix(matrix.multiply(1.0 / np.maximum(np.asarray(matrix.sum(1)), 1.0)))
+    return scipy.sparse.csr_matrix(matrix.multiply(1.0 / np.maximum(np.asarray(matrix.sum(1)), 1.0)))

@@ -8,9 +8,7 @@ shortening of the long axis from base to apex, and none is known in the labels.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.linalg import LinearOperator, cg
-from scipy.spatial import cKDTree
+import scipy
 
 from BiVMeshLib.anatomy.laplace import LinearElements, Pattern
 from BiVMeshLib.check.quality import shape_quality, signed_volumes
@@ -77,7 +75,7 @@ def facing_walls(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, n
 
     ``normals`` (S, 3) point out of the muscle. Returns their numbers (C,), and how far each is to draw back, mm.
     """
-    distance, near = cKDTree(points).query(points, NEIGHBOURS, distance_upper_bound=REACH)
+    distance, near = scipy.spatial.cKDTree(points).query(points, NEIGHBOURS, distance_upper_bound=REACH)
     there = np.minimum(near, len(points) - 1)
     facing = np.isfinite(distance) & (np.einsum("snk,sk->sn", normals[there], normals) < FACING)
     nearest = np.where(facing, distance, np.inf).argmin(1)
@@ -162,7 +160,7 @@ class Follower:
             load[nodes] -= (area[close] * np.minimum(retreat, STRIDE))[:, None] * inwards
         return self._solve(self._stiffness(points), pull, load)
 
-    def _stiffness(self, points: np.ndarray) -> csr_matrix:
+    def _stiffness(self, points: np.ndarray) -> "scipy.sparse.csr_matrix":
         """Of the mesh as it is, with each tet's weight at rest: the flatter a tet already is, the less it gives."""
         elements = LinearElements.on(points, self.tets, self.pattern)
         return elements.stiffness(SMOOTHING * self.volumes / elements.volumes)
@@ -186,7 +184,9 @@ class Follower:
 
         diagonal = stiffness.diagonal()[:, None] + np.einsum("nii->ni", pull)
         size = load.size
-        operator = LinearOperator((size, size), matvec=apply, dtype=float)
-        jacobi = LinearOperator((size, size), matvec=lambda v: v / diagonal.ravel(), dtype=float)
-        found, _ = cg(operator, (load * free).ravel(), rtol=TOLERANCE, maxiter=MAX_ITERATIONS, M=jacobi)
+        operator = scipy.sparse.linalg.LinearOperator((size, size), matvec=apply, dtype=float)
+        jacobi = scipy.sparse.linalg.LinearOperator((size, size), matvec=lambda v: v / diagonal.ravel(), dtype=float)
+        found, _ = scipy.sparse.linalg.cg(
+            operator, (load * free).ravel(), rtol=TOLERANCE, maxiter=MAX_ITERATIONS, M=jacobi
+        )
         return found.reshape(shape) * free

@@ -7,8 +7,7 @@ axis with monotone cubics (shape-based interpolation, Raya and Udupa 1990; PCHIP
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
-from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
+import scipy
 
 from .frame import HeartFrame, along_slices, is_parallel, slice_maps
 from .labels_check import LabelStack
@@ -64,9 +63,9 @@ def make_grid(stack: LabelStack, frame: HeartFrame, spacing: float, margin: floa
 def slice_distance(mask: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
     """(J, I) signed distance in mm to the border between voxels, smoothed a little, negative inside the mask."""
     half = 0.5 * float(np.mean(spacing))
-    inside = distance_transform_edt(mask, sampling=spacing)
-    outside = distance_transform_edt(~mask, sampling=spacing)
-    return gaussian_filter(np.where(mask, half - inside, outside - half), PIXEL_SMOOTHING, mode="nearest")
+    inside = scipy.ndimage.distance_transform_edt(mask, sampling=spacing)
+    outside = scipy.ndimage.distance_transform_edt(~mask, sampling=spacing)
+    return scipy.ndimage.gaussian_filter(np.where(mask, half - inside, outside - half), PIXEL_SMOOTHING, mode="nearest")
 
 
 def slab_volume(masks: np.ndarray, stack: LabelStack, frame: HeartFrame) -> float:
@@ -102,7 +101,7 @@ def interpolate_structure(
     values = np.empty(grid.shape, np.float32)
     between = np.flatnonzero((z >= levels[0]) & (z <= levels[-1]))
     if len(present) > 1:
-        values[between] = PchipInterpolator(levels, sections, axis=0)(z[between])
+        values[between] = scipy.interpolate.PchipInterpolator(levels, sections, axis=0)(z[between])
         for n, area in zip(between, np.interp(z[between], levels, areas), strict=True):
             values[n] = _with_area(values[n], area, grid.spacing)
     values[z > levels[-1]] = sections[-1]
@@ -128,7 +127,7 @@ def _across_slices(masks, stack: LabelStack, frame: HeartFrame, grid: Grid, upri
     for n, height in enumerate(z):
         places = np.stack([x.ravel(), y.ravel(), np.full(x.size, height)], axis=1) @ turn
         index = (places - along.origin) / grid.spacing
-        found[n] = map_coordinates(values, index.T[::-1], order=1, mode="nearest").reshape(x.shape)
+        found[n] = scipy.ndimage.map_coordinates(values, index.T[::-1], order=1, mode="nearest").reshape(x.shape)
     return found
 
 
@@ -153,7 +152,7 @@ def _on_grid(distance, steps, offset, grid) -> np.ndarray:
     """Resample a slice's distance from its voxels to the grid's (y, x)."""
     x, y = np.meshgrid(grid.axis(0), grid.axis(1))
     index = np.linalg.solve(steps, np.stack([x.ravel(), y.ravel()]) - offset[:, None])
-    sampled = map_coordinates(distance, index[::-1], order=1, mode="nearest")
+    sampled = scipy.ndimage.map_coordinates(distance, index[::-1], order=1, mode="nearest")
     return sampled.reshape(x.shape).astype(np.float32)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import expit, softmax
+import scipy
 
 
 def channels_of(structures: int) -> int:
@@ -23,7 +23,7 @@ def probabilities(logits: np.ndarray, structures: int) -> np.ndarray:
     """
     parts = logits.reshape(len(logits), -1, channels_of(structures), *logits.shape[-2:])
     if structures > 1:
-        return softmax(parts, 2)
-    found = expit(parts)
+        return scipy.special.softmax(parts, 2)
+    found = scipy.special.expit(parts)
     none = np.zeros_like(found)
     return np.concatenate([1 - found, none, found, none, none], 2)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK
 from scipy import ndimage
 
 from BiVMeshLib.prepare.frame import HeartFrame
@@ -162,6 +161,8 @@ def _voxels_from(mask: np.ndarray) -> np.ndarray:
 
     Maurer's algorithm as in ITK: a third of the time of the distance transform in scipy, and on all cores.
     """
+    import SimpleITK
+
     image = SimpleITK.GetImageFromArray(mask.view(np.uint8))
     return SimpleITK.GetArrayFromImage(
         SimpleITK.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=False)

@@ -7,7 +7,7 @@ the surface and back onto it, nodes of the base stay in its plane and nodes of i
 from dataclasses import replace
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
+import scipy
 
 from BiVMeshLib.check.quality import scaled_jacobian, signed_volumes
 from BiVMeshLib.check.topology import boundary_faces, edge_counts, with_any
@@ -52,14 +52,16 @@ def _mean_square_edge(points, faces) -> float:
     return float(((points[faces[:, 0]] - points[faces[:, 1]]) ** 2).sum(1).mean())
 
 
-def surface_average(faces: np.ndarray, n_points: int, rim: np.ndarray) -> csr_matrix:
+def surface_average(faces: np.ndarray, n_points: int, rim: np.ndarray) -> "scipy.sparse.csr_matrix":
     """Sparse (N, N) mean over surface neighbours; rim nodes take only rim neighbours."""
     edges = edge_counts(faces)[0]
     rows, columns = np.concatenate([edges, edges[:, ::-1]]).T
     keep = ~rim[rows] | rim[columns]
-    matrix = coo_matrix((np.ones(int(keep.sum())), (rows[keep], columns[keep])), shape=(n_points, n_points)).tocsr()
+    matrix = scipy.sparse.coo_matrix(
+        (np.ones(int(keep.sum())), (rows[keep], columns[keep])), shape=(n_points, n_points)
+    ).tocsr()
     degree = np.maximum(np.asarray(matrix.sum(1)).ravel(), 1.0)
-    return csr_matrix(matrix.multiply(1.0 / degree[:, None]))
+    return scipy.sparse.csr_matrix(matrix.multiply(1.0 / degree[:, None]))
 
 
 def tet_centroids(points: np.ndarray, tets: np.ndarray) -> np.ndarray:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.interpolate import BarycentricInterpolator, PchipInterpolator
-from scipy.optimize import brentq, root
+import scipy
 
 from CardiacLib.errors import InputError
 
@@ -42,7 +41,7 @@ def contraction_curve(n_frames: int) -> tuple[np.ndarray, int]:
     knots = [(0.0, 0.0)] + [(es_time * t, v) for t, v in CURVE_SYSTOLE]
     knots += [(es_time + rest * t / 0.64, v) for t, v in CURVE_DIASTOLE] + [(1.0, 0.0)]
     times, values = np.array(knots).T
-    return np.clip(PchipInterpolator(times, values)(np.arange(n_frames) / n_frames), 0.0, 1.0), es
+    return np.clip(scipy.interpolate.PchipInterpolator(times, values)(np.arange(n_frames) / n_frames), 0.0, 1.0), es
 
 
 def solve_motion(options: PhantomOptions, step_mm: float = 2.0) -> Motion:
@@ -65,7 +64,7 @@ def solve_motion(options: PhantomOptions, step_mm: float = 2.0) -> Motion:
         return _solve_lv(options, phase, volume, myo, base_ed)
 
     sizes = [_solve_rv(options, lv(p), step_mm) for p in RV_NODES]
-    size_at = BarycentricInterpolator(RV_NODES, sizes)
+    size_at = scipy.interpolate.BarycentricInterpolator(RV_NODES, sizes)
     shapes = tuple(_with_rv(options, lv(float(p)), float(size_at(p))) for p in phases)
     times = np.arange(options.n_frames) * options.rr_ms / options.n_frames
     return Motion(phases, times, shapes, es)
@@ -126,7 +125,7 @@ def _start_shape(options: PhantomOptions, length: float) -> HeartShape:
     def miss(radius: float) -> float:
         return cavity_ml(_lv_shape(options, 0.0, radius, options.wall_mm, h0)) - options.lv_edv_ml
 
-    return _lv_shape(options, 0.0, brentq(miss, 5.0, 80.0), options.wall_mm, h0)
+    return _lv_shape(options, 0.0, scipy.optimize.brentq(miss, 5.0, 80.0), options.wall_mm, h0)
 
 
 def _solve_lv(options: PhantomOptions, phase: float, volume: float, myo: float, base_ed: float) -> HeartShape:
@@ -137,7 +136,7 @@ def _solve_lv(options: PhantomOptions, phase: float, volume: float, myo: float, 
         return cavity_ml(shape) / volume - 1.0, myocardium_ml(shape) / myo - 1.0
 
     guess = (25.0 * (volume / 140.0) ** 0.5, options.wall_mm * (1.0 + 0.4 * phase))
-    found = root(miss, guess, tol=1e-10)
+    found = scipy.optimize.root(miss, guess, tol=1e-10)
     if not found.success or found.x[0] < 5.0 or h0 < 30.0:
         raise InputError(
             f"No phantom heart has a cavity of {volume:.0f} ml with a wall volume of {myo:.0f} ml; "
@@ -158,7 +157,7 @@ def _solve_rv(options: PhantomOptions, lv: HeartShape, step_mm: float) -> float:
             f"No phantom right ventricle of {volume:.0f} ml fits this left ventricle; "
             "ask for RV volumes nearer to those of the LV."
         )
-    return float(brentq(miss, low, high, xtol=2e-4))
+    return float(scipy.optimize.brentq(miss, low, high, xtol=2e-4))
 
 
 def _with_rv(options: PhantomOptions, lv: HeartShape, size: float) -> HeartShape:

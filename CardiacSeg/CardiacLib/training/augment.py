@@ -18,6 +18,7 @@ class Augmentation:
     Attributes:
         scale: largest absolute logarithm of the zoom.
         turn: largest absolute angle in radians.
+        flip: probability of a mirrored image; 0 where left and right are told by the image.
         shear: largest absolute shear.
         elastic: standard deviation of the smooth displacement, as a fraction of the window.
         gamma: largest absolute logarithm of the exponent.
@@ -36,6 +37,7 @@ class Augmentation:
     blur: float = 0.3
     contrast: float = 0.3
     turn: float = math.pi
+    flip: float = 0.5
 
 
 def _uniform(n: int, half_range: float, device, generator) -> torch.Tensor:
@@ -64,7 +66,7 @@ def random_maps(centres, size: int, ranges: Augmentation, generator=None, step=N
     angle = _uniform(n, ranges.turn, device, generator)
     zoom = torch.exp(_uniform(n, ranges.scale, device, generator))
     shear = _uniform(n, ranges.shear, device, generator)
-    flip = torch.where(torch.rand(n, device=device, generator=generator) < 0.5, -1.0, 1.0)
+    flip = torch.where(torch.rand(n, device=device, generator=generator) < ranges.flip, -1.0, 1.0)
     cos, sin = torch.cos(angle), torch.sin(angle)
     turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
     zero, one = torch.zeros_like(shear), torch.ones_like(shear)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import mannwhitneyu, spearmanr
+import scipy
 
 BAD_DICE = 0.85
 """A segmentation is bad below this Dice with the experts' labels."""
@@ -34,7 +34,7 @@ def detection(predicted: np.ndarray, dice: np.ndarray, limit: float = BAD_DICE) 
         count=len(dice),
         bad=int((dice < limit).sum()),
         auc=roc_auc(-predicted, dice < limit),
-        spearman=float(spearmanr(predicted, dice).statistic) if varies else None,
+        spearman=float(scipy.stats.spearmanr(predicted, dice).statistic) if varies else None,
         error=float(np.abs(predicted - dice).mean()),
     )
 
@@ -56,4 +56,4 @@ def roc_auc(scores: np.ndarray, positive: np.ndarray) -> float | None:
     if positive.all() or not positive.any():
         return None
     pairs = np.count_nonzero(positive) * np.count_nonzero(~positive)
-    return float(mannwhitneyu(scores[positive], scores[~positive]).statistic / pairs)
+    return float(scipy.stats.mannwhitneyu(scores[positive], scores[~positive]).statistic / pairs)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import least_squares
+import scipy
 
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
@@ -93,7 +93,7 @@ def fit_curve(samples: Samples, kinds: int) -> tuple[np.ndarray, float]:
         return sigmoid(parameters[samples.kinds] + parameters[-1] * x) - samples.dice
 
     bounds = ([-20.0] * kinds + [0.0], [20.0] * (kinds + 1))
-    found = least_squares(error, [0.0] * kinds + [1.0], bounds=bounds).x
+    found = scipy.optimize.least_squares(error, [0.0] * kinds + [1.0], bounds=bounds).x
     return found[:-1], float(found[-1])
 
 

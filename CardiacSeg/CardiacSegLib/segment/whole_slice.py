@@ -165,11 +165,13 @@ class WholeSliceSegmenter(SliceNetwork):
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         labels, statistics = np.empty(cine.frames.shape, np.uint8), []
+        columns = slice(None, None, -1 if self.view == "4ch" and seen_from_above(cine) else 1)
         for t, frame in enumerate(cine.frames):
             progress(t / cine.n_frames, f"labelling frame {t + 1} of {cine.n_frames}")
+            frame = frame[..., columns]
             window = SliceWindow.of(frame, cine.spacing, self.pixel_mm, self.side)
             found = self._probabilities(window.images(frame))
-            labels[t] = self._clean(window.inverse(found))
+            labels[t] = self._clean(window.inverse(found))[..., columns]
             statistics.append(slice_statistics(_all_slices(found, window)))
             if on_frame is not None:
                 on_frame(t, labels[t])
@@ -190,6 +192,16 @@ class WholeSliceSegmenter(SliceNetwork):
         inputs, batch = images[:, None], self.predictor.batch
         parts = [inputs[k : k + batch] for k in range(0, len(inputs), batch)]
         return np.concatenate([flipped_mean(self.predictor, part, self.flips) for part in parts])
+
+
+def seen_from_above(cine: Cine) -> bool:
+    """Whether rows and columns of a four-chamber view show it from the head: a mirror image of what scanners store.
+
+    Their images look from the feet, so that the LV is on the right of an apex that points up; some converters turn rows
+    round. A network that is never shown mirrored images tells the ventricles apart by this.
+    """
+    along_columns, along_rows = cine.ijk_to_lps[:3, 0], cine.ijk_to_lps[:3, 1]
+    return bool(np.cross(along_columns, along_rows)[2] < 0)
 
 
 def _all_slices(found: np.ndarray, window: SliceWindow) -> np.ndarray:
