@@ -264,7 +264,7 @@ def _long_axis(
     """Labels and measures of the four-chamber view, and notes; None where there is no such view, points or network."""
     cine, found = study.cines.get("4ch"), points.result.found if points.result else None
     if cine is None or found is None or "4ch" not in found.views or not has_weights(LONG_AXIS_BUNDLE):
-        return None, ()  # no weights are shipped: that is no event of this study
+        return None, ()
     try:
         with clock.step("long axis"):
             labelled = steps.label_four_chamber(cine, found, options.landmarks.network.runs_on)

@@ -1,5 +1,7 @@
 """The four-chamber view: area-length volume, longitudinal strain and corners of the LV pool, against the phantom."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from CardiacLib.phantom.truth import label_stack
 from CardiacLib.phantom.views import lax_grid
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import LANDMARK_NAMES
+from CardiacSegLib.long_axis import label_long_axis
 from CardiacSegLib.long_axis.contour import pool_outline
 from CardiacSegLib.long_axis.measure import NEAR_MM, measure_long_axis
 
@@ -74,3 +77,32 @@ def test_one_missing_frame_leaves_the_others(four_chamber):
     found = measure_long_axis(LabelMap(some, labels.ijk_to_lps, labels.times_ms), points)
     assert np.isnan(found.volume_ml[2]) and np.isfinite(np.delete(found.volume_ml, 2)).all()
     assert found.rows()[2]["lv_length_mm"] is None
+
+
+def turned(cine, transposed, flipped):
+    """A cine of one frame stored in another pose, with the geometry that says so; and its frames as a function."""
+
+    def turn(frames):
+        frames = frames.swapaxes(-1, -2) if transposed else frames
+        return frames[..., :: -1 if flipped[0] else 1, :: -1 if flipped[1] else 1]
+
+    rows, columns = cine.frames.shape[-2:]
+    index = np.eye(4)
+    for axis, (flip, count) in enumerate(((flipped[1], columns), (flipped[0], rows))):
+        if transposed:
+            axis = 1 - axis
+        if flip:
+            index[axis, axis], index[axis, 3] = -1, cine.frames.shape[-1 - axis] - 1
+    if transposed:
+        index = index[:, [1, 0, 2, 3]]
+    return replace(cine, frames=turn(cine.frames), ijk_to_lps=cine.ijk_to_lps @ index), turn
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("flipped", [(False, True), (True, False)])
+def test_the_pose_in_which_a_file_stores_the_view_does_not_matter(phantom, transposed, flipped):
+    cine = phantom.cines["4ch"].only([phantom.es])
+    other, turn = turned(cine, transposed, flipped)
+    labels = label_long_axis(cine).labels.labels
+    assert (labels == LV).sum() * cine.voxel_ml > 5.0 and len(np.unique(labels)) == 4
+    assert np.array_equal(label_long_axis(other).labels.labels, turn(labels))

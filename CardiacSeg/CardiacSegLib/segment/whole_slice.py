@@ -28,6 +28,45 @@ PREPROCESSING = "preprocessing"
 
 
 @dataclass(frozen=True)
+class Pose:
+    """How slices (K, J, I) are turned for a network that is never shown mirrored images: it tells ventricles by side.
+
+    Attributes:
+        transposed: rows and columns change places, first.
+        flipped: whether rows, and columns, then run the other way.
+    """
+
+    transposed: bool = False
+    flipped: tuple[bool, bool] = (False, False)
+
+    @classmethod
+    def upright(cls, cine: Cine) -> "Pose":
+        """The pose in which columns run to the patient's left and rows to the back, as far as they can.
+
+        Scanners and converters store four-chamber views in any of eight poses.
+        """
+        along_columns, along_rows = cine.ijk_to_lps[:3, :2].T / cine.spacing[:2, None]
+        as_it_is = abs(along_columns[0]) + abs(along_rows[1])
+        transposed = abs(along_rows[0]) + abs(along_columns[1]) > as_it_is
+        if transposed:
+            along_columns, along_rows = along_rows, along_columns
+        return cls(bool(transposed), (bool(along_rows[1] < 0), bool(along_columns[0] < 0)))
+
+    def shown(self, stack: np.ndarray) -> np.ndarray:
+        """Slices as the network sees them."""
+        return self._flipped(stack.swapaxes(-1, -2) if self.transposed else stack)
+
+    def stored(self, stack: np.ndarray) -> np.ndarray:
+        """The inverse of :meth:`shown`."""
+        stack = self._flipped(stack)
+        return stack.swapaxes(-1, -2) if self.transposed else stack
+
+    def _flipped(self, stack: np.ndarray) -> np.ndarray:
+        rows, columns = (slice(None, None, -1 if flip else 1) for flip in self.flipped)
+        return stack[..., rows, columns]
+
+
+@dataclass(frozen=True)
 class SliceWindow:
     """Where the slices of one frame lie in the network's window.
 
@@ -165,13 +204,14 @@ class WholeSliceSegmenter(SliceNetwork):
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         labels, statistics = np.empty(cine.frames.shape, np.uint8), []
-        columns = slice(None, None, -1 if self.view == "4ch" and seen_from_above(cine) else 1)
+        pose = Pose.upright(cine) if self.view == "4ch" else Pose()
+        spacing = cine.spacing[[1, 0, 2]] if pose.transposed else cine.spacing
         for t, frame in enumerate(cine.frames):
             progress(t / cine.n_frames, f"labelling frame {t + 1} of {cine.n_frames}")
-            frame = frame[..., columns]
-            window = SliceWindow.of(frame, cine.spacing, self.pixel_mm, self.side)
+            frame = pose.shown(frame)
+            window = SliceWindow.of(frame, spacing, self.pixel_mm, self.side)
             found = self._probabilities(window.images(frame))
-            labels[t] = self._clean(window.inverse(found))[..., columns]
+            labels[t] = pose.stored(self._clean(window.inverse(found)))
             statistics.append(slice_statistics(_all_slices(found, window)))
             if on_frame is not None:
                 on_frame(t, labels[t])
@@ -192,16 +232,6 @@ class WholeSliceSegmenter(SliceNetwork):
         inputs, batch = images[:, None], self.predictor.batch
         parts = [inputs[k : k + batch] for k in range(0, len(inputs), batch)]
         return np.concatenate([flipped_mean(self.predictor, part, self.flips) for part in parts])
-
-
-def seen_from_above(cine: Cine) -> bool:
-    """Whether rows and columns of a four-chamber view show it from the head: a mirror image of what scanners store.
-
-    Their images look from the feet, so that the LV is on the right of an apex that points up; some converters turn rows
-    round. A network that is never shown mirrored images tells the ventricles apart by this.
-    """
-    along_columns, along_rows = cine.ijk_to_lps[:3, 0], cine.ijk_to_lps[:3, 1]
-    return bool(np.cross(along_columns, along_rows)[2] < 0)
 
 
 def _all_slices(found: np.ndarray, window: SliceWindow) -> np.ndarray:
