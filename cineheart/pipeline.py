@@ -152,7 +152,7 @@ def run_study(
         given = _Given.read(options.corrected, study)
     result = _analyse(study, given, options, clock, progress)
     made_of = _provenance(source, output, result, options)
-    with atomic_directory(output, replace=("landmarks", "mesh", "scene.mrb")) as folder:
+    with atomic_directory(output, replace=("landmarks", LONG_AXIS_FOLDER, "mesh", "scene.mrb")) as folder:
         write_all(result, folder, options, clock=clock, progress=part(progress, 0.75, 1.0))
         made_of.stamp(folder)
     return result

@@ -87,7 +87,7 @@ def measure_labels(found: Segmentation, choice: SegmentChoice | None = None, *, 
     function = measure(found.labels, choice, cine=cine, cut=found.cut)
     found = replace(found, labels=_counted(found.labels, choice.by_hand, function))
     known = found.statistics is not None
-    quality = assess(found.labels, function, found.statistics, choice.network.bundle) if known else None
+    quality = assess(found.labels, function, found.statistics, choice.network.bundle, cine=cine) if known else None
     report = quality or assess(found.labels, function)
     marks, frames = mark_measurements(function, found.labels, report), frame_marks(report, function.n_frames)
     return SegmentResult(found, function, quality, marks, label_rows(function, found.cut), frames)

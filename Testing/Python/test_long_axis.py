@@ -86,9 +86,8 @@ def turned(cine, transposed, flipped):
         frames = frames.swapaxes(-1, -2) if transposed else frames
         return frames[..., :: -1 if flipped[0] else 1, :: -1 if flipped[1] else 1]
 
-    rows, columns = cine.frames.shape[-2:]
     index = np.eye(4)
-    for axis, (flip, count) in enumerate(((flipped[1], columns), (flipped[0], rows))):
+    for axis, flip in enumerate(reversed(flipped)):
         if transposed:
             axis = 1 - axis
         if flip:

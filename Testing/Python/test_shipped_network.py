@@ -103,6 +103,9 @@ def test_run_writes_the_contract(study, tmp_path, rough_meshes, capsys, read_jso
         "landmarks/annulus.json",
         "landmarks/landmarks.json",
         "landmarks/measures.csv",
+        "long_axis/labels_4ch.nii.gz",
+        "long_axis/measures_4ch.csv",
+        "long_axis/measures_4ch.json",
         "mesh/measures.csv",
         "mesh/mesh.vtu",
         "mesh/quality.json",
@@ -131,8 +134,9 @@ def test_run_writes_the_contract(study, tmp_path, rough_meshes, capsys, read_jso
 @pytest.mark.slow
 def test_a_later_run_leaves_no_results_of_an_earlier_one(study, tmp_path, monkeypatch):
     out = tmp_path / "result"
-    (out / "mesh").mkdir(parents=True)
-    for stale in ("mesh/mesh.vtu", "scene.mrb", "notes of the user.txt"):
+    for folder in ("mesh", "long_axis/old"):
+        (out / folder).mkdir(parents=True)
+    for stale in ("mesh/mesh.vtu", "long_axis/old/labels.nii.gz", "scene.mrb", "notes of the user.txt"):
         (out / stale).write_text("earlier")
 
     def no_mesh(*_, **__):
@@ -141,8 +145,9 @@ def test_a_later_run_leaves_no_results_of_an_earlier_one(study, tmp_path, monkey
     monkeypatch.setattr("cineheart.steps.build_mesh", no_mesh)
     assert main(["run", str(study), "-o", str(out), "--no-scene", "--device", "cpu", "--json"]) == 1
     expected = {"landmarks", "segmentation", "report.html", "study.json", "summary.csv", "volumes.csv"}
-    expected |= {"notes of the user.txt"}
+    expected |= {"long_axis", "notes of the user.txt"}
     assert {p.name for p in out.iterdir()} == expected
+    assert not (out / "long_axis" / "old").exists()
 
 
 def test_a_cancelled_run_leaves_nothing(study, tmp_path):

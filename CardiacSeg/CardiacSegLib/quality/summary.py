@@ -1,15 +1,18 @@
 """All that is known about the quality of a segmentation, and a traffic light."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from CardiacLib.species import at_human_size, species_named
+from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.segmentation import STRUCTURES, SliceStatistics
 from CardiacLib.types.values import job_value
 from CardiacSegLib.function import Function
 
+from .appearance import appearance_features, load_appearance
 from .confidence import Calibration, expected_dice, expected_slice_dice, load_calibration
 from .curve_rules import curve_flags
 from .flags import SEVERITIES, Cycle, Flag, flag_at
@@ -80,7 +83,12 @@ class QualityReport:
 
 
 def assess(
-    labels: LabelMap, function: Function, statistics: SliceStatistics | None = None, bundle: str = ""
+    labels: LabelMap,
+    function: Function,
+    statistics: SliceStatistics | None = None,
+    bundle: str = "",
+    *,
+    cine: Cine | None = None,
 ) -> QualityReport:
     """Judge the segmentation of a cine by rules and, where there are any, by the network's probabilities.
 
@@ -89,6 +97,7 @@ def assess(
         function: measured from them.
         statistics: of the network that drew them; None if they came from elsewhere.
         bundle: name or folder of that network's bundle, whose calibration is used.
+        cine: its images; they are compared with those that the network learned from, where the bundle describes these.
 
     Raises:
         InputError: there is no such bundle, or its calibration cannot be read.
@@ -103,16 +112,23 @@ def assess(
     if statistics is None:
         note = "The labels came without a network's probabilities: they are judged by rules alone."
         return judge(labels, function, None, Calibration(), note)
-    return judge(labels, function, statistics, *load_calibration(bundle))
+    appearance = None if cine is None else load_appearance(bundle)
+    unlike = () if appearance is None else appearance.flags(appearance_features(cine, labels, statistics))
+    return judge(labels, function, statistics, *load_calibration(bundle), unlike)
 
 
 def judge(
-    labels: LabelMap, function: Function, statistics: SliceStatistics | None, calibration: Calibration, note: str = ""
+    labels: LabelMap,
+    function: Function,
+    statistics: SliceStatistics | None,
+    calibration: Calibration,
+    note: str = "",
+    further: Iterable[Flag] = (),
 ) -> QualityReport:
-    """The same with a given calibration; ``note`` says why it is none."""
+    """The same with a given calibration; ``note`` says why it is none, ``further`` flags are added."""
     species = species_named(function.species)
     heart = Heart(at_human_size(labels, species), function.ed, function.es, species.structures)
-    flags = [*shape_flags(heart), *curve_flags(function)]
+    flags = [*shape_flags(heart), *curve_flags(function), *further]
     if not labels.grid.sized:
         flags.append(
             Flag("voxel_size", "serious", "The file has lost its voxel size: nothing is measured in mm or ml.")

@@ -195,16 +195,20 @@ def crossvalidate(
 def calibrate(
     bundle: Annotated[str, typer.Argument(help="Bundle whose confidence to calibrate.")],
     data: Annotated[Path, typer.Option(help="Folder with the ACDC patients; only the validation split is used.")],
+    appearance: Annotated[
+        bool, typer.Option(help="Learn what the training cases of any data set look like, to warn of others.")
+    ] = False,
     device: Device = AUTO,
     trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Fit the confidence of quality control to the true Dice on held-out patients; kept in the bundle."""
-    from cineheart.commands.networks.calibrate import calibrate_bundle
+    from cineheart.commands.networks.calibrate import calibrate_bundle, describe_training_images
 
     with Console("cineheart calibrate", as_json) as console:
         network = NetworkChoice(bundle, RunsOn(device), trust=trust)
-        console.finish(calibrate_bundle(network, data, progress=console.progress))
+        work = describe_training_images if appearance else calibrate_bundle
+        console.finish(work(network, data, progress=console.progress))
     return 0
 
 
