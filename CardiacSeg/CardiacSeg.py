@@ -284,11 +284,16 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
 
         return measures_to_scene(found, segmentationNode)
 
-    def exportDicomSeg(self, segmentationNode, folder, study="", frame="all", bundle="", progress=lambda *_: None):
-        """Write a segmentation as DICOM SEG, wait, and return the files: CardiacLib.mrml.panel.dicom_export."""
+    def exportDicomSeg(
+        self, segmentationNode, folder, study="", frame="all", bundle="", progress=lambda *_: None, measured=None
+    ):
+        """Write a segmentation as DICOM SEG, wait, and return the files: CardiacLib.mrml.panel.dicom_export.
+
+        With ``measured``, a SegmentChoice, the measurements of all frames are written as a DICOM report too.
+        """
         from CardiacLib.mrml.panel.dicom_export import DicomExport, export_dicom_seg
 
-        wanted = DicomExport(study, frame, bundle)
+        wanted = DicomExport(study, frame, bundle, measured)
         return export_dicom_seg(segmentationNode, folder, wanted, worker=worker(), progress=progress)
 
 

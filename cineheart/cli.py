@@ -1,5 +1,5 @@
 """Command line: ``cineheart run | batch | segment | measure | landmarks | mesh | convert | propagate | surfaces |
-phantom | data | train | evaluate | crossvalidate | calibrate | gif | view | bundles``.
+phantom | data | train | evaluate | crossvalidate | calibrate | gif | pdf | view | bundles``.
 
 Exit codes: 0 everything asked for was written, 1 something failed on the way, 2 input that cannot be used.
 """
@@ -29,7 +29,7 @@ from cineheart.commands.cohorts.cli import batch
 from cineheart.commands.data.cli import data
 from cineheart.commands.networks.bundle_cli import bundles
 from cineheart.commands.networks.cli import LEARNING
-from cineheart.commands.pictures.cli import gif
+from cineheart.commands.pictures.cli import gif, pdf
 from cineheart.commands.view import view
 
 from .cli_options import (
@@ -46,6 +46,7 @@ from .cli_options import (
     CutAtValves,
     Device,
     DicomSeg,
+    DicomSr,
     EdFrame,
     EdgeLength,
     EndAtValves,
@@ -67,6 +68,7 @@ from .cli_options import (
     Output,
     Papillary,
     PapillaryOption,
+    Pdf,
     PhaseOption,
     PropagateImage,
     Quality,
@@ -182,20 +184,20 @@ def run(
     heart_rate: HeartRate = None,
     anonymise: Anonymise = False,
     dicom_seg: DicomSeg = False,
+    dicom_sr: DicomSr = False,
+    pdf: Pdf = False,
     scene: Scene = True,
     trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """One study, from images to labels, measurements, valve points, mesh, report and scene."""
-    from BiVMeshLib.exporters import choose_formats
-    from cineheart.commands.study import RunOptions, mesh_choice, run_study_folder
-    from cineheart.corrected import CorrectedFiles
+    from cineheart.commands.study import CorrectedFiles, RunOptions, choose_formats, mesh_choice, run_study_folder
 
     runs_on = RunsOn(device, backend)
-    stated = Stated(ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices)
+    by_hand = Stated(ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices).by_hand()
     network = NetworkChoice(bundle or bundle_of_species(species.value), runs_on, quality.value, trust)
     options = RunOptions(
-        segment=SegmentChoice(network, papillary.value, species=species.value, by_hand=stated.by_hand()),
+        segment=SegmentChoice(network, papillary.value, species=species.value, by_hand=by_hand),
         landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on, trust=trust), align),
         mesh=mesh_choice(mesh, motion, edge_length=edge_length, fibre_angles=fibre_angles, species=species.value),
         formats=choose_formats(formats),
@@ -207,6 +209,8 @@ def run(
         cut_at_valves=cut_at_valves,
         scene=scene,
         dicom_seg=dicom_seg,
+        dicom_sr=dicom_sr,
+        pdf=pdf,
     )
     return run_study_folder(study, output, options, as_json)
 
@@ -232,6 +236,7 @@ def segment(
     weight: Weight = None,
     heart_rate: HeartRate = None,
     dicom_seg: DicomSeg = False,
+    dicom_sr: DicomSr = False,
     scene: Scene = True,
     trust: Trust = False,
     as_json: Json = False,
@@ -251,6 +256,7 @@ def segment(
         landmarks=landmarks,
         scene=scene,
         dicom_seg=dicom_seg,
+        dicom_sr=dicom_sr,
     )
     with Console("cineheart segment", as_json) as console:
         answer = segment_image(image, output, options, progress=console.progress)
@@ -437,7 +443,7 @@ def phantom(
     return 0
 
 
-for command in (batch, *LEARNING, gif, view):
+for command in (batch, *LEARNING, gif, pdf, view):
     app.command()(command)
 
 

@@ -112,6 +112,10 @@ MesherOption = Annotated[
 DicomSeg = Annotated[
     bool, typer.Option("--dicom-seg", help="Also DICOM segmentations of the DICOM images (needs highdicom).")
 ]
+DicomSr = Annotated[
+    bool, typer.Option("--dicom-sr", help="Also the measurements as a DICOM report (TID 1500; needs highdicom).")
+]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Also the report as PDF, printed by Chromium, Chrome or Edge.")]
 AlignSlices = Annotated[
     bool, typer.Option("--align-slices", help="Move slices that breath-holds displaced back into line.")
 ]

@@ -20,10 +20,12 @@ from CardiacLib.readers import Study
 from CardiacLib.readers.cases import read_one_study
 from CardiacLib.species import species_named
 from CardiacLib.types.choices import LONG_AXIS_BUNDLE, Body, LandmarkChoice, SegmentChoice
+from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import require_dicom_seg, write_dicom_seg
+from CardiacLib.writers.dicom_sr import DICOM_SR_NAME, require_dicom_sr, write_dicom_sr
 from CardiacSegLib.function import set_by_hand
 from CardiacSegLib.long_axis import LongAxisResult
 from CardiacSegLib.result import SegmentResult
@@ -31,6 +33,7 @@ from CardiacSegLib.result import SegmentResult
 from . import steps
 from .corrected import CorrectedFiles, read_corrected_labels, read_corrected_points
 from .landmark_files import write_landmarks
+from .measures.dicom_report import study_report
 from .measures.volumes import marks_at_valves
 from .outputs import (
     LONG_AXIS_FOLDER,
@@ -45,6 +48,7 @@ from .outputs import (
 )
 from .provenance import Provenance, provenance
 from .report import write_report
+from .report.paper import PDF_NAME, require_browser, write_pdf
 from .results import HIDDEN, StudyResult, anonymised
 from .scene import write_scene
 
@@ -67,6 +71,8 @@ class RunOptions:
         cut_at_valves: end the ventricles' labels at the planes of these points, and the mesh at one plane through them.
         scene: write ``scene.mrb`` and ``segmentation.seq.mrb`` (needs slicer-core outside Slicer).
         dicom_seg: write the labels as DICOM segmentations too.
+        dicom_sr: write the measurements as a DICOM report too.
+        pdf: print the report as ``report.pdf`` too.
     """
 
     segment: SegmentChoice = field(default_factory=SegmentChoice)
@@ -81,6 +87,8 @@ class RunOptions:
     cut_at_valves: bool = False
     scene: bool = True
     dicom_seg: bool = False
+    dicom_sr: bool = False
+    pdf: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,19 +148,25 @@ def run_study(
     """
     options = options or RunOptions()
     require_output(output)
-    if options.anonymise and options.dicom_seg:
-        raise InputError("--dicom-seg writes the patient's name and ID, as DICOM asks for; leave out --anonymise.")
+    if options.anonymise and (options.dicom_seg or options.dicom_sr):
+        option = "--dicom-seg" if options.dicom_seg else "--dicom-sr"
+        raise InputError(f"{option} writes the patient's name and ID, as DICOM asks for; leave out --anonymise.")
     clock = Clock()
     if options.scene:
         require_scene_support()
+    if options.pdf:
+        require_browser()
     with clock.step("read"):
         study = _read(source, options, part(progress, 0.0, 0.1))
         if options.dicom_seg:
             require_dicom_seg(study.cines["sax"])
+        if options.dicom_sr:
+            require_dicom_sr(study.cines["sax"], _valve_views(study))
         given = _Given.read(options.corrected, study)
     result = _analyse(study, given, options, clock, progress)
     made_of = _provenance(source, output, result, options)
-    with atomic_directory(output, replace=("landmarks", LONG_AXIS_FOLDER, "mesh", "scene.mrb")) as folder:
+    replaced = ("landmarks", LONG_AXIS_FOLDER, "mesh", "scene.mrb", PDF_NAME)
+    with atomic_directory(output, replace=replaced) as folder:
         write_all(result, folder, options, clock=clock, progress=part(progress, 0.75, 1.0))
         made_of.stamp(folder)
     return result
@@ -290,6 +304,24 @@ def _mesh(
     return made, made.problem
 
 
+def _valve_views(study: Study) -> list[Cine]:
+    """The long-axis views that were read from DICOM."""
+    return [study.cines[view] for view in DETECTED_VIEWS if view in study.cines and study.cines[view].files]
+
+
+def _write_dicom(result: StudyResult, folder: Path, options: RunOptions) -> None:
+    """The DICOM segmentations and the report that are asked for."""
+    cine, segmentations = result.study.cines["sax"], []
+    if options.dicom_seg:
+        segmentations = write_dicom_seg(folder, result.labels, cine, bundle=result.bundle)
+    if options.dicom_sr:
+        points = "" if options.corrected.landmarks else options.landmarks.network.bundle
+        report = study_report(result, options.segment.by_hand, points)
+        views = _valve_views(result.study)
+        named = dict(enumerate(segmentations))
+        write_dicom_sr(folder / DICOM_SR_NAME, report, cine, segmentations=named, long_axis=views)
+
+
 def write_all(
     result: StudyResult, folder: Path, options: RunOptions, *, clock: Clock, progress: Progress = silent
 ) -> None:
@@ -297,8 +329,7 @@ def write_all(
     with clock.step("write labels and measurements"):
         progress(0.0, "writing labels and measurements")
         write_segmentation(result.segmented, folder / "segmentation", sequence=options.scene)
-        if options.dicom_seg:
-            write_dicom_seg(folder / "segmentation", result.labels, result.study.cines["sax"], bundle=result.bundle)
+        _write_dicom(result, folder / "segmentation", options)
     if result.points is not None:
         write_landmarks(result.points, folder / "landmarks")
     if result.long_axis is not None:
@@ -314,6 +345,10 @@ def write_all(
     with clock.step("write report"):
         progress(0.7, "writing the report")
         write_report(result, folder / "report.html")
+    if options.pdf:
+        with clock.step("print report"):
+            progress(0.9, "printing the report")
+            write_pdf(folder / "report.html", folder / PDF_NAME)
     write_study_summary(result, folder / "study.json")
     write_volumes(result, folder)
     write_rows(folder / "summary.csv", [summary_row(result)])

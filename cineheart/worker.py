@@ -18,7 +18,7 @@ from CardiacLib.files import atomic_directory
 from CardiacLib.jobs import Task, run_worker
 from CardiacLib.networks.model_store import fetch, import_file
 from CardiacLib.phantom import PhantomOptions, make_phantom
-from CardiacLib.progress import Progress
+from CardiacLib.progress import Progress, part
 from CardiacLib.readers import read_study
 from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.types.choices import LandmarkChoice, SegmentChoice
@@ -28,10 +28,12 @@ from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.patient import Patient
 from CardiacLib.types.study import Study
 from CardiacLib.writers.dicom_seg_study import DicomSegChoice, write_dicom_seg_of_study
+from CardiacLib.writers.dicom_sr import DICOM_SR_NAME, write_dicom_sr
 from CardiacSegLib.result import SegmentResult
 from CardiacSegLib.segment.slice_network import OnFrame
 
 from . import steps
+from .measures.dicom_report import labels_report
 
 
 def segment(cine: Cine, choice: SegmentChoice, *, progress: Progress, on_frame: OnFrame) -> SegmentResult:
@@ -91,9 +93,9 @@ def study(path: str, files: tuple[str, ...] = (), *, progress: Progress) -> Stud
 def export_mesh(mesh: BiVMesh, folder: str, formats: str, *, progress: Progress) -> None:
     """Write a mesh in formats separated by commas, and its quality report."""
     progress(0.1, "writing the mesh")
-    with atomic_directory(folder) as part:
-        export(mesh, part, choose_formats(formats))
-        write_quality(mesh, part / "quality.json")
+    with atomic_directory(folder) as work:
+        export(mesh, work, choose_formats(formats))
+        write_quality(mesh, work / "quality.json")
 
 
 def phantom(name: str, small: bool, *, progress: Progress) -> Study:
@@ -113,9 +115,23 @@ def import_weights(name: str, cache: str, path: str, *, progress: Progress) -> N
     import_file(name, path, cache)
 
 
-def dicom_seg(folder: str, labels: LabelMap, study: str, choice: DicomSegChoice, *, progress: Progress) -> None:
-    """Write labels into a folder as DICOM segmentations of a study."""
-    write_dicom_seg_of_study(Path(folder), labels, study, choice, progress=progress)
+def dicom_seg(
+    folder: str,
+    labels: LabelMap,
+    study: str,
+    choice: DicomSegChoice,
+    measured: SegmentChoice | None = None,
+    *,
+    progress: Progress,
+) -> None:
+    """Write labels into a folder as DICOM segmentations of a study; of all its frames also what ``measured`` finds."""
+    written = write_dicom_seg_of_study(Path(folder), labels, study, choice, progress=part(progress, 0.0, 0.8))
+    if measured is None or not written.complete:
+        return
+    progress(0.8, "measuring")
+    found = steps.measure_given(written.labels, written.cine, measured)
+    report = labels_report(found, measured.by_hand)
+    write_dicom_sr(Path(folder) / DICOM_SR_NAME, report, written.cine, segmentations=written.files)
 
 
 TASKS: dict[str, Task] = {

@@ -60,9 +60,17 @@ class Tab:
         await self.until(f"(e => e && !e.disabled)(document.querySelector({selector!r}))")
         await self.value(f"document.querySelector({selector!r}).click()")
 
-    async def picture(self, path: Path) -> None:
-        """Write the page as PNG."""
-        path.write_bytes(base64.b64decode((await self.send("Page.captureScreenshot"))["data"]))
+    async def as_phone(self, width: int = 390, height: int = 844) -> None:
+        """Let pages be laid out as on a telephone with a touch screen, smaller than a window can be."""
+        await self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=True
+        )
+        await self.send("Emulation.setTouchEmulationEnabled", enabled=True)
+
+    async def picture(self, path: Path, whole: bool = False) -> None:
+        """Write the page as PNG: what is in the window, or all of it."""
+        answer = await self.send("Page.captureScreenshot", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(answer["data"]))
 
 
 _SEEN = "document.body.innerText.slice(0, 600)"

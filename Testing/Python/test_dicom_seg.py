@@ -253,14 +253,15 @@ def test_command_line_writes_them_and_takes_old_ones_away(study, sax, random_bun
             shutil.copy(path, stack / "_".join(Path(path).parts[-2:]))
     output, bundle = tmp_path / "out", str(random_bundle)
     arguments = ["segment", str(stack), "-o", str(output), "--bundle", bundle, "--no-scene", "--json"]
-    assert main([*arguments, "--dicom-seg", "--frames", "1"]) == 0
+    assert main([*arguments, "--dicom-seg", "--dicom-sr", "--frames", "1"]) == 0
+    assert hd.sr.srread(output / "measurements.dcm").content.get_volumetric_roi_measurement_groups()
     array, _ = same_order(*read_back(output / "segmentation.dcm", sax.n_slices), sax.ijk_to_lps)
     import nibabel
 
     saved = np.asarray(nibabel.load(output / "labels.nii.gz").dataobj).T
     np.testing.assert_array_equal(array, saved)
     assert main([*arguments, "--dicom-seg", "--frames", "all"]) == 0
-    assert not (output / "segmentation.dcm").exists()
+    assert not (output / "segmentation.dcm").exists() and not (output / "measurements.dcm").exists()
     assert len(list((output / "segmentation_dicom").iterdir())) == sax.n_frames
     capsys.readouterr()
 
@@ -274,19 +275,27 @@ def test_command_line_refuses_other_formats_before_it_computes(phantom, tmp_path
 
 
 @pytest.mark.slow
-def test_run_writes_one_for_every_frame(study, sax, tmp_path, monkeypatch, capsys):
+def test_run_writes_one_for_every_frame(study, sax, tmp_path, monkeypatch, read_json, capsys):
     import nibabel
 
     def no_mesh(*_, **__):
         raise InputError("cannot be meshed")
 
     monkeypatch.setattr("cineheart.steps.build_mesh", no_mesh)
-    arguments = ["run", str(study), "-o", str(tmp_path), "--no-scene", "--device", "cpu", "--dicom-seg", "--json"]
-    assert main(arguments) == 1  # without a mesh
+    arguments = ["run", str(study), "-o", str(tmp_path), "--no-scene", "--device", "cpu", "--dicom-seg", "--dicom-sr"]
+    assert main([*arguments, "--json"]) == 1  # without a mesh
     saved = np.asarray(nibabel.load(tmp_path / "segmentation" / "labels.nii.gz").dataobj)
     paths = sorted((tmp_path / "segmentation" / "segmentation_dicom").iterdir())
     assert len(paths) == sax.n_frames and saved.any()
     for t, path in enumerate(paths):
         array, _ = same_order(*read_back(path, sax.n_slices), sax.ijk_to_lps)
         np.testing.assert_array_equal(array, saved[..., t].T)
+    report = hd.sr.srread(tmp_path / "segmentation" / "measurements.dcm").content
+    function = read_json(tmp_path / "segmentation" / "measurements.json")
+    first, second = report.get_volumetric_roi_measurement_groups()[:2]
+    for group, key, frame in ((first, "lv_edv_ml", "ed"), (second, "lv_esv_ml", "es")):
+        assert group.get_measurements()[0].value == pytest.approx(function[key])
+        segmentation = pydicom.dcmread(paths[function[f"{frame}_frame_index"]], stop_before_pixels=True)
+        named = group.referenced_segment
+        assert named.referenced_sop_instance_uid == segmentation.SOPInstanceUID
     capsys.readouterr()

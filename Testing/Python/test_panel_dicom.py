@@ -57,7 +57,9 @@ def loaded(host, scene, study, true_result):
 
     volume = add_study(study)["sax"]
     node = logic_of("CardiacSeg").addResult(volume, true_result, "heart").segmentation
-    return SimpleNamespace(volume=volume, labels=true_result.segmentation.labels, node=node)
+    return SimpleNamespace(
+        volume=volume, labels=true_result.segmentation.labels, node=node, edv_ml=true_result.function.lv.edv_ml
+    )
 
 
 def answer(monkeypatch, *folders) -> list[str]:
@@ -95,13 +97,16 @@ def test_the_button_writes_every_frame(host, loaded, tmp_path, monkeypatch):
     assert panel.panel.running and not panel.ui.dicomButton.enabled and "Cancel" in panel.ui.dicomButton.toolTip
     host.wait_until(lambda: not panel.panel.running)
     assert not host.errors and titles == ["Folder for the DICOM segmentations"]
-    assert "(8 files)" in panel.ui.statusLabel.text and str(tmp_path / "out") in panel.ui.statusLabel.text
+    assert "(9 files)" in panel.ui.statusLabel.text and str(tmp_path / "out") in panel.ui.statusLabel.text
     paths = sorted((tmp_path / "out" / "segmentation_dicom").iterdir())
     assert [path.name for path in paths] == [f"frame_{t:03d}.dcm" for t in range(8)]
     for path, expected in zip(paths, loaded.labels.labels, strict=True):
         require_same(path, expected)
     dataset = hd.seg.segread(paths[0])
     assert dataset.SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"  # hand edits cannot be told
+    first = hd.sr.srread(tmp_path / "out" / "measurements.dcm").content.get_volumetric_roi_measurement_groups()[0]
+    assert first.get_measurements()[0].value == pytest.approx(loaded.edv_ml)
+    assert first.referenced_segment.referenced_sop_instance_uid == dataset.SOPInstanceUID
 
 
 def test_hand_edits_of_a_frame_are_exported(host, loaded, tmp_path):
@@ -247,7 +252,16 @@ def test_an_old_pydicom_or_a_missing_highdicom_is_one_sentence(host, loaded, tmp
 def test_the_console_function_is_as_documented(host):
     """Names and defaults that scripts and Docs/CardiacSeg.md rely on."""
     parameters = inspect.signature(sys.modules["CardiacSeg"].CardiacSegLogic.exportDicomSeg).parameters
-    assert list(parameters) == ["self", "segmentationNode", "folder", "study", "frame", "bundle", "progress"]
+    assert list(parameters) == [
+        "self",
+        "segmentationNode",
+        "folder",
+        "study",
+        "frame",
+        "bundle",
+        "progress",
+        "measured",
+    ]
     defaults = {name: parameters[name].default for name in ("folder", "study", "frame", "bundle")}
     assert defaults == {"folder": inspect.Parameter.empty, "study": "", "frame": "all", "bundle": ""}
 

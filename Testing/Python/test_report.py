@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,12 +176,15 @@ def test_pictures_show_images_and_contours(written):
 
 def test_without_mesh_long_axis_or_cine(tmp_path):
     result = make_result(n_frames=1, patient=Patient())
-    study = dataclasses.replace(result.study, cines={"sax": result.study.cines["sax"]})
-    notes = ("No mesh: the stack has one slice.",)
+    source = tmp_path / "ward 3" / "anna"
+    study = dataclasses.replace(result.study, cines={"sax": result.study.cines["sax"]}, source=str(source))
+    notes = ("No mesh: the stack has one slice.", f"{source / 'sax.nii.gz'}: has no times.")
     write_report(dataclasses.replace(result, study=study, notes=notes), tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     page = Page(text)
     assert "No mesh: the stack has one slice." in text
+    assert ["Source", "anna"] in page.rows and f"{Path('anna') / 'sax.nii.gz'}: has no times." in text
+    assert "ward 3" not in text  # the folder that a study lies in is nobody's business
     assert "There is no mesh of this study" in text
     assert "The study has no long-axis view." in text
     assert "one frame, so there is no curve" in text

@@ -11,16 +11,20 @@ from CardiacLib.types.choices import Body, SegmentChoice
 from CardiacLib.types.landmarks import read_landmarks
 from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import DICOM_SEG_NAMES, require_dicom_seg, write_dicom_seg
+from CardiacLib.writers.dicom_sr import DICOM_SR_NAME, require_dicom_sr, write_dicom_sr
 from CardiacSegLib.function import set_by_hand
 from cineheart import steps
 from cineheart.commands.animals.pictures import OVERLAY, write_overlay
 from cineheart.console import Answer
+from cineheart.measures.dicom_report import labels_report
 from cineheart.outputs import require_scene_support, write_segmentation
 from cineheart.provenance import provenance
 
 from .answers import function_facts, function_marks
 
-SOMETIMES_WRITTEN = (OVERLAY, "segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv", *DICOM_SEG_NAMES)
+SOMETIMES_WRITTEN = (
+    OVERLAY, "segmentation.seg.nrrd", "segmentation.seq.mrb", "segments.csv", *DICOM_SEG_NAMES, DICOM_SR_NAME,
+)  # fmt: skip
 """What ``cineheart segment`` writes in some cases only: an earlier one must not stay beside new labels."""
 
 
@@ -36,6 +40,7 @@ class SegmentOptions:
         landmarks: a ``landmarks.json`` of the same frames, at whose valve planes the ventricles then end.
         scene: write a Slicer scene of several frames.
         dicom_seg: write DICOM segmentations of the DICOM images too.
+        dicom_sr: write the measurements as a DICOM report too.
     """
 
     segment: SegmentChoice = field(default_factory=SegmentChoice)
@@ -44,6 +49,7 @@ class SegmentOptions:
     landmarks: Path | None = None
     scene: bool = True
     dicom_seg: bool = False
+    dicom_sr: bool = False
 
 
 def segment_image(
@@ -55,6 +61,8 @@ def segment_image(
     cine = read_one_image(image)
     if options.dicom_seg:
         require_dicom_seg(cine)
+    if options.dicom_sr:
+        require_dicom_sr(cine)
     points = None if options.landmarks is None else read_landmarks(options.landmarks)
     asked = options.frames.split(",")
     phases = [phase for phase in asked if phase in steps.PHASES]
@@ -78,8 +86,13 @@ def segment_image(
         write_segmentation(written, folder, sequence=options.scene)
         if not species_named(choice.species).is_human:
             write_overlay(folder / OVERLAY, cine.only(chosen), labels)
+        segmentations = []
         if options.dicom_seg:
-            write_dicom_seg(folder, labels, cine, chosen, choice.network.bundle)
+            segmentations = write_dicom_seg(folder, labels, cine, chosen, choice.network.bundle)
+        if options.dicom_sr:
+            report = labels_report(result, choice.by_hand, choice.network.bundle)
+            named = dict(zip(chosen, segmentations, strict=False))
+            write_dicom_sr(folder / DICOM_SR_NAME, report, cine, segmentations=named)
         made_of.stamp(folder)
     facts = {
         "frames": len(labels.labels),

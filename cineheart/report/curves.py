@@ -148,20 +148,21 @@ def _curves(times_ms, curves, phases: tuple[int, int], limits, title: str, alt: 
 
     times = 1.0 + np.arange(len(curves[0][1])) if times_ms is None else np.asarray(times_ms, float)
     figure = Figure(figsize=(6.4, 3.3))
-    axes = figure.add_axes((0.135, 0.15, 0.59, 0.82))
+    axes = figure.add_axes((0.18, 0.16, 0.795, 0.72))
     for name, values, colour in curves:
         axes.plot(times, values, color=colour, linewidth=2, marker="o", markersize=3.2, label=name)
     for frame, name in zip(phases, ("ED", "ES"), strict=True):
         axes.axvline(times[frame], color=ink(), linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.6)
         axes.text(times[frame], limits[1], name, color=ink(), ha="center", va="top", fontsize=10)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=ink(), handlelength=1.2)
+    place = {"loc": "lower left", "bbox_to_anchor": (-0.15, 0.98), "ncols": len(curves)}
+    axes.legend(**place, frameon=False, labelcolor=ink(), handlelength=1.0, columnspacing=3.2)
     if limits[0] < 0.0:
         axes.axhline(0.0, color=ink(), linewidth=0.8, alpha=0.5)
     axes.set_ylim(*limits)
     room = 0.04 * max(float(np.ptp(times)), 1.0)
     axes.set_xlim(times.min() - room, times.max() + room)
     axes.set_xlabel("Frame" if times_ms is None else "Time (ms)", color=ink())
-    axes.set_ylabel(title, color=ink())
+    axes.set_ylabel(title, color=ink(), labelpad=14)
     axes.tick_params(colors=ink())
     axes.grid(axis="y", color=ink(), alpha=0.12)
     for side, spine in axes.spines.items():

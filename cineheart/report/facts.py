@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CardiacLib.species import species_named
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from CardiacLib.types.measures.volumes import VolumeRow
     from CardiacLib.types.mesh_quality import MeshQuality
     from CardiacLib.types.patient import Patient
+    from CardiacLib.types.study import Study
     from CardiacSegLib.function import Function
     from cineheart.results import StudyResult
 
@@ -238,6 +241,12 @@ def frame_text(frame: int, cine: Cine) -> str:
     """A frame for readers, counted from 1, with its time if it has one."""
     when = "" if cine.times_ms is None else f", {cine.times_ms[frame]:.0f} ms"
     return f"frame {frame + 1} of {cine.n_frames}{when}"
+
+
+def without_folder(text: str, study: Study) -> str:
+    """A sentence that names files of a study, without the folder that the study lies in."""
+    folder = str(Path(study.source).parent)
+    return text if folder in (".", os.sep) else text.replace(folder + os.sep, "")
 
 
 def all_notes(result: StudyResult) -> list[str]:

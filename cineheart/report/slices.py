@@ -12,7 +12,8 @@ from .tiles import Crop, Tile, sheet
 
 _SLICE_WIDTH = 270
 _LONG_AXIS_WIDTH = 380
-_COLUMNS = 7
+_COLUMNS = 5
+"""At most, so that slices are large enough on paper."""
 
 
 def montage(cine: Cine, labelmap: LabelMap, frame: int, name: str) -> Picture:

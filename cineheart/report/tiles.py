@@ -87,7 +87,7 @@ def sheet(tiles: list[Tile], columns: int, alt: str) -> Picture:
     heights = [max(tile.picture.height for tile in line) for line in lines]
     widths = [max(line[n].picture.width for line in lines if n < len(line)) for n in range(len(lines[0]))]
     size = sum(widths) + _GAP * (len(widths) - 1), sum(heights) + _GAP * (len(heights) - 1)
-    whole, top = Image.new("RGB", size), 0
+    whole, top = Image.new("RGBA", size), 0  # clear between the tiles, whatever the page's colour
     for line, height in zip(lines, heights, strict=True):
         left = 0
         for tile, width in zip(line, widths, strict=False):

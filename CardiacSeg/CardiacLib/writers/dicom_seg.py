@@ -22,7 +22,8 @@ from CardiacLib.readers.planes import plane_matrix
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import RV, LabelMap, structures
 
-from .dicom_values import is_permitted, permitted_copy
+from .dicom_sources import SEGMENTATION, headers_of, highdicom_for
+from .dicom_values import permitted_copy
 
 DICOM_SEG_NAMES = ("segmentation.dcm", "segmentation_dicom")
 """The file of one frame, the folder of the files of several."""
@@ -31,17 +32,11 @@ SERIES_NUMBER = 1000
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 ON_GRID_MM = 0.05
 """Pixels of an image this close to those of the labels are the same: headers are rounded text."""
-IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "FrameOfReferenceUID")
-MAY_BE_EMPTY = (
-    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
-    "StudyTime", "ReferringPhysicianName",
-)  # fmt: skip
-"""Attributes that every image must have but that may be empty; files of de-identified studies often lack them."""
 
 
 def require_dicom_seg(cine: Cine) -> None:
     """Raise InputError where no SEG can be written: not read from DICOM, images without identity, or no highdicom."""
-    _headers_of(cine)
+    headers_of(cine, SEGMENTATION)
 
 
 def write_dicom_seg(
@@ -74,7 +69,7 @@ def write_dicom_seg(
         InputError: see :func:`require_dicom_seg`; or labels and cine do not lie on one grid.
     """
     numbers = list(range(cine.n_frames)) if frames is None else list(frames)
-    headers = _headers_of(cine)
+    headers = headers_of(cine, SEGMENTATION)
     _require_same_grid(labelmap, cine, numbers)
     places = {(path, frame.index): frame for path, image in headers.items() for frame in frames_of(image, Path(path))}
     folder = Path(folder)
@@ -84,7 +79,7 @@ def write_dicom_seg(
         folder.mkdir(exist_ok=True)
         paths = [folder / f"frame_{number:03d}.dcm" for number in numbers]
     segments = _descriptions(max(RV, int(labelmap.labels.max())), bundle)
-    series = _highdicom().UID()
+    series = highdicom_for(SEGMENTATION).UID()
     for done, (labels, number, path) in enumerate(zip(labelmap.labels, numbers, paths, strict=True)):
         progress(done / len(paths), f"writing frame {done + 1} of {len(paths)}")
         first = next(file[0] for file in cine.files[number] if file is not None)
@@ -100,16 +95,6 @@ def write_dicom_seg(
     return paths
 
 
-def _highdicom():
-    try:
-        import highdicom
-    except ImportError as error:
-        raise InputError(
-            "DICOM segmentations need highdicom: it is part of Slicer 5.12; elsewhere 'pip install cineheart[dicom]'."
-        ) from error
-    return highdicom
-
-
 def _require_same_grid(labelmap: LabelMap, cine: Cine, numbers: list[int]) -> None:
     expected = (len(numbers), *cine.frames.shape[1:])
     if labelmap.labels.shape != expected:
@@ -117,39 +102,6 @@ def _require_same_grid(labelmap: LabelMap, cine: Cine, numbers: list[int]) -> No
     corners = np.array([(x, y, z, 1) for x in (0, expected[3]) for y in (0, expected[2]) for z in (0, expected[1])])
     if np.abs((labelmap.ijk_to_lps - cine.ijk_to_lps) @ corners.T).max() > 0.1:
         raise InputError(f"{cine.source}: the labels lie elsewhere than these images; give the study they are of.")
-
-
-def _headers_of(cine: Cine) -> dict[str, object]:
-    """pydicom dataset of each file of a cine by path, without pixels, with every attribute that a SEG copies."""
-    import pydicom
-
-    _highdicom()
-    if not cine.files:
-        raise InputError(f"{cine.source}: a DICOM segmentation needs the DICOM files of the cine, not another format.")
-    headers = {}
-    for path in dict.fromkeys(file[0] for row in cine.files for file in row if file is not None):
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        missing = [name for name in IDENTITY if not dataset.get(name)]
-        if missing:
-            raise InputError(f"{path}: lacks {', '.join(missing)}, which a DICOM segmentation refers to.")
-        if wrong := [name for name in IDENTITY if not is_permitted(dataset[name])]:
-            raise InputError(
-                f"{path}: {wrong[0]} '{dataset.get(wrong[0])}' is no UID that a segmentation can refer to."
-            )
-        for name in MAY_BE_EMPTY:
-            if name not in dataset:
-                setattr(dataset, name, "")
-        headers[path] = dataset
-    uids = {dataset.SOPInstanceUID for dataset in headers.values()}
-    if len(uids) < len(headers):
-        raise InputError(
-            f"{cine.source}: its {len(headers)} files have only {len(uids)} different SOPInstanceUID, by which a DICOM "
-            "segmentation names its images; export the images again with one UID each, or leave out --dicom-seg."
-        )
-    for name in ("StudyInstanceUID", "FrameOfReferenceUID"):
-        if len({dataset.get(name) for dataset in headers.values()}) > 1:
-            raise InputError(f"{next(iter(headers))}: the slices differ in {name}; a DICOM segmentation has only one.")
-    return headers
 
 
 def _template(image, ijk_to_lps: np.ndarray):
@@ -181,7 +133,7 @@ def _decimals(*values: float) -> list:
 
 def _segmentation(labels: np.ndarray, ijk_to_lps: np.ndarray, template, segments: list, series: str):
     """highdicom's Segmentation of one phase; ``labels`` (K, J, I)."""
-    hd = _highdicom()
+    hd = highdicom_for(SEGMENTATION)
     # highdicom's volumes have slices, rows, columns as axes, and their affines count them in the same order.
     affine = ijk_to_lps[:, [2, 1, 0, 3]]
     uid = template.FrameOfReferenceUID
@@ -211,7 +163,7 @@ def _descriptions(highest: int, bundle: str) -> list:
     """Segment descriptions of the labels 1 to ``highest``."""
     from pydicom.sr.codedict import codes
 
-    hd = _highdicom()
+    hd = highdicom_for(SEGMENTATION)
     kind = hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC
     name, version = "CineHeart", __version__
     if bundle:
@@ -281,7 +233,7 @@ def _series(uid: str, images: list):
 
 
 def _code(value: str, meaning: str):
-    return _highdicom().sr.CodedConcept(value, "DCM", meaning)
+    return highdicom_for(SEGMENTATION).sr.CodedConcept(value, "DCM", meaning)
 
 
 def _is_on_grid(frame: FrameHeader, cine: Cine, k: int) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,25 @@ class DicomSegChoice:
     files: tuple[str, ...] = ()
 
 
+class WrittenSegmentations(NamedTuple):
+    """What was written of a study.
+
+    Attributes:
+        cine: its short axis.
+        labels: (T', K, J, I) on the grid of the cine.
+        files: DICOM segmentation of each frame, by its number in the cine.
+    """
+
+    cine: Cine
+    labels: LabelMap
+    files: dict[int, Path]
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is one of every frame."""
+        return len(self.files) == self.cine.n_frames
+
+
 def write_dicom_seg_of_study(
     folder: str | Path,
     labelmap: LabelMap,
@@ -45,7 +65,7 @@ def write_dicom_seg_of_study(
     choice: DicomSegChoice = DicomSegChoice(),
     *,
     progress: Progress = silent,
-) -> list[Path]:
+) -> WrittenSegmentations:
     """Bring labels onto the short axis of a DICOM study and write them by ``dicom_seg.write_dicom_seg``.
 
     Args:
@@ -64,7 +84,8 @@ def write_dicom_seg_of_study(
     on_images = labels_on_grid(labelmap, cine, choice.same_grid, study)
     if not (on_images.labels != BACKGROUND).any():
         raise InputError(f"{study}: no segment of '{labelmap.source}' lies within its short-axis images.")
-    return write_dicom_seg(folder, on_images, cine, numbers, choice.bundle, part(progress, 0.4, 1.0))
+    paths = write_dicom_seg(folder, on_images, cine, numbers, choice.bundle, part(progress, 0.4, 1.0))
+    return WrittenSegmentations(cine, on_images, dict(zip(numbers, paths, strict=True)))
 
 
 def labels_on_grid(labelmap: LabelMap, cine: Cine, same_grid: bool, study: str | Path) -> LabelMap:

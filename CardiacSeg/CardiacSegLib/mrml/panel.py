@@ -19,7 +19,7 @@ from CardiacLib.mrml.translation import _
 from CardiacLib.types.segmentation import labels_of_part
 from CardiacSegLib.result import SegmentResult
 
-from .choices import bundle_for, segment_choice
+from .choices import bundle_for, measure_choice, segment_choice
 from .corrections import CorrectionSection
 from .editing import EditingSection
 from .patients import take_patient
@@ -53,7 +53,7 @@ class SegmentationPanel(ModulePanel):
             "qualityButton": ("quality", show_table, _("Show every finding of quality control.")),
         }
         self._buttons = ResultButtons(self.ui, shown, _("There is none: segment all frames, and see the notes."))
-        self._network, self._export = NetworkSection(self), DicomExportSection(self)
+        self._network, self._export = NetworkSection(self), DicomExportSection(self, measure_choice)
         self._editing = EditingSection(self)
         self.ui.loadButton.connect("clicked(bool)", lambda checked=False: ask_and_load(self, "inputVolume"))
         self._corrections = CorrectionSection(self)

@@ -15,11 +15,13 @@ from cineheart.cli_options import (
     CutAtValves,
     Device,
     DicomSeg,
+    DicomSr,
     EdgeLength,
     Formats,
     LandmarkBundle,
     Motion,
     Output,
+    Pdf,
     Quality,
     QualityOption,
     SpeciesName,
@@ -50,6 +52,8 @@ def batch(
     motion: Motion = False,
     anonymise: Anonymise = False,
     dicom_seg: DicomSeg = False,
+    dicom_sr: DicomSr = False,
+    pdf: Pdf = False,
     scene: Annotated[bool, typer.Option(help="Write scene.mrb too, most of a study's room on the disk.")] = False,
     as_json: Json = False,
 ) -> int:
@@ -59,7 +63,10 @@ def batch(
     from cineheart.cohort.batch import shard_of
     from cineheart.cohort.engine import Workers
     from cineheart.commands.study import RunOptions, mesh_choice
+    from cineheart.report.paper import require_browser
 
+    if pdf:
+        require_browser()
     runs_on = RunsOn(device, backend)
     network = NetworkChoice(bundle or bundle_of_species(species.value), runs_on, quality.value)
     run = RunOptions(
@@ -71,6 +78,8 @@ def batch(
         cut_at_valves=cut_at_valves,
         scene=scene,
         dicom_seg=dicom_seg,
+        dicom_sr=dicom_sr,
+        pdf=pdf,
     )
     options = BatchOptions(run, Workers(workers, scheduler), shard_of(shard), retry_failed)
     with Console("cineheart batch", as_json, lines=True) as console:

@@ -1,4 +1,4 @@
-"""Command line: ``cineheart gif``."""
+"""Command line: ``cineheart gif | pdf``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,4 +23,17 @@ def gif(
     with Console("cineheart gif", as_json) as console:
         answer = write_gif(cine, output, GifOptions(labels, slices, label_order), progress=console.progress)
         console.finish(answer)
+    return 0
+
+
+def pdf(
+    report: Annotated[Path, typer.Argument(help="report.html of a result, or the folder that it lies in.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="By default report.pdf beside it.")] = None,
+    as_json: Json = False,
+) -> int:
+    """A report that is there already as PDF, printed by Chromium, Chrome or Edge."""
+    from .print_report import print_report
+
+    with Console("cineheart pdf", as_json) as console:
+        console.finish(print_report(report, output))
     return 0

@@ -221,7 +221,7 @@
     if (!svg || at.length !== data.frames) return;
     const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
     line.setAttribute("class", "cursor");
-    line.setAttribute("y1", 0.04 * svg.viewBox.baseVal.height);
+    line.setAttribute("y1", 0.12 * svg.viewBox.baseVal.height);
     line.setAttribute("y2", 0.84 * svg.viewBox.baseVal.height);
     svg.append(line);
     cursors.push({ line, at });

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from CardiacLib.mrml.nodes.segmentations import images_of, labels_from_node
 from CardiacLib.mrml.nodes.sequences import sequence_of
 from CardiacLib.mrml.translation import _
 from CardiacLib.progress import Progress, silent
+from CardiacLib.types.choices import SegmentChoice
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.writers.dicom_seg import DICOM_SEG_NAMES
 from CardiacLib.writers.dicom_seg_study import DicomSegChoice
+from CardiacLib.writers.dicom_sr import DICOM_SR_NAME
 
 from .controls import set_enabled
 from .dependencies import ensure_dependencies
@@ -38,11 +41,13 @@ class DicomExport:
         frame: ``all``, ``shown`` (of a sequence), or the number from 0 of the frame that is wanted, or that a single
             segmentation shows.
         bundle: the network, if nobody has edited the segments; else they are marked as semi-automatic.
+        measured: how the segmentation of all frames is measured for a DICOM report; None writes no report.
     """
 
     study: str | Path = ""
     frame: str | int = "all"
     bundle: str = ""
+    measured: SegmentChoice | None = None
 
 
 def export_dicom_seg(
@@ -51,7 +56,7 @@ def export_dicom_seg(
     """Write a segmentation node as DICOM SEG, in a worker process, and wait.
 
     The files are ``segmentation.dcm``, or ``segmentation_dicom/frame_000.dcm`` ... of several frames, on the grid of
-    the study's short-axis images.
+    the study's short-axis images; ``measurements.dcm`` where they are measured.
 
     Args:
         segmentation: of one frame, or the proxy of a segmentation sequence with as many frames as the study.
@@ -102,6 +107,8 @@ def dicom_seg_request(segmentation, work: str | Path, wanted: DicomExport) -> Jo
         files=files,
     )
     arguments = {"folder": str(work), "labels": labels, "study": str(Path(study).resolve()), "choice": choice}
+    if wanted.measured is not None:
+        arguments["measured"] = wanted.measured
     return JobRequest("dicom_seg", arguments)
 
 
@@ -120,7 +127,7 @@ def _only(labels: LabelMap, frame: int) -> LabelMap:
 
 def _deliver(work: Path, folder: Path) -> list[Path]:
     """Move the worker's files to where they are wanted, all or none."""
-    with atomic_directory(folder, replace=DICOM_SEG_NAMES) as target:
+    with atomic_directory(folder, replace=(*DICOM_SEG_NAMES, DICOM_SR_NAME)) as target:
         for item in work.iterdir():
             shutil.move(item, target)
         written = sorted(path.relative_to(target) for path in target.rglob("*.dcm"))
@@ -132,15 +139,19 @@ class DicomExportSection:
 
     Args:
         panel: that the button belongs to; its parameters have ``segmentation``.
+        measure_choice: how the panel's parameters say that a segmentation is measured.
     """
 
-    def __init__(self, panel: ModulePanel):
-        self._panel = panel
+    def __init__(self, panel: ModulePanel, measure_choice: Callable[..., SegmentChoice]):
+        self._panel, self._measure_choice = panel, measure_choice
         panel.ui.dicomButton.connect("clicked(bool)", lambda checked=False: self._export())
 
     def update(self, parameters) -> None:
         """Enable the button, or say why not; ``parameters`` may be None."""
-        tip = _("Write the segmentation, edits included, as DICOM segmentations of the images: one file per frame.")
+        tip = _(
+            "Write the segmentation, edits included, as DICOM segmentations of the images: one file per frame; and its "
+            "measurements, with the corrections above, as a DICOM report."
+        )
         set_enabled(self._panel.ui.dicomButton, tip, self._panel.running_or(self._reason(parameters)))
 
     def _reason(self, parameters) -> str:
@@ -158,7 +169,8 @@ class DicomExportSection:
     def _export(self) -> None:
         import qt
 
-        segmentation = self._panel.parameters.segmentation
+        chosen = self._panel.parameters
+        segmentation = chosen.segmentation
         volume = images_of(segmentation)
         known = bool(files_of(volume))
         study = "" if known else self._study_of(volume)
@@ -170,11 +182,12 @@ class DicomExportSection:
 
         def make_request() -> JobRequest:
             _ensure_highdicom(self._panel.widget.moduleName)
-            return dicom_seg_request(segmentation, work.path, DicomExport(study))
+            return dicom_seg_request(segmentation, work.path, DicomExport(study, measured=self._measure_choice(chosen)))
 
         def done(nothing) -> str:
             count = len(_deliver(work.path, Path(folder)))
-            return _("DICOM segmentations ({count} files) are in {folder}.").format(count=count, folder=folder)
+            text = _("DICOM segmentations and report ({count} files) are in {folder}.")
+            return text.format(count=count, folder=folder)
 
         def clean_up(stopped: bool) -> None:
             work.remove()
