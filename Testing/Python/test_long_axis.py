@@ -34,7 +34,7 @@ def test_measures_are_those_of_the_phantom(phantom, four_chamber):
     truth = phantom.volumes["lv"]
     assert (found.ed, found.es) == (phantom.ed, phantom.es)
     assert found.volume_ml == pytest.approx(truth, rel=0.12)
-    assert np.nanmedian(found.off_mm) < 4.0 and all("confirmed by" in note for note in found.notes())
+    assert np.nanmedian(found.off_mm) < 4.0 and found.notes() == ()
     assert found.strain_percent[found.ed] == 0.0 and -35.0 < found.global_longitudinal_strain_percent < -8.0
     row = found.row()
     assert row.ed_ml == found.volume_ml[found.ed] and not row.reported
@@ -46,8 +46,8 @@ def test_points_elsewhere_are_not_confirmed(four_chamber):
     pixel = np.linalg.norm(labels.ijk_to_lps[:3, 0])
     moved = points.copy()
     moved[:, 1] += 3 * NEAR_MM / pixel * (points[:, 1] - points[:, 0]) / np.linalg.norm(points[0, 1] - points[0, 0])
-    septal, free = measure_long_axis(labels, moved).notes()
-    assert "confirmed by" in septal and "not confirmed" in free
+    (note,) = measure_long_axis(labels, moved).notes()
+    assert note.startswith("mitral free wall 4CH: the corner of the LV pool does not confirm it")
 
 
 def test_a_half_ellipsoid_by_hand():

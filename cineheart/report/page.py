@@ -21,7 +21,7 @@ from .heart3d import FIBRES, mesh_gltf
 from .mesh_view import mesh_views
 from .motion_view import motion_view
 from .pictures import CONTOURS
-from .player import player_content
+from .player import contours, player_content
 from .quality_map import quality_content
 from .slices import long_axis, montage
 from .valves import valve_content
@@ -74,6 +74,7 @@ def _content(result: StudyResult) -> dict[str, object]:
         "volume_unit": species_named(function.species).unit("ml")[1],
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
         "phases": _phases(result),
+        "contours": contours(result),
         "player": player_content(result),
         "player_script": _file("player/player.js"),
         "markers": [(name, frame) for name, frame in _named_frames(result)],

@@ -60,14 +60,15 @@ class LongAxisMeasures:
         )
 
     def notes(self) -> tuple[str, ...]:
-        """Of each mitral point whether the corner of the pool confirms it, one sentence each."""
+        """Of each mitral point that the corner of the pool does not confirm, one sentence."""
         told = []
         for side, name in enumerate(SIDES):
             off = self.off_mm[:, side]
-            if np.isfinite(off).any():
-                middle = float(np.nanmedian(off))
-                word = "confirmed by" if middle <= NEAR_MM else "not confirmed: it lies away from"
-                told.append(f"{name}: {word} the corner of the LV pool, {middle:.1f} mm (median of the frames).")
+            middle = float(np.nanmedian(off)) if np.isfinite(off).any() else 0.0
+            if middle > NEAR_MM:
+                told.append(
+                    f"{name}: the corner of the LV pool does not confirm it, {middle:.1f} mm away (median of the frames)."
+                )
         return tuple(told)
 
     def to_dict(self) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import to_hex
 
+from CardiacLib.types.labels import LV
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, VALVE_COLOURS
 from cineheart.measures.volumes import counted_labels
 from cineheart.report.facts import VIEW_NAMES
@@ -27,6 +28,8 @@ MARGIN_MM = 35.0
 """Of image around everything that is labelled."""
 MOST_PIXELS = 24e6
 """Of all frames of all slices of a view together; larger ones are shown with every second, third, ... pixel."""
+OWN_CONTOUR = ("LV of the 4CH view itself", "#4dc3ff")
+"""Name and colour of the outline that the network of this view draws; the others are cuts through the short axis."""
 QUALITY = 82
 """Of the JPEG strips."""
 _STEPS = 4
@@ -44,19 +47,26 @@ def player_content(result: StudyResult) -> str:
     function = result.function
     views = [_short_axis(cines["sax"], labels)]
     found = result.landmarks.views if result.landmarks else {}
+    own = {} if result.long_axis is None else {"4ch": result.long_axis.labels.labels == LV}
     for view in VIEW_NAMES:
         if view in cines and view not in ("sax", "other"):
-            views.append(_long_axis(cines[view], labels, found.get(view)))
+            views.append(_long_axis(cines[view], labels, found.get(view), own.get(view)))
     times = labels.times_ms
     document = {
         "frames": function.n_frames,
         "times": None if times is None else [round(float(t), 1) for t in times],
         "marks": [] if function.n_frames < 2 else [["ED", function.ed], ["ES", function.es]],
-        "contours": [{"name": name, "colour": colour} for name, _, colour in CONTOURS],
+        "contours": [{"name": name, "colour": colour} for name, colour in contours(result)],
         "steps": _STEPS,
         "views": views,
     }
     return json.dumps(document, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def contours(result: StudyResult) -> list[tuple[str, str]]:
+    """Name and colour of each contour that the player can show."""
+    drawn = [(name, colour) for name, _, colour in CONTOURS]
+    return drawn if result.long_axis is None else [*drawn, OWN_CONTOUR]
 
 
 def _short_axis(cine: Cine, labelmap: LabelMap) -> dict[str, object]:
@@ -66,7 +76,10 @@ def _short_axis(cine: Cine, labelmap: LabelMap) -> dict[str, object]:
     return _view(cine, box, range(cine.n_slices), lines)
 
 
-def _long_axis(cine: Cine, labelmap: LabelMap, points: ViewLandmarks | None) -> dict[str, object]:
+def _long_axis(
+    cine: Cine, labelmap: LabelMap, points: ViewLandmarks | None, own: np.ndarray | None
+) -> dict[str, object]:
+    """A view with the cuts of the short axis, its points, and an LV (T, 1, J, I) that was drawn in itself."""
     middle, count = cine.n_slices // 2, len(labelmap.labels)
     cut = PlaneCut(cine, labelmap, middle)
     inside = cut.ever()
@@ -77,6 +90,9 @@ def _long_axis(cine: Cine, labelmap: LabelMap, points: ViewLandmarks | None) -> 
     box = crop_box(inside, cine.spacing, MARGIN_MM)
     lines = [[[level_lines(amount, box) for amount in cut.amounts(frame)] for frame in range(count)]]
     shown = [same_phase(frame, count, cine.n_frames) for frame in range(count)]
+    if own is not None:
+        for of_frame, frame in zip(lines[0], shown, strict=True):
+            of_frame.append(level_lines(own[frame, middle].astype(np.float32), box))
     return _view(cine, box, [middle], lines) | {"shown": shown, "points": _points(points, box)}
 
 

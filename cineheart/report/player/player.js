@@ -83,7 +83,7 @@
     data.contours.forEach((contour, n) => {
       if (!find(`contour${n}`).checked) return;
       pen.strokeStyle = contour.colour;
-      for (const line of view.slices[slice].outlines[state.frame][n]) {
+      for (const line of view.slices[slice].outlines[state.frame][n] || []) {
         path(line, line.length);
         pen.stroke();
       }

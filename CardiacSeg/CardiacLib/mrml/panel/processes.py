@@ -107,6 +107,7 @@ class WorkerRun:
         self._lines: queue.Queue[tuple[str, str]] = queue.Queue()
         self._output: list[str] = []
         self._outcome: tuple | None = None
+        self._value: tuple[object] | None = None
         self._finished = False
         self._threads: list[threading.Thread] = []
         self._timer = None
@@ -195,15 +196,18 @@ class WorkerRun:
             self._outcome = ("error", event["message"], event["traceback"])
 
     def _conclude(self) -> None:
-        """The process has ended and all its lines are read: report its outcome."""
+        """The process has ended and all its lines are read: report its outcome.
+
+        What it gives is read at one poll and handed over at the next: the window lives in between.
+        """
         kind, *content = self._outcome or ("silent",)
-        if kind == "done":
+        if self._value is not None:
+            self._end(self.callbacks.done, *self._value)
+        elif kind == "done":
             try:
-                value = None if content[0] is None else read_value(self._folder.path / content[0])
+                self._value = (None if content[0] is None else read_value(self._folder.path / content[0]),)
             except InputError as error:
                 self._end(self.callbacks.failed, str(error), "")
-            else:
-                self._end(self.callbacks.done, value)
         elif kind == "error":
             self._end(self.callbacks.failed, *content)
         else:
@@ -224,6 +228,7 @@ class WorkerRun:
             kill_tree(self._process)
         if self._folder is not None:
             self._folder.remove()
+        self._value = None
         self.request, self.callbacks = None, Callbacks()  # the images of the job, and what refers to the panel
         callback(*arguments)
 
