@@ -156,7 +156,7 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
             progress: called with (fraction, message); may raise CardiacLib.errors.Cancelled.
             helixDegrees: angle of the fibres at the endocardium and the epicardium; None for a mesh without fibres.
             motion: carry the mesh over all frames; its surfaces then move in the segmentation's sequence browser.
-            alignSlices: move slices that breath-holds displaced back into line first.
+            alignSlices: move slices that breath-holds displaced back into line in any case, not only where it helps.
             meshNode: tetrahedra of an earlier result to update in place, with its models; None makes new nodes.
             valvePoints: a point list of Cardiac Landmarks: the base is then the plane of the valves.
 

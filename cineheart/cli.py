@@ -36,6 +36,7 @@ from .cli_options import (
     AddSlices,
     AlignSlices,
     AlignViews,
+    AlignWhereBetter,
     Anonymise,
     Backend,
     BaseLandmarks,
@@ -84,6 +85,7 @@ from .cli_options import (
     Trust,
     TwoChamber,
     ValvePictures,
+    ValveRings,
     Views,
     Weight,
 )
@@ -172,6 +174,7 @@ def run(
     align: AlignViews = False,
     cut_at_valves: CutAtValves = False,
     motion: Motion = False,
+    valve_rings: ValveRings = False,
     labels: CorrectedLabels = None,
     landmarks: CorrectedPoints = None,
     label_order: LabelOrder = "auto",
@@ -199,7 +202,7 @@ def run(
     options = RunOptions(
         segment=SegmentChoice(network, papillary.value, species=species.value, by_hand=by_hand),
         landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on, trust=trust), align),
-        mesh=mesh_choice(mesh, motion, edge_length=edge_length, fibre_angles=fibre_angles, species=species.value),
+        mesh=mesh_choice(mesh, motion, edge=edge_length, angles=fibre_angles, species=species.value, rings=valve_rings),
         formats=choose_formats(formats),
         views=chosen_views(view),
         study_uid=study_uid,
@@ -344,8 +347,9 @@ def mesh(
     fibre_angles: FibreAngles = None,
     coordinates: Annotated[bool, typer.Option(help="Ventricular coordinates and AHA segments.")] = True,
     label_order: LabelOrder = "auto",
-    align_slices: AlignSlices = False,
+    align_slices: AlignWhereBetter = None,
     landmarks: BaseLandmarks = None,
+    valve_rings: ValveRings = False,
     propagate: PropagateImage = None,
     start_slice: StartSlice = None,
     base_slice: BaseSlice = None,
@@ -374,11 +378,11 @@ def mesh(
         **only_given(min_dihedral_deg=min_dihedral, min_scaled_jacobian=min_jacobian),
     )
     options = MeshFile(
-        mesh=mesh_choice(frame, mesher_options),
+        mesh=mesh_choice(frame, mesher_options, valve_rings=valve_rings),
         order=label_order,
         formats=choose_formats(formats),
         landmarks=landmarks,
-        propagate=propagation_of(propagate, start_slice, base_slice, align_slices, landmarks),
+        propagate=propagation_of(propagate, start_slice, base_slice, bool(align_slices), landmarks),
     )
     with Console("cineheart mesh", as_json) as console:
         if len(labels) > 1 or labels[0].is_dir():

@@ -119,12 +119,22 @@ Pdf = Annotated[bool, typer.Option("--pdf", help="Also the report as PDF, printe
 AlignSlices = Annotated[
     bool, typer.Option("--align-slices", help="Move slices that breath-holds displaced back into line.")
 ]
+AlignWhereBetter = Annotated[
+    bool | None,
+    typer.Option(
+        "--align-slices/--no-align-slices",
+        help="Move displaced slices back into line, or never; without it where the mesh is truer to its labels then.",
+    ),
+]
 StartSlice = Annotated[int | None, typer.Option(help="Slice (k) to propagate from, by default the middle of the LV.")]
 BaseSlice = Annotated[
     int | None, typer.Option(help="Slice (k) at the base, by default told from valve points or the labels.")
 ]
 BaseLandmarks = Annotated[
     Path | None, typer.Option(help="landmarks.json of the same frames: the base is the plane of their valve points.")
+]
+ValveRings = Annotated[
+    bool, typer.Option("--valve-rings", help="Annuli of the valve points as rings: base split, cavities capped.")
 ]
 Scene = Annotated[bool, typer.Option(help="Write Slicer scenes (needs slicer-core outside Slicer).")]
 MinDihedral = Annotated[float | None, typer.Option(help="Least dihedral angle that passes, by default 18.")]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from BiVMeshLib.check.marks import TAKEN_FROM, mesh_marks
-from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_motion, write_moving_pools, write_quality
+from BiVMeshLib.exporters import DEFAULT_FORMATS, export, write_motion, write_moving_pools, write_quality, write_rings
 from BiVMeshLib.result import MeshResult
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
@@ -24,8 +24,9 @@ from .measures.tables import COLUMNS, MEASURES, VOLUME_COLUMNS, VOLUMES, measure
 from .measures.volumes import study_volumes
 from .results import StudyResult
 
-MOTION_NAMES = ("motion", "motion.pvd")
-"""What a mesh writes only where it moves: an earlier one must not stay beside a new mesh."""
+RINGS_NAME = "rings.vtp"
+MOTION_NAMES = ("motion", "motion.pvd", RINGS_NAME)
+"""What a mesh writes only where it moves or has rings: an earlier one must not stay beside a new mesh."""
 LONG_AXIS_FOLDER = "long_axis"
 
 
@@ -94,7 +95,7 @@ def write_mesh(
     """The files of each format, by default ``mesh.vtu`` and ``surface.vtp``, ``quality.json`` and ``measures.csv``.
 
     Of a moving mesh also ``motion.pvd`` with its frames, with the format ``pools`` the pools of every frame, and
-    ``motion`` in ``quality.json``.
+    ``motion`` in ``quality.json``; of a mesh with valve rings ``rings.vtp``.
 
     Args:
         result: the mesh.
@@ -104,6 +105,8 @@ def write_mesh(
     """
     folder.mkdir(parents=True, exist_ok=True)
     export(result.mesh, folder, formats)
+    if result.mesh.rings:
+        write_rings(result.mesh, folder / RINGS_NAME)
     if result.moving is not None:
         write_motion(result.moving, folder)
         if "pools" in formats:

@@ -13,6 +13,7 @@ from BiVMeshLib import build_mesh
 from BiVMeshLib.motion import move_mesh
 from BiVMeshLib.propagation import Propagation, SlicePropagation
 from BiVMeshLib.result import MeshChoice, MeshResult, PropagateChoice
+from BiVMeshLib.valves import with_moving_rings, with_valve_rings
 from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks, from_landmarks
 from CardiacLandmarksLib.measure.annulus import measure_annulus
 from CardiacLandmarksLib.measure.apex import left_ventricle_apex
@@ -242,7 +243,8 @@ def mesh(
         progress: called with the fraction done.
 
     Raises:
-        InputError: the frame cannot be meshed, or the labels' file has lost its voxel size.
+        InputError: the frame cannot be meshed, the labels' file has lost its voxel size, or there are no valve points
+            for the rings.
     """
     choice = choice or MeshChoice()
     _require_size(labels)
@@ -251,11 +253,18 @@ def mesh(
             f"There are valve points of {len(valves.points)} frames and labels of {len(labels.labels)}; "
             "give those of the same frames."
         )
+    if choice.valve_rings and valves is None:
+        raise InputError(
+            "Valve rings need the valve points of these frames, and there are none: find them in long-axis views "
+            "(cineheart landmarks) and give their landmarks.json, or leave the rings out."
+        )
     number = frame_number(choice.frame, labels)
     base = valves.points[number] if valves is not None and choice.base_at_valves else None
     stage = part(progress, 0.0, 0.3 if choice.motion else 1.0)
     built = build_mesh(labels.labels[number], labels.ijk_to_lps, choice.options, progress=stage, valves=base)
     built = replace(built, notes=(*labels.notes, *built.notes))
+    if choice.valve_rings and valves is not None:
+        built = with_valve_rings(built, valves.points[number])
     still = MeshResult(built, number)
     return move(still, labels, choice, valves=valves, progress=part(progress, 0.3, 1.0)) if choice.motion else still
 
@@ -278,6 +287,8 @@ def move(
         moving = move_mesh(meshed.mesh, labels, meshed.frame, options, valves=valves, progress=progress)
     except InputError as error:
         return replace(meshed, problem=f"No motion of the mesh: {error}")
+    if moving.mesh.rings and valves is not None:
+        moving = with_moving_rings(moving, valves.points)
     return replace(meshed, moving=moving)
 
 

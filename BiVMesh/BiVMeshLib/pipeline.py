@@ -23,6 +23,7 @@ from BiVMeshLib.tetra.relax import relax
 from BiVMeshLib.tetra.smoothing import smooth
 from BiVMeshLib.tetra.stuffing import Stuffed, project, stuff
 from BiVMeshLib.tetra.tags import patch_ids, region_ids
+from CardiacLib.errors import InputError
 from CardiacLib.geometry import towards_anterior
 from CardiacLib.label_axes import on_short_axis, stack_end_notes
 from CardiacLib.progress import Progress, part, silent
@@ -39,7 +40,7 @@ STUCK_EDGES = 4.0
 """Two attempts whose worst elements are nearer than this many edges failed at the same place."""
 
 OUT_OF_LINE = 6.0
-"""mm. Slices displaced by more are pointed out in a mesh that is not true to them."""
+"""mm. Where slices are displaced by more, a mesh that is not true to them is made of aligned ones too."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def build_mesh(
 
     The base is the plane of the valve points or, without them, one through the most basal slice in which myocardium
     surrounds the LV pool and the RV pool is present. A mesh that fails the gate is built again on a lattice finer by
-    0.8, unless the last refinement did not mend the same failure at the same place.
+    0.8, unless the last refinement did not mend the same failure at the same place. Where slices lie out of line and
+    the mesh is not true to them for that, it is made of slices moved back into line (``options.align_slices``).
 
     Args:
         labels_kji: uint8 (K, J, I): 0 background, 1 LV pool, 2 LV myocardium, 3 RV pool, 4 RV wall (optional;
@@ -97,7 +99,51 @@ def build_mesh(
     """
     options = options or MeshOptions()
     require_mesher(options.mesher)
+    if options.align_slices is None:
+        heart, mesh = _aligned_where_better(labels_kji, ijk_to_lps, options, progress=progress, valves=valves)
+    else:
+        heart = prepare(labels_kji, ijk_to_lps, options, progress=progress, valves=valves)
+        mesh = _gated(heart, options, part(progress, 0.0, 0.9))
+    return _finished(mesh, heart, options, part(progress, 0.9, 1.0))
+
+
+def _aligned_where_better(
+    labels_kji: np.ndarray,
+    ijk_to_lps: np.ndarray,
+    options: MeshOptions,
+    *,
+    progress: Progress,
+    valves: np.ndarray | None,
+) -> tuple[Prepared, BiVMesh]:
+    """Mesh of the slices as they are or, if that misses lines of truth that slices back in line do not, of these."""
     heart = prepare(labels_kji, ijk_to_lps, options, progress=progress, valves=valves)
+    mesh = _gated(heart, options, part(progress, 0.0, 0.6))
+    missed, worst = _untrue(mesh), displaced_by(heart.stack)
+    if not missed or worst < OUT_OF_LINE:
+        return heart, mesh
+    far = f"up to {worst * options.shrink:.2g} mm out of line"
+    straight = replace(options, align_slices=True)
+    try:
+        other = prepare(labels_kji, ijk_to_lps, straight, progress=part(progress, 0.6, 0.9), valves=valves)
+        aligned = _gated(other, straight, part(progress, 0.6, 0.9))
+    except InputError as error:
+        note = f"Slices lie {far}; aligned, they give no mesh: {error}"
+        return heart, replace(mesh, notes=(*mesh.notes, note))
+    if len(_untrue(aligned)) >= len(missed):
+        note = f"Slices lie {far}; aligning them does not bring the mesh nearer to its labels, and was left out."
+        return heart, replace(mesh, notes=(*mesh.notes, note))
+    note = f"Slices lay {far}; without aligning them the mesh misses " + ", ".join(missed) + "."
+    return other, replace(aligned, notes=(*aligned.notes, note))
+
+
+def _untrue(mesh: BiVMesh) -> list[str]:
+    """Lines of volume and distance from the labels that a mesh misses, with its values."""
+    names = [name for name in mesh.quality.missed() if name.endswith(("_error_percent", "_mm"))]
+    return [f"{name} {mesh.quality.lines()[name]}" for name in names]
+
+
+def _gated(heart: Prepared, options: MeshOptions, progress: Progress) -> BiVMesh:
+    """The first mesh that passes the gate, on lattices that become finer, with all notes; MeshError if none does."""
     size, last, notes = sizing_for(heart.shape, options), None, list(heart.stack.notes)
     if options.edge_length_mm is None and options.tets is None and size.edge_mm < EDGE_MM:
         thin = f"The wall is thin, {size.thickness_mm * options.shrink:.2g} mm on average"
@@ -107,9 +153,7 @@ def build_mesh(
         mesh = mesh_once(heart, size, options, progress=part(progress, start, end))
         failed = quality.gate(mesh, options)
         if failed is None:
-            mesh = _finished(mesh, heart, options, part(progress, end, 1.0))
-            left = size.left_over(len(mesh.tets))
-            return replace(mesh, notes=(*notes, *mesh.notes, *left, *_advice(mesh, heart.stack, options)))
+            return replace(mesh, notes=(*notes, *mesh.notes, *size.left_over(len(mesh.tets))))
         own_mm = size.lattice_mm * options.shrink
         stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * own_mm)
         if stuck or attempt == options.refinements:
@@ -223,6 +267,7 @@ def mesh_once(heart: Prepared, size: Sizing, options: MeshOptions, *, progress: 
         seed=options.seed,
         mesher=options.mesher,
         species=options.species,
+        aligned_slices=bool(heart.stack.shifts.any()),
     )
     mesh = _tagged(stuffed, heart)
     report = replace(quality.measure(mesh), made=made, base=heart.base)
@@ -256,16 +301,6 @@ def with_middles(mesh: BiVMesh, heart: Prepared, shrink: float = 1.0) -> BiVMesh
         f"tetrahedron; no Jacobian falls below {found.least:.2f} of the straight one's."
     )
     return replace(mesh, middles=found.middles, notes=(*mesh.notes, note))
-
-
-def _advice(mesh: BiVMesh, stack: LabelStack, options: MeshOptions) -> tuple[str, ...]:
-    """What may bring a mesh within the lines of volume and distance that it misses."""
-    missed = [name for name in mesh.quality.missed() if name.endswith(("_error_percent", "_mm"))]
-    if not missed or stack.shifts.any() or (worst := displaced_by(stack)) < OUT_OF_LINE:
-        return ()
-    return (
-        f"Slices lie up to {worst * options.shrink:.2g} mm out of line, which aligning them (--align-slices) may mend.",
-    )
 
 
 def _tagged(stuffed: Stuffed, heart: Prepared) -> BiVMesh:

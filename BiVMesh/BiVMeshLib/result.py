@@ -21,12 +21,14 @@ class MeshChoice:
         options: of the mesher.
         motion: carry the mesh over all frames.
         base_at_valves: where valve points are given, their plane is the base; else they only guide the motion.
+        valve_rings: annuli of the valves as rings, the base split into them and muscle, caps for the cavities.
     """
 
     frame: str | int = "ed"
     options: MeshOptions = MeshOptions()
     motion: bool = False
     base_at_valves: bool = True
+    valve_rings: bool = False
 
 
 @job_value

@@ -87,15 +87,19 @@ def test_corners_of_flat_tets_are_not_snapped(monkeypatch):
     assert found < without and undone > before
 
 
-def test_slices_out_of_line_are_pointed_out_where_a_line_is_missed():
+def test_slices_out_of_line_are_aligned_where_that_helps():
     labels, matrix = heart()
     assert displaced_by(check_labels(labels, matrix)) < 1.0
     labels = labels.copy()
     for k, pixels in ((3, -7), (4, 7), (5, -7)):
         labels[k] = np.roll(labels[k], pixels, axis=1)
     assert displaced_by(check_labels(labels, matrix)) > 10.0
-    missed = build_mesh(labels, matrix, ROUGH)
+    missed = build_mesh(labels, matrix, replace(ROUGH, align_slices=False))
     assert any(key.endswith("_mm") for key in missed.quality.missed())
-    assert any("out of line, which aligning them" in note for note in missed.notes)
-    aligned = build_mesh(labels, matrix, replace(ROUGH, align_slices=True))
-    assert not any("out of line" in note for note in (*aligned.notes, *rough().notes))
+    assert not missed.quality.made.aligned_slices and not any("aligned" in note for note in missed.notes)
+    aligned = build_mesh(labels, matrix, ROUGH)
+    assert aligned.quality.made.aligned_slices
+    assert set(aligned.quality.missed()) < set(missed.quality.missed())
+    assert any("Slices were aligned in their planes" in note for note in aligned.notes)
+    assert "without aligning them the mesh misses" in aligned.notes[-1] and "distance_mean_mm" in aligned.notes[-1]
+    assert not any("out of line" in note for note in rough().notes) and not rough().quality.made.aligned_slices

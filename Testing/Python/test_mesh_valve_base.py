@@ -174,10 +174,13 @@ def test_the_command_takes_landmarks(tmp_path, rough_meshes, capsys):
     sitk.WriteImage(to_sitk(labels, matrix), str(path))
     write_landmarks(landmarks, valve_points()[None])
     arguments = ["mesh", str(path), "-o", str(out), "--edge-length", "5", "--no-fibres", "--no-coordinates"]
-    arguments += ["--format", "vtp", "--landmarks", str(landmarks)]
+    arguments += ["--format", "vtp,pools", "--valve-rings", "--landmarks", str(landmarks)]
     assert main(arguments) == 0
     quality = json.loads((out / "quality.json").read_text())
     assert quality["base_from"] == "valve points" and quality["base_tilt_deg"] > 10
+    assert set(quality["valve_rings"]) == {"MITRAL", "TRICUSPID"} and (out / "rings.vtp").is_file()
+    assert {"AORTIC has no ring", "PULMONARY was not told"} <= {note.split(":")[0] for note in quality["notes"]}
+    assert (out / "pools" / "LV_POOL_MITRAL.stl").is_file() and (out / "pools" / "RV_POOL_TRICUSPID.stl").is_file()
     write_landmarks(landmarks, np.repeat(valve_points()[None], 3, axis=0))
     capsys.readouterr()
     assert main([*arguments[:3], str(tmp_path / "other"), *arguments[4:]]) == 2
@@ -188,6 +191,9 @@ def test_the_command_takes_landmarks(tmp_path, rough_meshes, capsys):
     assert "do not lie at the base of these labels" in said and "labels.nii.gz" in said and len(said.splitlines()) == 1
     assert main(["mesh", str(tmp_path), *arguments[2:]]) == 2
     assert "to one label map" in capsys.readouterr().err
+    assert main([*arguments[:3], str(tmp_path / "other"), *arguments[4:-2]]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "Valve rings need the valve points" in said and len(said.splitlines()) == 1
 
 
 @pytest.mark.slow

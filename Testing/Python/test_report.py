@@ -255,7 +255,7 @@ def test_a_cut_mesh_is_closed_and_keeps_its_colours():
     kept = mesh.nodes[mesh.tets].mean(1)[:, 1] > mesh.nodes[:, 1].mean()
     assert abs(inside) == pytest.approx(kept.sum() * 1000 / 6)
     found = {tuple(c) for c in np.round(colours, 3)}
-    assert found == {mesh_view.PATCH_RGB["EPI"], mesh_view.PATCH_RGB["BASE"], mesh_view.REGION_RGB["LV_MYO"]}
+    assert found == {mesh_view.ALL_PATCH_RGB["EPI"], mesh_view.ALL_PATCH_RGB["BASE"], mesh_view.REGION_RGB["LV_MYO"]}
 
 
 def test_the_heart_is_shown_base_up_and_lv_right():

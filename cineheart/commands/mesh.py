@@ -43,10 +43,10 @@ class MeshFile:
     propagate: PropagateFile | None = None
 
 
-def mesh_choice(frame: str, options: MeshOptions) -> MeshChoice:
+def mesh_choice(frame: str, options: MeshOptions, *, valve_rings: bool = False) -> MeshChoice:
     """What ``--frame`` says: one frame, or WHOLE_CYCLE."""
     whole = frame == WHOLE_CYCLE
-    return MeshChoice("ed" if whole else frame, options, motion=whole)
+    return MeshChoice("ed" if whole else frame, options, motion=whole, valve_rings=valve_rings)
 
 
 def mesh_labels(path: Path, output: Path, options: MeshFile | None = None, *, progress: Progress = silent) -> Answer:

@@ -17,20 +17,21 @@ __all__ = ["CorrectedFiles", "RunOptions", "choose_formats", "mesh_choice", "run
 
 
 def mesh_choice(
-    mesh: bool, motion: bool, *, edge_length: float | None, fibre_angles: str | None, species: str
+    mesh: bool, motion: bool, *, edge: float | None, angles: str | None, species: str, rings: bool
 ) -> MeshChoice | None:
     """The mesh that is asked for; None for none.
 
     Raises:
-        InputError: motion of a mesh that is not made.
+        InputError: motion or rings of a mesh that is not made.
     """
     if not mesh:
+        if rings:
+            raise InputError("--valve-rings are a part of the mesh; leave out --no-mesh.")
         if motion:
             raise InputError("--motion carries the mesh over the cycle; leave out --no-mesh.")
         return None
-    angles = fibre_options(fibre_angles)
-    options = MeshOptions(edge_length_mm=edge_length, fibre_angles=angles, species=species)
-    return MeshChoice(options=options, motion=motion)
+    options = MeshOptions(edge_length_mm=edge, fibre_angles=fibre_options(angles), species=species)
+    return MeshChoice(options=options, motion=motion, valve_rings=rings)
 
 
 def run_study_folder(study: Path, output: Path, options: RunOptions, as_json: bool) -> int:

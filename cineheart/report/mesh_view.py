@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from CardiacLib.types.bivmesh import PATCH_RGB, PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import ALL_PATCH_RGB, ALL_PATCHES, REGIONS, BiVMesh
 
 from .pictures import Picture, png
 
@@ -17,7 +17,7 @@ def mesh_views(mesh: BiVMesh) -> Picture:
 
     right, front, up = heart_frame(mesh)
     middle = (mesh.nodes.max(0) + mesh.nodes.min(0)) / 2
-    outside = (mesh.triangles, colours_of(mesh.patches, PATCHES, PATCH_RGB))
+    outside = (mesh.triangles, colours_of(mesh.patches, ALL_PATCHES, ALL_PATCH_RGB))
     opened = cut_open(mesh, front)
     figure = Figure(figsize=(10.5, 3.5), facecolor="none")
     views = (
@@ -72,7 +72,7 @@ def cut_open(mesh: BiVMesh, front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(boundary)
     place = order[np.minimum(np.searchsorted(boundary, own, sorter=order), len(order) - 1)]
     patches = np.where(boundary[place] == own, mesh.patches[place], 0)
-    colours[patches > 0] = colours_of(patches[patches > 0], PATCHES, PATCH_RGB)
+    colours[patches > 0] = colours_of(patches[patches > 0], ALL_PATCHES, ALL_PATCH_RGB)
     return triangles, colours
 
 

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 
-from CardiacLib.types.bivmesh import PATCH_RGB, PATCHES, MovingMesh
+from CardiacLib.types.bivmesh import ALL_PATCH_RGB, ALL_PATCHES, MovingMesh
 from CardiacLib.types.times import beat_ms
 
 from .mesh_view import colours_of, cut_open, draw, heart_frame
@@ -40,7 +40,7 @@ def motion_frames(moving: MovingMesh):
     """(frame, PIL image) one after the other; the cut runs through the same tetrahedra in all of them."""
     mesh = moving.mesh
     right, front, up = heart_frame(mesh)
-    outside = (mesh.triangles, colours_of(mesh.patches, PATCHES, PATCH_RGB))
+    outside = (mesh.triangles, colours_of(mesh.patches, ALL_PATCHES, ALL_PATCH_RGB))
     views = (("From the front", outside), ("Cut open", cut_open(mesh, front)))
     axes = np.column_stack([right, front, up])
     along = mesh.nodes @ axes

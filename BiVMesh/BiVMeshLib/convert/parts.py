@@ -10,7 +10,7 @@ from BiVMeshLib.exporters.space import Space, placed
 from BiVMeshLib.tetra.quadratic import mesh_edges
 from BiVMeshLib.tetra.stuffing import positive
 from CardiacLib.errors import InputError
-from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import ALL_PATCHES, REGIONS, BiVMesh
 
 
 @dataclass
@@ -43,8 +43,8 @@ class Found:
             raise InputError(f"{path}: has no tetrahedra; give a volume mesh that CineHeart wrote.")
         if not np.isin(self.regions, list(REGIONS.values())).all():
             raise InputError(f"{path}: has regions other than {_table(REGIONS)}; give a mesh that CineHeart wrote.")
-        if not len(self.triangles) or not np.isin(self.patches, list(PATCHES.values())).all():
-            raise InputError(f"{path}: has no boundary with the patches {_table(PATCHES)}; give a mesh with them.")
+        if not len(self.triangles) or not np.isin(self.patches, list(ALL_PATCHES.values())).all():
+            raise InputError(f"{path}: has no boundary with the patches {_table(ALL_PATCHES)}; give a mesh with them.")
         space = self.space or Space()
         notes = () if self.space else (f"{path.name} does not say its frame and units: LPS and mm are taken.",)
         used, tets = np.unique(self.tets[:, :4], return_inverse=True)

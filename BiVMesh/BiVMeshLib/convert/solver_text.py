@@ -9,7 +9,7 @@ import numpy as np
 
 from BiVMeshLib.exporters.space import Space, read_space
 from CardiacLib.errors import InputError
-from CardiacLib.types.bivmesh import PATCHES, REGIONS
+from CardiacLib.types.bivmesh import ALL_PATCHES, REGIONS
 
 from .parts import Found, outward
 
@@ -32,10 +32,10 @@ def read_inp(path: Path) -> Found:
             rows = _table(path, lines).astype(np.int64)
             tets.append(rows)
             regions.append(np.full(len(rows), REGIONS[option["ELSET"]]))
-        elif keyword == "SURFACE" and option.get("NAME") in PATCHES:
+        elif keyword == "SURFACE" and option.get("NAME") in ALL_PATCHES:
             pairs = [line.split(",") for line in lines]
             faces = np.array([(int(element), int(side.strip()[1:]) - 1) for element, side in pairs])
-            patches.append((PATCHES[option["NAME"]], faces))
+            patches.append((ALL_PATCHES[option["NAME"]], faces))
         elif keyword == "DISTRIBUTION" and option.get("NAME") == "FIBRE_AXES":
             axes = _table(path, lines[1:])
     if not nodes or not tets:
@@ -84,9 +84,9 @@ def read_feb(path: Path) -> Found:
     tets = number[np.array([_values(e, int) for block in blocks for e in block])]
     regions = np.repeat([REGIONS[block.get("name")] for block in blocks], [len(block) for block in blocks])
     order = np.argsort(ids)
-    surfaces = [s for s in mesh.findall("Surface") if s.get("name") in PATCHES]
+    surfaces = [s for s in mesh.findall("Surface") if s.get("name") in ALL_PATCHES]
     triangles = [number[np.array([_values(t, int) for t in s])] for s in surfaces]
-    patches = np.repeat([PATCHES[s.get("name")] for s in surfaces], [len(t) for t in triangles])
+    patches = np.repeat([ALL_PATCHES[s.get("name")] for s in surfaces], [len(t) for t in triangles])
     cells, starts = {}, dict(zip([b.get("name") for b in blocks], np.cumsum([0, *map(len, blocks)]), strict=False))
     axes = root.findall("MeshData/ElementData[@type='mat_axis']")
     if axes:
@@ -121,7 +121,7 @@ def read_carp(path: Path) -> Found:
         raise InputError(f"{path}: has elements other than tetrahedra (Tt); give a mesh that CineHeart wrote.")
     table = rows[:, 1:].astype(np.int64)
     triangles, patches = [], []
-    for name, number in PATCHES.items():
+    for name, number in ALL_PATCHES.items():
         surface = path.with_name(f"{name}.surf")
         if surface.is_file():
             found = np.loadtxt(surface, skiprows=1, dtype=str, ndmin=2)[:, 1:4].astype(np.int64)

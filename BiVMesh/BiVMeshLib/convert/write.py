@@ -18,7 +18,7 @@ from BiVMeshLib.exporters.surfaces import write_obj_file, write_ply_file, write_
 from BiVMeshLib.exporters.xdmf import write_xdmf
 from BiVMeshLib.tetra.quadratic import mesh_edges
 from CardiacLib.errors import InputError
-from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import ALL_PATCHES, REGIONS, BiVMesh
 
 Writer = Callable[[BiVMesh, Path, Form], None]
 
@@ -94,7 +94,7 @@ def convert_mesh(mesh: BiVMesh, folder: Path, name: str, choice: Conversion | No
 
 
 def _part(mesh: BiVMesh, parts: tuple[str, ...], *, surface: bool) -> BiVMesh:
-    known = PATCHES if surface else REGIONS
+    known = ALL_PATCHES if surface else REGIONS
     unknown = [name for name in parts if name not in known]
     if unknown:
         kind = "surface" if surface else "volume"
@@ -111,7 +111,7 @@ def _part(mesh: BiVMesh, parts: tuple[str, ...], *, surface: bool) -> BiVMesh:
 
 
 def _has(mesh: BiVMesh, name: str) -> bool:
-    table, ids = (PATCHES, mesh.patches) if name in PATCHES else (REGIONS, mesh.regions)
+    table, ids = (ALL_PATCHES, mesh.patches) if name in ALL_PATCHES else (REGIONS, mesh.regions)
     return bool((ids == table[name]).any())
 
 

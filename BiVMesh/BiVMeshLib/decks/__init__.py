@@ -1,10 +1,11 @@
 """Complete input decks of solvers: mesh, material, fibres, pressures, held base. None of these solvers was run here."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from CardiacLib.errors import InputError
-from CardiacLib.types.bivmesh import BiVMesh
+from CardiacLib.types.bivmesh import BiVMesh, whole_patches
 
 from .abaqus_deck import write_abaqus_deck
 from .febio_deck import write_febio_deck
@@ -26,7 +27,7 @@ DECKS: dict[str, Callable[[BiVMesh, Path, Loads], None]] = {
 
 
 def write_deck(mesh: BiVMesh, folder: Path, name: str, loads: Loads | None = None) -> None:
-    """Write the deck of one solver for a mesh in LPS mm with fibres.
+    """Write the deck of one solver for a mesh in LPS mm with fibres; the whole base is held, annuli included.
 
     Raises:
         InputError: there is no such deck, or the mesh has no fibres.
@@ -35,4 +36,4 @@ def write_deck(mesh: BiVMesh, folder: Path, name: str, loads: Loads | None = Non
         raise InputError(f"Unknown deck {name!r}: choose from {', '.join(DECKS)}.")
     if not {"fibre", "sheet"} <= set(mesh.cell_fields):
         raise InputError(f"A {name} deck needs fibres and sheets, which the mesh does not have; mesh it with fibres.")
-    DECKS[name](mesh, folder, loads or Loads())
+    DECKS[name](replace(mesh, patches=whole_patches(mesh.patches)), folder, loads or Loads())

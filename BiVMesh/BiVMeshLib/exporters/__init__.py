@@ -17,7 +17,7 @@ from .gmsh import write_msh
 from .motion import write_motion, write_moving_pools
 from .simvascular import write_simvascular
 from .surfaces import write_obj, write_ply, write_pools, write_stl
-from .vtk import write_quality, write_vtp, write_vtu
+from .vtk import write_quality, write_rings, write_vtp, write_vtu
 from .xdmf import write_xdmf
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "write_motion",
     "write_moving_pools",
     "write_quality",
+    "write_rings",
     "write_vtp",
     "write_vtu",
 ]

@@ -1,16 +1,20 @@
-"""Blood pools as closed surfaces, for flow simulation: the endocardium and a flat lid in the base plane."""
+"""Blood pools as closed surfaces, for flow simulation: the endocardium and a flat lid in the base plane.
 
-from dataclasses import dataclass
+The lid of a mesh with valve rings has a cap for each valve and nodes of its own; without rings it is spanned by
+triangles of the rim's nodes alone.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from BiVMeshLib.check.topology import edge_counts
-from CardiacLib.types.bivmesh import PATCHES, BiVMesh
+from BiVMeshLib.valves.lids import Lid
+from BiVMeshLib.valves.openings import opening_of, plane_axes
+from BiVMeshLib.valves.with_rings import LID_OF, LIDS, VENTRICLES, lids_of
+from CardiacLib.types.bivmesh import PATCHES, VALVE_PATCHES, BiVMesh
 
-LIDS = {"LID_LV": 5, "LID_RV": 6}
-"""Ids of the lids, where blood enters and leaves; they go on from PATCHES and are none of REGIONS."""
-POOLS = {"LV_POOL": ("ENDO_LV", "LID_LV"), "RV_POOL": ("ENDO_RV", "LID_RV")}
-"""Wall and lid of each pool."""
+POOLS = {"LV_POOL": "ENDO_LV", "RV_POOL": "ENDO_RV"}
+"""Wall of each pool."""
 
 
 @dataclass(frozen=True)
@@ -18,71 +22,73 @@ class ClosedPool:
     """The closed surface of one blood pool.
 
     Attributes:
-        name: LV_POOL or RV_POOL. wall, lid: the names of its two faces.
-        nodes: float64 (N, 3) LPS mm, all nodes of the mesh.
+        name: LV_POOL or RV_POOL. wall, lid: the names of its faces. valves: names of the caps that it has besides.
+        nodes: float64 (N + E, 3) LPS mm, all nodes of the mesh, then those of the lid alone.
         triangles: int64 (F, 3) oriented out of the blood.
-        faces: int32 (F,) id of PATCHES for the wall, LIDS for the lid.
+        faces: int32 (F,) id of PATCHES for the wall, of VALVE_PATCHES for the caps, of LIDS for the rest of the lid.
+        cover: caps and lid, and how their own nodes move.
     """
 
     name: str
     wall: str
     lid: str
+    valves: tuple[str, ...]
     nodes: np.ndarray
     triangles: np.ndarray
     faces: np.ndarray
+    cover: Lid
 
     def ids(self) -> dict[str, int]:
-        """Ids of the two faces by name."""
-        return {self.wall: PATCHES[self.wall], self.lid: LIDS[self.lid]}
+        """Ids of the faces by name, as far as there are triangles of them."""
+        names = {self.wall: PATCHES[self.wall], **{name: VALVE_PATCHES[name] for name in self.valves}}
+        return names | ({self.lid: LIDS[self.lid]} if (self.faces == LIDS[self.lid]).any() else {})
 
     def volume_ml(self) -> float:
         """Enclosed volume, positive for triangles that point outwards."""
         a, b, c = (self.nodes[self.triangles[:, n]] - self.nodes[self.triangles[0, 0]] for n in range(3))
         return float(np.einsum("ij,ij->", a, np.cross(b, c))) / 6000.0
 
+    def moved(self, nodes: np.ndarray) -> "ClosedPool":
+        """The same surface for moved nodes (N, 3) of the mesh; the lid's own nodes go with the rim."""
+        return replace(self, nodes=np.concatenate([nodes, self.cover.own(nodes)]))
+
 
 def closed_pools(mesh: BiVMesh) -> list[ClosedPool]:
     """The closed pool of each ventricle that the mesh has.
 
-    The nodes are the mesh's own, so that flow and muscle meet without a gap. The lid spans the rim of the endocardium
-    with triangles of rim nodes alone; a flow mesher will remesh it.
+    The nodes of the wall are the mesh's own, so that flow and muscle meet without a gap. A flow mesher will remesh the
+    lid.
 
     Raises:
         ValueError: a rim is not one closed line, which no mesh that passed the gate has.
     """
-    pools = []
-    for name, (wall, lid) in POOLS.items():
-        endo = mesh.patch(wall)
-        if len(endo):
-            inward = endo[:, ::-1]  # the mesh's triangles point out of the muscle, into the blood
-            cover = span(mesh.nodes, rim(inward)[::-1])
-            faces = np.repeat(np.array([PATCHES[wall], LIDS[lid]], np.int32), [len(inward), len(cover)])
-            pools.append(
-                ClosedPool(
-                    name=name,
-                    wall=wall,
-                    lid=lid,
-                    nodes=mesh.nodes,
-                    triangles=np.concatenate([inward, cover]),
-                    faces=faces,
-                )
-            )
+    lids, pools = lids_of(mesh) if mesh.rings else {}, []
+    for name, wall in POOLS.items():
+        endo, lid = mesh.patch(wall), LID_OF[wall]
+        if not len(endo):
+            continue
+        inward = endo[:, ::-1]  # the mesh's triangles point out of the muscle, into the blood
+        cover = lids[wall] if wall in lids else _plain_lid(mesh.nodes, endo, LIDS[lid])
+        pool = ClosedPool(
+            name=name,
+            wall=wall,
+            lid=lid,
+            valves=tuple(valve for valve in VENTRICLES[wall] if (cover.faces == VALVE_PATCHES[valve]).any()),
+            nodes=mesh.nodes,
+            triangles=np.concatenate([inward, cover.numbered(len(mesh.nodes))]),
+            faces=np.concatenate([np.full(len(inward), PATCHES[wall], np.int32), cover.faces]),
+            cover=cover,
+        )
+        pools.append(pool.moved(mesh.nodes))
     return pools
 
 
-def rim(triangles: np.ndarray) -> np.ndarray:
-    """(R,) nodes along the one border of a surface, in the direction of its triangles."""
-    sides = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    _, count, number = edge_counts(triangles)
-    following = dict(sides[count[number] == 1].tolist())
-    line = [next(iter(following))]
-    while following[line[-1]] != line[0]:
-        line.append(following[line[-1]])
-        if len(line) > len(following):
-            break
-    if len(line) != len(following):
-        raise ValueError("The endocardium's rim is not one closed line.")
-    return np.array(line)
+def _plain_lid(nodes: np.ndarray, endocardium: np.ndarray, number: int) -> Lid:
+    """A lid of the rim's nodes alone."""
+    line = opening_of(nodes, endocardium).line
+    triangles = span(nodes[line], np.arange(len(line)))
+    faces = np.full(len(triangles), number, np.int32)
+    return Lid(line, weights=np.zeros((0, len(line))), triangles=triangles, faces=faces)
 
 
 def span(nodes: np.ndarray, line: np.ndarray) -> np.ndarray:
@@ -91,12 +97,8 @@ def span(nodes: np.ndarray, line: np.ndarray) -> np.ndarray:
     The triangles run along the line. Ear clipping: a corner is an ear when it turns left and no other node of the line
     lies in its triangle.
     """
-    places = nodes[line] - nodes[line].mean(0)
-    normal = np.cross(places, np.roll(places, -1, axis=0)).sum(0)
-    across = np.linalg.svd(normal[None])[2][1:]
-    if np.cross(*across) @ normal < 0:
-        across = across[::-1]
-    flat, left, triangles = places @ across.T, list(range(len(line))), []
+    flat = (nodes[line] - nodes[line].mean(0)) @ plane_axes(nodes[line])[:, :2]
+    left, triangles = list(range(len(line))), []
     shapes = [_ear(flat, left, n) for n in left]
     while len(left) > 3:
         if max(shapes) <= 0:  # a corner may have become an ear since it was looked at

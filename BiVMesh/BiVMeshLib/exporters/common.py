@@ -3,12 +3,12 @@
 import numpy as np
 
 from CardiacLib.errors import InputError
-from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import ALL_PATCHES, REGIONS, BiVMesh
 
 
 def patch_names(mesh: BiVMesh) -> dict[str, int]:
     """Name and id of the patches that the mesh has; a left ventricle alone has no ENDO_RV."""
-    return {name: number for name, number in PATCHES.items() if (mesh.patches == number).any()}
+    return {name: number for name, number in ALL_PATCHES.items() if (mesh.patches == number).any()}
 
 
 def region_names(mesh: BiVMesh) -> dict[str, int]:

@@ -5,7 +5,6 @@ Numbers are single precision and compressed (VTK's zlib blocks): connectivity re
 
 import base64
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +58,8 @@ def write_moving_pools(moving: MovingMesh, folder: Path) -> None:
         names = [f"{pool.name}/frame_{t:03d}.vtp" for t in range(len(moving))]
         cells = {"patch": pool.faces, "ModelFaceID": pool.faces}
         for t, name in enumerate(names):
-            there = replace(pool, nodes=moving.nodes(t))
-            points = {"displacement": moving.displacements[t].astype("<f8")}
+            there = pool.moved(moving.nodes(t))
+            points = {"displacement": there.nodes - pool.nodes}
             write_surface(at.parent / name, there.nodes, there.triangles, points, cells, pool.ids())
         _collect(at.with_suffix(".pvd"), names, moving)
 

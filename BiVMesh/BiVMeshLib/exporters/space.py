@@ -125,7 +125,8 @@ def placed(mesh: BiVMesh, matrix: np.ndarray) -> BiVMesh:
 
     cells = {n: v @ turn.T if v.ndim == 2 and v.shape[1] == 3 else v for n, v in mesh.cell_fields.items()}
     middles = None if mesh.middles is None else moved(mesh.middles)
-    return replace(mesh, nodes=moved(mesh.nodes), middles=middles, cell_fields=cells)
+    rings = tuple(replace(ring, points=moved(ring.points)) for ring in mesh.rings)
+    return replace(mesh, nodes=moved(mesh.nodes), middles=middles, cell_fields=cells, rings=rings)
 
 
 def read_space(text: str) -> Space | None:

@@ -25,7 +25,7 @@ def write_stl(mesh: BiVMesh, folder: Path) -> None:
 
 
 def write_pools(mesh: BiVMesh, folder: Path) -> None:
-    """Write the closed blood pools: ``pools/LV_POOL.vtp`` with ids of wall and lid; STL, whole and by face."""
+    """Write the closed blood pools: ``pools/LV_POOL.vtp`` with ids of wall, caps and lid; STL, whole and by face."""
     folder = folder / "pools"
     folder.mkdir()
     for pool in closed_pools(mesh):
@@ -88,6 +88,6 @@ def _plain(name: str) -> str:
 def _patches(mesh: BiVMesh, folder: Path):
     """Name, (N', 3) nodes and (F', 3) triangles of each patch, numbered by itself; ``folder`` is made."""
     folder.mkdir()
-    for name in patch_names(mesh):
-        used, local = np.unique(mesh.patch(name), return_inverse=True)
+    for name, number in patch_names(mesh).items():
+        used, local = np.unique(mesh.triangles[mesh.patches == number], return_inverse=True)
         yield name, mesh.nodes[used], local.reshape(-1, 3)

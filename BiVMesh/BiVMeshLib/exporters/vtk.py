@@ -12,13 +12,15 @@ import numpy as np
 
 from BiVMeshLib.tetra.quadratic import elements
 from CardiacLib.files import write_json
-from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh, MovingMesh
+from CardiacLib.types.bivmesh import ALL_PATCHES, PATCHES, REGIONS, BiVMesh, MovingMesh
 
 from .common import patch_names, region_names, tet_of_triangle
 from .space import Form, Space
 
 VTK_TETRA, VTK_QUADRATIC_TETRA = 10, 24
 TYPES = {"f8": "Float64", "i8": "Int64", "i4": "Int32", "u1": "UInt8"}
+RING_CURVES = ("area_mm2", "perimeter_mm", "cap_area_mm2", "cap_perimeter_mm")
+"""What the report gives of the rings of every frame."""
 Arrays = dict[str, np.ndarray]
 
 
@@ -52,7 +54,9 @@ def write_vtp(mesh: BiVMesh, path: str | Path, form: Form | None = None) -> None
     cells = {"patch": mesh.patches, **face_ids(mesh.patches, owners)}
     cells |= {name: values[owners] for name, values in mesh.cell_fields.items()}
     space = (form or Form()).space
-    _write_surface(path, mesh.nodes, mesh.triangles, mesh.point_fields, cells, _field_data(PATCHES, space))
+    _write_surface(
+        path, mesh.nodes, mesh.triangles, mesh.point_fields, cells, _field_data(PATCHES | patch_names(mesh), space)
+    )
 
 
 def face_ids(patches: np.ndarray, owners: np.ndarray) -> Arrays:
@@ -109,15 +113,48 @@ def _write_surface(path, nodes, triangles, points: Arrays, cells: Arrays, about:
     _write(path, "PolyData", about + body)
 
 
+def write_rings(mesh: BiVMesh, path: str | Path) -> None:
+    """Write the annuli as closed lines, ``.vtp``, LPS mm: cell array ``patch`` holds VALVE_PATCHES ids, names as there.
+
+    A line ends with its first point again.
+    """
+    points = np.concatenate([ring.points for ring in mesh.rings])
+    lengths = [len(ring.points) for ring in mesh.rings]
+    starts = np.cumsum([0, *lengths])[:-1]
+    lines = [np.append(np.arange(start, start + n), start) for start, n in zip(starts, lengths, strict=True)]
+    topology = _array("connectivity", np.concatenate(lines).astype("<i8"))
+    topology += _array("offsets", np.cumsum([len(line) for line in lines]).astype("<i8"))
+    ids = {ring.name: ALL_PATCHES[ring.name] for ring in mesh.rings}
+    body = (
+        f'<Piece NumberOfPoints="{len(points)}" NumberOfLines="{len(lines)}">\n'
+        f"<Points>\n{_array('Points', points.astype('<f8'))}</Points>\n<Lines>\n{topology}</Lines>\n"
+        f"{_data({}, {'patch': np.array(list(ids.values()), '<i4')})}</Piece>\n"
+    )
+    _write(path, "PolyData", _field_data(ids, Space()) + body)
+
+
 def write_quality(mesh: BiVMesh, path: str | Path, moving: MovingMesh | None = None) -> None:
-    """Write the quality report, notes and id tables as JSON; of a mesh that moves the report of its motion too."""
+    """Write the quality report, notes and id tables as JSON; of a mesh that moves the report of its motion too.
+
+    A mesh with valve rings has their sizes under ``valve_rings``, over the cycle if it moves.
+    """
     report = {} if mesh.quality is None else mesh.quality.to_dict()
     notes = [*mesh.notes]
     if moving is not None:
         notes += moving.notes
         report |= {} if moving.quality is None else {"motion": moving.quality.to_dict()}
-    tables = {"patch_ids": PATCHES, "region_ids": REGIONS}
+    if mesh.rings:
+        report["valve_rings"] = {ring.name: ring.to_dict() for ring in mesh.rings}
+    if moving is not None and moving.rings:
+        report["valve_rings_by_frame"] = {ring.name: _ring_curves(ring.name, moving) for ring in mesh.rings}
+    tables = {"patch_ids": ALL_PATCHES if mesh.rings else PATCHES, "region_ids": REGIONS}
     write_json(path, {"units": "mm", "frame": "LPS", **report, **tables, "notes": notes})
+
+
+def _ring_curves(name: str, moving: MovingMesh) -> dict[str, list[float | None]]:
+    """Sizes of a valve's ring and cap, one number for each frame; None where the frame has no ring of that valve."""
+    frames = [next((ring.to_dict() for ring in rings if ring.name == name), {}) for rings in moving.rings]
+    return {key: [frame.get(key) for frame in frames] for key in RING_CURVES}
 
 
 def _data(points: Arrays, cells: Arrays) -> str:

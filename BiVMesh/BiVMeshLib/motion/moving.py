@@ -125,7 +125,7 @@ def move_mesh(
         raise InputError(f"{labels.source or 'the labels'}: a motion needs the labels of two frames or more.")
     with clock.step("labels"):
         labels = on_short_axis(labels, frame)
-        stacks, notes = clean_stacks(labels, frame, options.align_slices)
+        stacks, notes = clean_stacks(labels, frame, _aligned(mesh, options))
         cycle = Cycle(labels.times_ms, frame, np.array([s is not None for s in stacks]))
         at_valves = mesh.quality is not None and mesh.quality.at_valves
         rest = _at_rest(mesh, stacks[frame], options, at_valves)
@@ -153,6 +153,13 @@ def move_mesh(
         seconds={name: round(s, 2) for name, s in clock.seconds.items()},
     )
     return MovingMesh(mesh, frame, displacements=displacements, times_ms=labels.times_ms, quality=quality, notes=notes)
+
+
+def _aligned(mesh: BiVMesh, options: MeshOptions) -> bool:
+    """Whether slices are to be aligned: as those of the mesh were, where the options leave that open."""
+    if options.align_slices is not None:
+        return options.align_slices
+    return mesh.quality is not None and mesh.quality.made is not None and mesh.quality.made.aligned_slices
 
 
 def _at_rest(mesh: BiVMesh, stack: LabelStack, options: MeshOptions, at_valves: bool) -> HeartFrame:

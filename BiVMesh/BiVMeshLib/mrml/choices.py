@@ -28,7 +28,7 @@ def mesh_options(
     return MeshOptions(
         edge_length_mm=edge_mm,
         rv_wall_mm=rv_wall_mm,
-        align_slices=align_slices,
+        align_slices=True if align_slices else None,
         fibres=helix_deg is not None,
         fibre_angles=angles,
     )

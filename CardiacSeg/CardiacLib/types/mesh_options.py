@@ -51,7 +51,8 @@ class MeshOptions:
         tets: wanted number of tetrahedra, instead of an edge length. None: as the edge length has it.
         order: 1, four-node tetrahedra, or 2, ten-node ones whose middle nodes lie on the smooth surface where that
             leaves the tetrahedron valid.
-        align_slices: move slices in their planes back into line first, where breath-holds displaced them.
+        align_slices: move slices in their planes back into line first, where breath-holds displaced them. None: where
+            a mesh without that misses its limits of volume or distance, and one with it misses fewer.
         rv_wall_mm: thickness of the RV free wall that is grown around the RV pool when the labels have no
             RV wall (label 4). 3 mm as in biv-me (Dillon 2025).
         min_lv_wall_mm: the LV wall is nowhere thinner.
@@ -76,7 +77,7 @@ class MeshOptions:
     edge_length_mm: float | None = None
     tets: int | None = None
     order: int = 1
-    align_slices: bool = False
+    align_slices: bool | None = None
     rv_wall_mm: float = 3.0
     min_lv_wall_mm: float = 2.5
     min_septum_mm: float = 4.0

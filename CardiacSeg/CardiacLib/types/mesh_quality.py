@@ -83,13 +83,15 @@ class MeshVolumes:
 @dataclass(frozen=True)
 class MeshMaking:
     """How a mesh was made: edge length asked for, lattice points at which the topology was repaired, seed, mesher,
-    species (the limits of distances are a human heart's and shrink with it)."""
+    species (the limits of distances are a human heart's and shrink with it), whether slices were
+    moved back into line."""
 
     edge_length_mm: float
     repaired_lattice_points: int
     seed: int
     mesher: str
     species: str = "human"
+    aligned_slices: bool = False
 
 
 @job_value
