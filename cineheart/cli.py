@@ -194,28 +194,27 @@ def run(
     as_json: Json = False,
 ) -> int:
     """One study, from images to labels, measurements, valve points, mesh, report and scene."""
-    from cineheart.commands.study import CorrectedFiles, RunOptions, choose_formats, mesh_choice, run_study_folder
+    from cineheart.commands import study as of_study
 
     runs_on = RunsOn(device, backend)
     by_hand = Stated(ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices).by_hand()
     network = NetworkChoice(bundle or bundle_of_species(species.value), runs_on, quality.value, trust)
-    options = RunOptions(
+    options = of_study.RunOptions(
         segment=SegmentChoice(network, papillary.value, species=species.value, by_hand=by_hand),
         landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on, trust=trust), align),
-        mesh=mesh_choice(mesh, motion, edge=edge_length, angles=fibre_angles, species=species.value, rings=valve_rings),
-        formats=choose_formats(formats),
+        mesh=of_study.mesh_choice(
+            mesh, motion, edge=edge_length, angles=fibre_angles, species=species.value, rings=valve_rings
+        ),
+        formats=of_study.choose_formats(formats),
         views=chosen_views(view),
         study_uid=study_uid,
-        corrected=CorrectedFiles(labels=labels, order=label_order, landmarks=landmarks),
+        corrected=of_study.CorrectedFiles(labels=labels, order=label_order, landmarks=landmarks),
         patient=stated_patient(height, weight, heart_rate),
         anonymise=anonymise,
         cut_at_valves=cut_at_valves,
-        scene=scene,
-        dicom_seg=dicom_seg,
-        dicom_sr=dicom_sr,
-        pdf=pdf,
+        files=of_study.FurtherFiles(scene, dicom_seg, dicom_sr, pdf),
     )
-    return run_study_folder(study, output, options, as_json)
+    return of_study.run_study_folder(study, output, options, as_json)
 
 
 @app.command()

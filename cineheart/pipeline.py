@@ -54,6 +54,23 @@ from .scene import write_scene
 
 
 @dataclass(frozen=True)
+class FurtherFiles:
+    """What ``cineheart run`` writes beside the tables, the images and the report.
+
+    Attributes:
+        scene: ``scene.mrb`` and ``segmentation.seq.mrb`` (needs slicer-core outside Slicer).
+        dicom_seg: the labels as DICOM segmentations.
+        dicom_sr: the measurements as a DICOM report.
+        pdf: the report printed as ``report.pdf``.
+    """
+
+    scene: bool = True
+    dicom_seg: bool = False
+    dicom_sr: bool = False
+    pdf: bool = False
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """What ``cineheart run`` can be told.
 
@@ -69,10 +86,7 @@ class RunOptions:
         study_uid: StudyInstanceUID of the study to take where the folder holds several of one patient.
         corrected: labels and valve points that take the place of what the networks find.
         cut_at_valves: end the ventricles' labels at the planes of these points, and the mesh at one plane through them.
-        scene: write ``scene.mrb`` and ``segmentation.seq.mrb`` (needs slicer-core outside Slicer).
-        dicom_seg: write the labels as DICOM segmentations too.
-        dicom_sr: write the measurements as a DICOM report too.
-        pdf: print the report as ``report.pdf`` too.
+        files: what else is written.
     """
 
     segment: SegmentChoice = field(default_factory=SegmentChoice)
@@ -85,10 +99,7 @@ class RunOptions:
     study_uid: str = ""
     corrected: CorrectedFiles = field(default_factory=CorrectedFiles)
     cut_at_valves: bool = False
-    scene: bool = True
-    dicom_seg: bool = False
-    dicom_sr: bool = False
-    pdf: bool = False
+    files: FurtherFiles = FurtherFiles()
 
 
 @dataclass(frozen=True)
@@ -148,19 +159,19 @@ def run_study(
     """
     options = options or RunOptions()
     require_output(output)
-    if options.anonymise and (options.dicom_seg or options.dicom_sr):
-        option = "--dicom-seg" if options.dicom_seg else "--dicom-sr"
+    if options.anonymise and (options.files.dicom_seg or options.files.dicom_sr):
+        option = "--dicom-seg" if options.files.dicom_seg else "--dicom-sr"
         raise InputError(f"{option} writes the patient's name and ID, as DICOM asks for; leave out --anonymise.")
     clock = Clock()
-    if options.scene:
+    if options.files.scene:
         require_scene_support()
-    if options.pdf:
+    if options.files.pdf:
         require_browser()
     with clock.step("read"):
         study = _read(source, options, part(progress, 0.0, 0.1))
-        if options.dicom_seg:
+        if options.files.dicom_seg:
             require_dicom_seg(study.cines["sax"])
-        if options.dicom_sr:
+        if options.files.dicom_sr:
             require_dicom_sr(study.cines["sax"], _valve_views(study))
         given = _Given.read(options.corrected, study)
     result = _analyse(study, given, options, clock, progress)
@@ -312,9 +323,9 @@ def _valve_views(study: Study) -> list[Cine]:
 def _write_dicom(result: StudyResult, folder: Path, options: RunOptions) -> None:
     """The DICOM segmentations and the report that are asked for."""
     cine, segmentations = result.study.cines["sax"], []
-    if options.dicom_seg:
+    if options.files.dicom_seg:
         segmentations = write_dicom_seg(folder, result.labels, cine, bundle=result.bundle)
-    if options.dicom_sr:
+    if options.files.dicom_sr:
         points = "" if options.corrected.landmarks else options.landmarks.network.bundle
         report = study_report(result, options.segment.by_hand, points)
         views = _valve_views(result.study)
@@ -328,7 +339,7 @@ def write_all(
     """Write every file of the contract into ``folder``."""
     with clock.step("write labels and measurements"):
         progress(0.0, "writing labels and measurements")
-        write_segmentation(result.segmented, folder / "segmentation", sequence=options.scene)
+        write_segmentation(result.segmented, folder / "segmentation", sequence=options.files.scene)
         _write_dicom(result, folder / "segmentation", options)
     if result.points is not None:
         write_landmarks(result.points, folder / "landmarks")
@@ -338,14 +349,14 @@ def write_all(
         with clock.step("write mesh"):
             progress(0.2, "writing the mesh")
             write_mesh(result.meshed, folder / "mesh", options.formats, marks=result.segmented.marks)
-    if options.scene:
+    if options.files.scene:
         with clock.step("write scene"):
             progress(0.3, "writing the scene")
             write_scene(result, folder / "scene.mrb")
     with clock.step("write report"):
         progress(0.7, "writing the report")
         write_report(result, folder / "report.html")
-    if options.pdf:
+    if options.files.pdf:
         with clock.step("print report"):
             progress(0.9, "printing the report")
             write_pdf(folder / "report.html", folder / PDF_NAME)

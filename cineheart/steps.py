@@ -20,9 +20,10 @@ from CardiacLandmarksLib.measure.apex import left_ventricle_apex
 from CardiacLandmarksLib.pipeline import find_landmarks
 from CardiacLandmarksLib.result import PointsResult
 from CardiacLib.errors import InputError
+from CardiacLib.networks.bundles import has_weights
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.species import species_named
-from CardiacLib.types.choices import PHASES, ByHand, LandmarkChoice, RunsOn, SegmentChoice
+from CardiacLib.types.choices import LONG_AXIS_BUNDLE, PHASES, ByHand, LandmarkChoice, RunsOn, SegmentChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import Landmarks, valve_points
@@ -222,6 +223,31 @@ def label_four_chamber(
     points = found.views["4ch"].pixels if "4ch" in found.views else None
     mitral = None if points is None else points[:, valve_points("mitral")][:, -2:]
     return label_long_axis(cine, mitral, runs_on=runs_on, progress=progress)
+
+
+def with_four_chamber(
+    points: PointsResult, cines: Mapping[str, Cine], runs_on: RunsOn | None = None, *, progress: Progress = silent
+) -> PointsResult:
+    """Valve points with labels of the 4CH cine and the volume of its LV pool, where there are such cine and weights.
+
+    Args:
+        points: just found, of a study.
+        cines: of the same study, by view.
+        runs_on: device and backend.
+        progress: called with the fraction done.
+    """
+    cine, found = cines.get("4ch"), points.found
+    if cine is None or found is None or "4ch" not in found.views or not has_weights(LONG_AXIS_BUNDLE):
+        return points
+    try:
+        labelled = label_four_chamber(cine, found, runs_on, progress=progress)
+    except InputError as error:
+        notes = (*points.landmarks.notes, f"No labels of the 4CH view: {error}")
+        return replace(points, landmarks=replace(points.landmarks, notes=notes))
+    notes = (*points.landmarks.notes, *labelled.notes)
+    volume = labelled.measures.row() if labelled.measures is not None else None
+    landmarks = replace(points.landmarks, notes=notes)
+    return replace(points, landmarks=landmarks, four_chamber=labelled.labels, volume=volume)
 
 
 def mesh(

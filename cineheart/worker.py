@@ -50,8 +50,10 @@ def measure_labels(labels: LabelMap, cine: Cine, choice: SegmentChoice, *, progr
 def find_points(
     cines: Mapping[str, Cine], choice: LandmarkChoice, labels: LabelMap | None = None, *, progress: Progress
 ) -> PointsResult:
-    """Valve points at the frames of the cine with the most, and their measures."""
-    return _without_images(steps.find_points(cines, choice, labels=labels, progress=progress))
+    """Valve points at the frames of the cine with the most, and their measures; labels of the 4CH view."""
+    found = steps.find_points(cines, choice, labels=labels, progress=part(progress, 0.0, 0.8))
+    runs_on = choice.network.runs_on
+    return _without_images(steps.with_four_chamber(found, cines, runs_on, progress=part(progress, 0.8, 1.0)))
 
 
 def measure_points(

@@ -21,7 +21,7 @@ from cineheart.cohort.page import outlier_scores, write_page
 from cineheart.cohort.studies import find_studies
 from cineheart.cohort.table import columns_of, write_table
 from cineheart.cohort.task import StudyJob, fingerprint, finished_row
-from cineheart.pipeline import RunOptions
+from cineheart.pipeline import FurtherFiles, RunOptions
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +126,14 @@ def test_each_study_is_done_once_and_a_bad_one_is_a_row(studies, tmp_path, rando
 
 def test_what_changed_is_done_again(studies, tmp_path):
     study = find_studies([studies / "anna"])[0]
-    job = StudyJob(study, tmp_path / "anna", RunOptions(scene=False), ("abc",))
+    job = StudyJob(study, tmp_path / "anna", RunOptions(files=FurtherFiles(scene=False)), ("abc",))
     job.output.mkdir()
     document = {"made_from": job.made_from(), "row": {"study": "anna", "status": "done"}}
     (job.output / "done.json").write_text(json.dumps(document))
     assert finished_row(job) == document["row"]
     for other in (
         replace(job, networks=("def",)),
-        replace(job, options=RunOptions(scene=False, cut_at_valves=True)),
+        replace(job, options=RunOptions(files=FurtherFiles(scene=False), cut_at_valves=True)),
         replace(job, study=replace(study, patient=replace(study.patient, height_m=1.8))),
     ):
         assert finished_row(other) is None

@@ -18,7 +18,7 @@ from CardiacLib.types.landmarks import LANDMARK_NAMES
 from CardiacLib.writers.images import write_labels, write_segmentation_nrrd
 from CardiacLib.writers.markups import points_document
 from cineheart.corrected import CorrectedFiles, read_corrected_labels, read_corrected_points
-from cineheart.pipeline import RunOptions, run_study
+from cineheart.pipeline import FurtherFiles, RunOptions, run_study
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def no_report(monkeypatch):
 
 
 def run(study, tmp_path, **options):
-    made = RunOptions(mesh=None, scene=False, **options)
+    made = RunOptions(mesh=None, files=FurtherFiles(scene=False), **options)
     result = run_study(study, tmp_path / "R", made)
     return result, json.loads((tmp_path / "R" / "study.json").read_text())
 

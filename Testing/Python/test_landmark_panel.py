@@ -18,6 +18,7 @@ from CardiacLib.types.choices import LANDMARK_BUNDLE, LandmarkChoice, NetworkCho
 from CardiacLib.types.landmarks import LANDMARK_NAMES, Landmarks  # noqa: E402
 from CardiacLib.types.segmentation import Segmentation  # noqa: E402
 from CardiacLib.types.study import Study  # noqa: E402
+from CardiacSegLib.long_axis import label_long_axis  # noqa: E402
 from cineheart import steps  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,12 +28,21 @@ import sys
 import numpy as np
 from dataclasses import replace
 from CardiacLib.jobs import run_worker
+from CardiacLib.types.labels import LabelMap
+from CardiacLib.types.measures.volumes import LEFT, VolumeRow
 from cineheart.worker import TASKS
 
 def find_points(progress, cines, choice, labels):
     points = np.load(sys.argv[0].replace("__main__.py", "points.npy"))
     found = TASKS["measure_points"](points_of(points), cines, labels, progress=progress)
-    return replace(found, landmarks=replace(found.landmarks, notes=("A note of the worker.",)))
+    cine, labels = cines["4ch"], np.zeros(cines["4ch"].frames.shape, np.uint8)
+    labels[:, 0, 10:20, 10:20] = 1
+    return replace(
+        found,
+        landmarks=replace(found.landmarks, notes=("A note of the worker.",)),
+        four_chamber=LabelMap.of(labels, cine),
+        volume=VolumeRow(source="4CH", ventricle=LEFT, ed_ml=100.0, es_ml=40.0, reason=""),
+    )
 
 def points_of(points):
     from CardiacLib.types.landmarks import Landmarks
@@ -118,6 +128,7 @@ def test_the_panel_takes_the_views_and_says_why_apply_is_off(host, scene, phanto
 
 
 def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tmp_path):
+    from CardiacLib.mrml.nodes.segmentations import images_of, labels_from_node
     from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
     from CardiacLib.mrml.panel.results import result_of
 
@@ -129,6 +140,9 @@ def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tm
     assert "MAPSE septal" in panel.ui.resultLabel.text and "A note of the worker" in panel.ui.notesLabel.text
     points = result_of(panel.panel.parameters.points).nodes
     assert points["mitral"].GetName() == "valves mitral valve" and "annulus measures" in points
+    four, volume = points["4CH labels"], "LV of the 4CH view (area-length): 100 / 40 ml, EF 60 %."
+    assert volume in panel.ui.resultLabel.text and four.GetName() == "valves 4CH labels"
+    assert images_of(four).GetID() == volumes["4ch"].GetID() and sequence_of(four)[0] is sequence_of(volumes["4ch"])[0]
     browser, sequence = sequence_of(points["mitral"])
     assert browser is sequence_of(volumes["2ch"])[0] and sequence.GetNumberOfDataNodes() == len(quick_worker)
     aortic = points["aortic"]
@@ -141,7 +155,9 @@ def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tm
     panel.ui.measureButton.click()
     assert not panel.ui.measureButton.enabled and "Cancel" in panel.ui.measureButton.toolTip
     host.wait_until(lambda: not panel.panel.running)
-    assert not host.errors and panel.ui.resultLabel.text != before
+    assert not host.errors and panel.ui.resultLabel.text != before and volume in panel.ui.resultLabel.text
+    kept = result_of(panel.panel.parameters.points).nodes["4CH labels"]
+    assert kept is four and labels_from_node(four).labels.sum() == 100 * len(quick_worker)
     host.photograph(panel, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size > 5000
 
@@ -161,6 +177,7 @@ def test_the_modules_own_test(host, scene):
 @pytest.mark.slow
 def test_a_measured_segmentation_of_the_study_gives_the_apex(host, scene, phantom):
     """Found and measured again, the motion is that of the command line: the LV axis ends at the apex of the labels."""
+    from CardiacLib.mrml.nodes.segmentations import labels_from_node
     from CardiacLib.mrml.panel.studies import add_study
 
     volumes = add_study(Study(phantom.cines, source="the study"))
@@ -177,6 +194,8 @@ def test_a_measured_segmentation_of_the_study_gives_the_apex(host, scene, phanto
     assert found.annulus.values()["mapse_septal_mm"] != pytest.approx(
         without.annulus.values()["mapse_septal_mm"], abs=1e-3
     )
+    four = labels_from_node(found.labels, volumes["4ch"]).labels
+    np.testing.assert_array_equal(four, label_long_axis(phantom.cines["4ch"]).labels.labels)
     again = logic.measureAgain(found.points["mitral"], views)
     known = steps.measure_edited_points(with_labels.landmarks, cines, phantom.labels)
     assert again.annulus.values() == pytest.approx(known.annulus.values(), abs=5e-3)  # as a scene keeps the points

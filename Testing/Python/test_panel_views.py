@@ -34,7 +34,7 @@ def test_a_study_is_shown_view_by_view_and_plays(host, window, phantom, tmp_path
 
     from CardiacLib.mrml.nodes.frames import to_array
     from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
-    from CardiacLib.mrml.nodes.study_views import show_points, show_study, study_volumes
+    from CardiacLib.mrml.nodes.study_views import show_only_in, show_points, show_study, study_volumes
 
     add_true_results(phantom, tetrahedron())
     volumes = study_volumes(slicer.mrmlScene.GetFirstNodeByName("phantom short axis"))
@@ -56,6 +56,10 @@ def test_a_study_is_shown_view_by_view_and_plays(host, window, phantom, tmp_path
         for valve, points in lists.items()
     }
     assert seen == {"mitral": ["2CH", "3CH", "4CH"], "aortic": ["3CH"], "tricuspid": ["4CH"]}
+    show_only_in(lists["mitral"], "4ch")
+    display = lists["mitral"].GetDisplayNode()
+    assert [n[-3:] for n in NAMES if display.IsDisplayableInView(f"vtkMRMLSliceNode{n}")] == ["4CH"]
+    show_points(lists)
     pictures = []
     for frame in (0, 3):
         select_frame(host.playing, frame)

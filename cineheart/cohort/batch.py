@@ -11,7 +11,7 @@ from CardiacLib.files import require_output
 from CardiacLib.networks.bundles import has_weights
 from CardiacLib.progress import Progress, silent
 from cineheart.console import Answer
-from cineheart.pipeline import RunOptions
+from cineheart.pipeline import FurtherFiles, RunOptions
 from cineheart.provenance import current_command, network_of
 
 from .engine import Workers, run_jobs
@@ -32,7 +32,7 @@ class BatchOptions:
         retry_failed: try studies again that failed in an earlier run.
     """
 
-    run: RunOptions = field(default_factory=lambda: RunOptions(scene=False))
+    run: RunOptions = field(default_factory=lambda: RunOptions(files=FurtherFiles(scene=False)))
     workers: Workers = field(default_factory=Workers)
     shard: tuple[int, int] = (0, 1)
     retry_failed: bool = False

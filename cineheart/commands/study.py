@@ -8,12 +8,12 @@ from BiVMeshLib.result import MeshChoice
 from CardiacLib.errors import InputError
 from cineheart.console import Console
 from cineheart.corrected import CorrectedFiles
-from cineheart.pipeline import RunOptions, run_study
+from cineheart.pipeline import FurtherFiles, RunOptions, run_study
 
 from .answers import study_answer
 from .choices import fibre_options
 
-__all__ = ["CorrectedFiles", "RunOptions", "choose_formats", "mesh_choice", "run_study_folder"]
+__all__ = ["CorrectedFiles", "FurtherFiles", "RunOptions", "choose_formats", "mesh_choice", "run_study_folder"]
 
 
 def mesh_choice(

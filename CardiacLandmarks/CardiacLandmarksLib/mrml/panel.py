@@ -5,7 +5,7 @@ from CardiacLib.mrml.nodes.cines import first_of_view
 from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.markups import VALVE_ATTRIBUTE
 from CardiacLib.mrml.nodes.sequences import sequence_of, show_frame
-from CardiacLib.mrml.nodes.study_views import show_points, show_study, study_volumes
+from CardiacLib.mrml.nodes.study_views import show_only_in, show_points, show_study, study_volumes
 from CardiacLib.mrml.nodes.views import show_chart, show_table
 from CardiacLib.mrml.panel.consent import ask_for_licence
 from CardiacLib.mrml.panel.controls import ResultButtons, set_enabled, show_output
@@ -74,6 +74,8 @@ class LandmarkPanel(ModulePanel):
             chosen.points = next(iter(result.points.values()))
             show_study(study_volumes(next(iter(volumes.values()))) | volumes)
             show_points(result.points)
+            if result.labels is not None:
+                show_only_in(result.labels, "4ch")
             return _("Done: points of {count} valves.").format(count=len(result.points))
 
         self.start(make_request, add_result)

@@ -4,6 +4,7 @@ Everything that touches MRML is in CardiacLib.mrml; here is what belongs to one 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from CardiacLandmarksLib.measure.annulus import Annulus
@@ -11,6 +12,7 @@ from CardiacLandmarksLib.result import PointsResult
 from CardiacLib.errors import InputError
 from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.markups import VALVE_ATTRIBUTE, landmarks_to_scene
+from CardiacLib.mrml.nodes.segmentations import labels_to_scene
 from CardiacLib.mrml.nodes.sequences import sequence_of
 from CardiacLib.mrml.panel.module_panel import require_in_scene
 from CardiacLib.mrml.panel.results import keep_result, require_fit, result_of, take_place
@@ -19,16 +21,21 @@ from CardiacLib.mrml.translation import _
 from CardiacLib.types.landmarks import VALVE_COLOURS
 
 from .annulus import annulus_to_scene
-from .summaries import annulus_text, weak_measures
+from .summaries import annulus_text, volume_text, weak_measures
+
+LABELS = "4CH labels"
+"""Name of the segmentation among the nodes of a result."""
 
 
 class LandmarkResult(NamedTuple):
-    """The point list of each valve that has points, the nodes of tables and chart by name, and what they show."""
+    """The point list of each valve that has points, the nodes of tables and chart by name, and what they show; the
+    segmentation of the 4CH cine, if there is one."""
 
     points: Nodes
     tables: Nodes
     annulus: Annulus | None
     notes: tuple[str, ...] = ()
+    labels: object = None
 
 
 def points_to_scene(found: PointsResult, volumes: Nodes, *, name: str = "", output=None) -> LandmarkResult:
@@ -57,8 +64,12 @@ def points_to_scene(found: PointsResult, volumes: Nodes, *, name: str = "", outp
     if not made:
         raise InputError(_("No valve point was found in these cines."))
     found = _over_a_cycle(found)
-    tables = _tables(found, name)
-    made = take_place(earlier.nodes or _as_valve(output), made | tables) if output is not None else made | tables
+    made |= _tables(found, name)
+    if found.four_chamber is not None:
+        four = volumes["4ch"]
+        made[LABELS] = labels_to_scene(found.four_chamber, f"{name} 4CH labels", sequence_of(four)[0], four)
+    if output is not None:
+        made = take_place(earlier.nodes or _as_valve(output), made)
     return _keep(made, found, name, first)
 
 
@@ -77,9 +88,10 @@ def measures_to_scene(found: PointsResult, points, volumes: Iterable) -> Landmar
     earlier, lists = result_of(points), point_lists(points)
     name = earlier.facts.get("name") or points.GetName()
     found = _over_a_cycle(found)
-    before = {key: node for key, node in earlier.nodes.items() if key not in lists}
-    made = lists | take_place(before, _tables(found, name))
-    return _keep(made, found, name, next(iter(volumes), None))
+    kept = lists | {LABELS: earlier.nodes[LABELS]} if LABELS in earlier.nodes else lists
+    before = {key: node for key, node in earlier.nodes.items() if key not in kept}
+    made = kept | take_place(before, _tables(found, name))
+    return _keep(made, found, name, next(iter(volumes), None), earlier.facts.get("volume", ""))
 
 
 def point_lists(points) -> Nodes:
@@ -90,18 +102,20 @@ def point_lists(points) -> Nodes:
 
 def _over_a_cycle(found: PointsResult) -> PointsResult:
     """The same; without measures where there is only one frame."""
-    return found if found.landmarks.n_frames > 1 else PointsResult(found.landmarks, None)
+    return found if found.landmarks.n_frames > 1 else replace(found, annulus=None)
 
 
-def _keep(made: Nodes, found: PointsResult, name: str, first) -> LandmarkResult:
+def _keep(made: Nodes, found: PointsResult, name: str, first, earlier_volume: str = "") -> LandmarkResult:
     points = {valve: made[valve] for valve in VALVE_COLOURS if valve in made}
-    facts = {"name": name, "summary": annulus_text(found.annulus), "notes": notes_text(found.notes)}
+    volume = volume_text(found.volume) if found.volume else earlier_volume
+    summary = f"{annulus_text(found.annulus)} {volume}".strip()
+    facts = {"name": name, "summary": summary, "volume": volume, "notes": notes_text(found.notes)}
     facts["summary why"] = weak_measures(found.annulus)
     if found.annulus is not None:
         facts |= {"ed": int(found.annulus.ed), "es": int(found.annulus.es)}
     keep_result(next(iter(points.values())), made, facts, first)
-    tables = {key: made[key] for key in made if key not in points}
-    return LandmarkResult(points, tables, found.annulus, found.notes)
+    tables = {key: made[key] for key in made if key not in points and key != LABELS}
+    return LandmarkResult(points, tables, found.annulus, found.notes, made.get(LABELS))
 
 
 def _as_valve(points) -> Nodes:

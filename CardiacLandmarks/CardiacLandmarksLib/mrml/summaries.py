@@ -3,6 +3,7 @@
 from CardiacLandmarksLib.measure.annulus import Annulus
 from CardiacLib.mrml.panel.summaries import marked, weak_text
 from CardiacLib.mrml.translation import _
+from CardiacLib.types.measures.volumes import VolumeRow
 
 SHOWN = {
     "mapse_septal_mm": _("MAPSE septal"),
@@ -16,6 +17,13 @@ SHOWN = {
 def weak_measures(annulus: Annulus | None) -> str:
     """Why some of the measures in the line are weak; empty where none is."""
     return "" if annulus is None else weak_text(annulus.marks, SHOWN)
+
+
+def volume_text(row: VolumeRow) -> str:
+    """The LV of the 4CH view in one line."""
+    ml = [f"{value:.0f}" for value in (row.ed_ml, row.es_ml) if value is not None]
+    text = _("LV of the 4CH view (area-length): {ml} ml").format(ml=" / ".join(ml))
+    return f"{text}, EF {row.ef_percent:.0f} %." if row.ef_percent is not None else f"{text}."
 
 
 def annulus_text(annulus: Annulus | None) -> str:

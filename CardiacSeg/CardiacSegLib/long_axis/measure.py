@@ -66,9 +66,7 @@ class LongAxisMeasures:
             off = self.off_mm[:, side]
             middle = float(np.nanmedian(off)) if np.isfinite(off).any() else 0.0
             if middle > NEAR_MM:
-                told.append(
-                    f"{name}: the corner of the LV pool does not confirm it, {middle:.1f} mm away (median of the frames)."
-                )
+                told.append(f"{name}: the corner of the LV pool, {middle:.1f} mm away, does not confirm it.")
         return tuple(told)
 
     def to_dict(self) -> dict[str, object]:

@@ -62,7 +62,7 @@ def batch(
     from cineheart.cohort import BatchOptions, run_batch
     from cineheart.cohort.batch import shard_of
     from cineheart.cohort.engine import Workers
-    from cineheart.commands.study import RunOptions, mesh_choice
+    from cineheart.commands.study import FurtherFiles, RunOptions, mesh_choice
     from cineheart.report.paper import require_browser
 
     if pdf:
@@ -72,14 +72,11 @@ def batch(
     run = RunOptions(
         segment=SegmentChoice(network, species=species.value),
         landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on)),
-        mesh=mesh_choice(mesh, motion, edge_length=edge_length, fibre_angles=None, species=species.value),
+        mesh=mesh_choice(mesh, motion, edge=edge_length, angles=None, species=species.value, rings=False),
         formats=choose_formats(formats),
         anonymise=anonymise,
         cut_at_valves=cut_at_valves,
-        scene=scene,
-        dicom_seg=dicom_seg,
-        dicom_sr=dicom_sr,
-        pdf=pdf,
+        files=FurtherFiles(scene, dicom_seg, dicom_sr, pdf),
     )
     options = BatchOptions(run, Workers(workers, scheduler), shard_of(shard), retry_failed)
     with Console("cineheart batch", as_json, lines=True) as console:

@@ -71,6 +71,15 @@ def show_points(lists: Nodes) -> None:
             display.AddViewNodeID(node.GetID())
 
 
+def show_only_in(node, view: str) -> None:
+    """Show a node in the slice view of one view of the study only, where the views are shown side by side."""
+    logic = _slice_logic(view) if has_window() else None
+    if logic is not None:
+        display = node.GetDisplayNode()
+        display.RemoveAllViewNodeIDs()
+        display.AddViewNodeID(logic.GetSliceNode().GetID())
+
+
 def study_volumes(volume) -> Nodes:
     """The volumes of the study that a volume is a view of, by view: what plays in its sequence browser."""
     import vtk
