@@ -8,16 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BiVMeshLib.mrml import models, motion
+from BiVMeshLib.mrml.summaries import mesh_text
 from CardiacLandmarksLib.mrml import annulus
+from CardiacLandmarksLib.mrml.result import keep_points
 from CardiacLib.mrml.nodes import hierarchy, markups, segmentations, sequences
 from CardiacLib.mrml.nodes.host import private_scene
 from CardiacLib.mrml.nodes.scenes import save_scene
 from CardiacLib.mrml.panel import studies as study_nodes
+from CardiacLib.mrml.panel.results import keep_result
+from CardiacLib.types.landmarks import LANDMARK_VIEWS
 from CardiacSegLib.mrml import tables as function_tables
+from CardiacSegLib.mrml.summaries import segmentation_facts
 
 from .measures.volumes import study_volumes
 
 if TYPE_CHECKING:
+    from BiVMeshLib.result import MeshResult
+
     from .results import StudyResult
 
 
@@ -45,31 +52,45 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
     browser, volumes = study_nodes.study_to_scene(result.study, name)
     nodes: dict[str, object] = dict(volumes)
     nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
-    nodes.update(function_tables.function_to_scene(result.function.to_dict(), name, result.segmented.marks))
+    measured = function_tables.function_to_scene(result.function.to_dict(), name, result.segmented.marks)
     if rows := study_volumes(result):
-        nodes["table of volumes"] = function_tables.volumes_to_scene(rows, name)
+        measured["table of volumes"] = function_tables.volumes_to_scene(rows, name)
+    if result.quality is not None:
+        measured["quality"] = function_tables.quality_to_scene(result.quality.to_dict(), name)
+    nodes |= measured
+    # Kept as a panel keeps a result: edited labels and points that are measured again then update these tables.
+    made = {"segmentation": nodes["segmentation"]} | measured
+    keep_result(nodes["segmentation"], made, {"name": name} | segmentation_facts(result.segmented), nodes["sax"])
     if result.landmarks is not None:
         points = result.landmarks.landmarks(result.labels)
         lists = markups.landmarks_to_scene(points, f"{name} valves", browser)
         nodes |= {f"{valve} valve": node for valve, node in lists.items()}
-    if result.annulus is not None:
-        nodes |= annulus.annulus_to_scene(result.annulus.to_dict(), name)
-    if result.quality is not None:
-        nodes["quality"] = function_tables.quality_to_scene(result.quality.to_dict(), name)
+        tables = {} if result.annulus is None else annulus.annulus_to_scene(result.annulus.to_dict(), name)
+        nodes |= tables
+        if lists and result.points is not None:
+            keep_points(lists | tables, result.points, name, volumes[next(v for v in LANDMARK_VIEWS if v in volumes)])
     if len(result.labels.labels) > 1:
         sequences.select_frame(browser, result.function.ed)
     for node in list(nodes.values()):
         hierarchy.place(node, study_item)
-    if result.mesh is not None:
-        folder = hierarchy.add_folder(study_item, f"{name} mesh")
-        meshes = models.mesh_to_scene(result.mesh, f"{name} mesh")
-        for node in meshes.values():
-            hierarchy.place(node, folder)
-        nodes |= {f"mesh {part}": node for part, node in meshes.items()}
+    if result.meshed is not None:
+        made = _add_mesh(result.meshed, f"{name} mesh", nodes["segmentation"], study_item)
+        nodes |= {f"mesh {part}": node for part, node in made.items()}
         if result.motion is not None:
-            motion.motion_to_scene(result.motion, meshes, browser)
             sequences.select_frame(browser, result.function.ed)
     return nodes
+
+
+def _add_mesh(meshed: MeshResult, name: str, segmentation, study_item: int) -> hierarchy.Nodes:
+    """The models of a mesh in a folder of their own, moving with the labels where the mesh does."""
+    made = models.mesh_to_scene(meshed.mesh, name)
+    if meshed.moving is not None:
+        motion.motion_to_scene(meshed.moving, made, sequences.sequence_of(segmentation)[0])
+    folder = hierarchy.add_folder(study_item, name)
+    for node in made.values():
+        hierarchy.place(node, folder)
+    keep_result(made["VOLUME"], made, {"name": name, "summary": mesh_text(meshed)}, segmentation)
+    return made
 
 
 def study_name(result: StudyResult) -> str:

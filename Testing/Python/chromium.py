@@ -24,8 +24,16 @@ _FLAGS = (
 class Tab:
     """One page."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse):
-        self._socket, self._number = socket, 0
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, client: aiohttp.ClientSession, browser: str):
+        self._socket, self._client, self._browser, self._number = socket, client, browser, 0
+
+    @contextlib.asynccontextmanager
+    async def another(self) -> AsyncIterator["Tab"]:
+        """A second page in the same browser."""
+        async with self._client.put(f"{self._browser}/json/new?about:blank") as answer:
+            page = await answer.json()
+        async with self._client.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            yield Tab(socket, self._client, self._browser)
 
     async def send(self, method: str, **parameters) -> dict:
         """The answer to a command of the protocol."""
@@ -60,6 +68,25 @@ class Tab:
         await self.until(f"(e => e && !e.disabled)(document.querySelector({selector!r}))")
         await self.value(f"document.querySelector({selector!r}).click()")
 
+    async def drag(self, *places: tuple[float, float]) -> None:
+        """Press the mouse at the first place, move it over the others and let it go; in pixels of the page."""
+        (x, y), *others = places
+        await self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        await asyncio.sleep(0.2)  # the page tells the server of moves a few times a second only
+        await self.send("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", clickCount=1)
+        for x, y in others:
+            await asyncio.sleep(0.05)
+            await self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, button="left", buttons=1)
+        await asyncio.sleep(0.05)
+        await self.send("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, button="left", clickCount=1)
+
+    async def place(self, selector: str) -> tuple[float, float, float, float]:
+        """Left, top, width and height of an element on the page."""
+        rectangle = (
+            f"(r => [r.x, r.y, r.width, r.height])(document.querySelector({selector!r}).getBoundingClientRect())"
+        )
+        return tuple(await self.value(rectangle))
+
     async def as_phone(self, width: int = 390, height: int = 844) -> None:
         """Let pages be laid out as on a telephone with a touch screen, smaller than a window can be."""
         await self.send(
@@ -91,12 +118,12 @@ async def chromium() -> AsyncIterator[Tab]:
                 if said.is_file() and said.read_text().strip():
                     break
                 await asyncio.sleep(0.05)
-            port = said.read_text().split()[0]
+            browser = f"http://127.0.0.1:{said.read_text().split()[0]}"
             async with aiohttp.ClientSession() as client:
-                async with client.get(f"http://127.0.0.1:{port}/json") as answer:
+                async with client.get(f"{browser}/json") as answer:
                     page = next(tab for tab in await answer.json() if tab["type"] == "page")
                 async with client.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                    yield Tab(socket)
+                    yield Tab(socket, client, browser)
         finally:
             process.terminate()
             process.wait(20)

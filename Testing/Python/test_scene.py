@@ -24,6 +24,7 @@ import json, sys
 import numpy as np
 import slicer, vtk
 from CardiacLib.mrml.nodes import cines, host, scenes, segmentations, sequences
+from CardiacLib.mrml.panel.results import result_of
 
 host.plain_host()
 scenes.load_scene(sys.argv[1])
@@ -44,6 +45,9 @@ for volume in nodes("vtkMRMLScalarVolumeNode"):
     key = "cine_" + cine.view
     arrays |= {key: cine.frames, key + "_matrix": cine.ijk_to_lps, key + "_times": cine.times_ms}
 node = nodes("vtkMRMLSegmentationNode")[0]
+facts["labels kept"] = [sorted(result_of(node).nodes), result_of(node).facts["ed"], result_of(node).facts["species"]]
+tetrahedra = next((model for model in nodes("vtkMRMLModelNode") if model.GetName().endswith(" tetrahedra")), None)
+facts["mesh kept"] = sorted(result_of(tetrahedra).nodes)
 sax = next(v for v in nodes("vtkMRMLScalarVolumeNode") if "short axis" in v.GetName())
 facts["reference is the short axis"] = node.GetNodeReference("referenceImageGeometryRef") is sax
 facts["segments"] = []
@@ -119,6 +123,13 @@ def test_the_scene_holds_each_thing_once(written):
     assert facts["items"] == len(result.labels.labels)
     assert facts["selected"] == result.function.ed
     assert facts["study"] == [name, "Study", name]
+
+
+def test_labels_and_mesh_are_results_that_can_be_updated(written):
+    result, facts, _, _ = written
+    tables = ["chart", "measurements", "segments", "strain", "strain chart", "table of volumes", "volumes"]
+    assert facts["labels kept"] == [sorted(["segmentation", *tables]), result.function.ed, "human"]
+    assert facts["mesh kept"] == ["BASE", "ENDO_LV", "ENDO_RV", "EPI", "VOLUME"]
 
 
 @pytest.mark.parametrize("view", ["sax", "2ch", "4ch"])

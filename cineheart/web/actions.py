@@ -6,26 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cineheart
-from BiVMeshLib.mrml.models import mesh_to_scene
-from BiVMeshLib.mrml.motion import mesh_request, motion_to_scene
+from BiVMeshLib.mrml.motion import mesh_request, mesh_result_to_scene
 from BiVMeshLib.result import MeshChoice, MeshResult
-from CardiacLandmarksLib.mrml.requests import points_request
-from CardiacLandmarksLib.mrml.result import points_to_scene
+from CardiacLandmarksLib.mrml import requests as points_requests
+from CardiacLandmarksLib.mrml import result as points_results
 from CardiacLib.errors import InputError
 from CardiacLib.mrml.nodes import sequences
 from CardiacLib.mrml.nodes.markups import landmarks_from_nodes
 from CardiacLib.mrml.nodes.segmentations import labels_from_node
 from CardiacLib.mrml.panel.processes import Callbacks, JobRequest, Worker, WorkerRun
+from CardiacLib.mrml.panel.results import result_of
 from CardiacLib.networks.bundles import bundle_of_species
 from CardiacLib.types.choices import LandmarkChoice, NetworkChoice, SegmentChoice
 from CardiacLib.types.landmarks import LANDMARK_VIEWS
 from CardiacLib.types.mesh_options import MeshOptions
-from CardiacSegLib.mrml.result import frame_number, segmentation_to_scene
+from CardiacSegLib.mrml import result as labels_results
 
 from .study_scene import StudyScene
 
 WORKER = Worker("cineheart.worker", Path(cineheart.__file__).resolve().parents[1])
 POLL_S = 0.1
+COARSE_TETS = 15_000
+"""Wanted number of tetrahedra of a mesh for a look."""
 Done = Callable[[object], None]
 
 
@@ -107,29 +109,43 @@ class Steps:
         volume = self._require("sax")
         request = JobRequest("segment", {"cine": self._scene.cine("sax"), "choice": _choice(species)})
         name, earlier = f"{volume.GetName()} segmentation", self._scene.segmentation
-        return request, lambda found: segmentation_to_scene(volume, found, name=name, output=earlier)
+        return request, lambda found: labels_results.segmentation_to_scene(volume, found, name=name, output=earlier)
 
     def points(self) -> tuple[JobRequest, Done]:
         """Find the valve points of the long-axis views."""
         volumes = self._long_axis()
         earlier = next(iter(self._scene.points), None)
-        return points_request(volumes, LandmarkChoice()), lambda found: points_to_scene(found, volumes, output=earlier)
+        request = points_requests.points_request(volumes, LandmarkChoice())
+        return request, lambda found: points_results.points_to_scene(found, volumes, output=earlier)
 
-    def mesh(self, species: str, motion: bool) -> tuple[JobRequest, Done]:
-        """Mesh end-diastole and carry it over the beat."""
+    def measure_labels(self, species: str) -> tuple[JobRequest, Done]:
+        """Measure the labels as they are now, and update their tables."""
+        segmentation = self._require_result(self._require_labels())
+        request = labels_results.measure_request(segmentation, self._require("sax"), _choice(species))
+        return request, lambda found: labels_results.measures_to_scene(found, segmentation)
+
+    def measure_points(self) -> tuple[JobRequest, Done]:
+        """Measure the valve points as they are now, and update their tables."""
+        points, volumes = self._require_result(next(iter(self._scene.points))), self._long_axis()
+        request = points_requests.measure_request(points, volumes)
+        return request, lambda found: points_results.measures_to_scene(found, points, volumes.values())
+
+    def mesh(self, species: str, coarse: bool) -> tuple[JobRequest, Done]:
+        """Mesh end-diastole and, of a cine, carry it over the beat; coarsely for a look, not for a simulation."""
         segmentation = self._require_labels()
         labels = labels_from_node(segmentation, self._require("sax"))
         lists = self._scene.points
         valves = landmarks_from_nodes(lists) if lists else None
-        frame = frame_number(segmentation, labels, "ed")
-        choice = MeshChoice(frame, MeshOptions(species=species), motion=motion)
-        return mesh_request(labels, choice, valves), self._draw_mesh
+        frame = labels_results.frame_number(segmentation, labels, "ed")
+        options = (
+            MeshOptions(species=species, tets=COARSE_TETS, optimise=False) if coarse else MeshOptions(species=species)
+        )
+        choice = MeshChoice(frame, options, motion=labels.n_frames > 1)
+        return mesh_request(labels, choice, valves), lambda found: self._draw_mesh(found, segmentation)
 
-    def _draw_mesh(self, found: MeshResult) -> None:
-        self._scene.remove_mesh()
-        models = mesh_to_scene(found.mesh, f"{self._scene.name} mesh")
-        if found.moving is not None and self._scene.browser is not None:
-            motion_to_scene(found.moving, models, self._scene.browser)
+    def _draw_mesh(self, found: MeshResult, segmentation) -> None:
+        mesh_result_to_scene(found, segmentation, name=f"{self._scene.name} mesh", output=self._scene.mesh)
+        if self._scene.browser is not None:
             sequences.select_frame(self._scene.browser, found.frame)
 
     def _long_axis(self) -> dict:
@@ -142,6 +158,11 @@ class Steps:
         if view not in self._scene.volumes:
             raise InputError("Open a study first.")
         return self._scene.volumes[view]
+
+    def _require_result(self, node):
+        if not result_of(node).nodes:
+            raise InputError("A scene of an earlier version, whose tables do not follow edits; run cineheart again.")
+        return node
 
     def _require_labels(self):
         if self._scene.segmentation is None:

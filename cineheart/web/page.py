@@ -17,6 +17,8 @@ class Answers(Protocol):
     open: Any
     open_uploads: Any
     step: Any
+    undo: Any
+    redo: Any
     prepare_downloads: Any
 
 
@@ -47,6 +49,7 @@ def build_page(server: Server, app: Answers) -> None:
                 with html.Div(style="width: 22em; overflow: auto; flex: none", classes="pa-2"):
                     _folder(app)
                     _steps(app)
+                    _editing(app)
                     _tables()
                     _downloads(app)
                 with html.Div(style="flex: 1; min-width: 0", id="views"):
@@ -94,10 +97,43 @@ def _steps(app: Answers) -> None:
         ("Mesh", "mesh", "has_labels"),
     ):
         _button(text, name, (app.step, f"['{name}']"), disabled=(f"busy || !{needs}",))
+    vuetify.VCheckbox(
+        v_model=("coarse",), label="Coarse mesh, for a look", id="coarse", density="compact", hide_details=True
+    )
     vuetify.VSelect(
         v_model=("mesh_view",), items=("mesh_views",), label="Colour of the mesh", density="compact", id="mesh-view",
         v_if=("mesh_views.length",),
     )  # fmt: skip
+
+
+def _editing(app: Answers) -> None:
+    with vuetify.VBtnToggle(
+        v_model=("tool",),
+        mandatory=True,
+        density="compact",
+        variant="outlined",
+        disabled=("!has_labels",),
+        classes="my-1",
+    ):
+        for text, tool in (("Move points", "points"), ("Paint", "paint"), ("Erase", "erase")):
+            vuetify.VBtn(text, value=tool, id=f"tool-{tool}", size="small")
+    with html.Div(v_if=("has_labels && tool !== 'points'",)):
+        vuetify.VSelect(
+            v_model=("structure",), items=("structures",), label="In the short axis", density="compact", id="structure"
+        )
+        vuetify.VSlider(
+            v_model=("brush_mm",),
+            min=2,
+            max=40,
+            step=1,
+            label="Brush (mm at human size)",
+            id="brush",
+            hide_details=True,
+        )
+    _button("Undo", "undo", app.undo, disabled=("!can_undo || busy",))
+    _button("Redo", "redo", app.redo, disabled=("!can_redo || busy",))
+    html.Span("measuring ...", v_if=("measuring",), id="measuring", classes="text-caption")
+    html.Div("The mesh is older than the labels or points.", v_if=("old_mesh",), id="old-mesh", classes="text-caption")
 
 
 def _tables() -> None:

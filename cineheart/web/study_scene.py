@@ -10,6 +10,7 @@ from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.segmentations import labels_from_node
 from CardiacLib.mrml.nodes.study_views import SLICE_VIEWS
 from CardiacLib.mrml.nodes.tables import nodes_of_class, table_content
+from CardiacLib.mrml.panel.results import result_of
 from CardiacLib.mrml.panel.studies import add_study
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
@@ -72,6 +73,11 @@ class StudyScene:
         return next(reversed(nodes_of_class("vtkMRMLSegmentationNode")), None)
 
     @property
+    def species(self) -> str:
+        """Whose heart was measured; empty where nothing says so."""
+        return str(result_of(self.segmentation).facts.get("species", ""))
+
+    @property
     def points(self) -> list:
         """The lists of valve points."""
         return nodes_of_class("vtkMRMLMarkupsFiducialNode")
@@ -117,6 +123,12 @@ class StudyScene:
             columns, rows = table_content(node)
             found.append({"title": node.GetName(), "columns": columns, "rows": rows})
         return found
+
+    @property
+    def first_table(self) -> int:
+        """Number of the table of measurements, which people look at first; 0 where there is none."""
+        titles = [node.GetName() for node in nodes_of_class("vtkMRMLTableNode")]
+        return next((number for number, title in enumerate(titles) if title.endswith(" measurements")), 0)
 
     def mesh_views(self) -> list[str]:
         """What the mesh can be coloured by."""

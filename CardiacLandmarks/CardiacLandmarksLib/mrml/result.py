@@ -70,7 +70,7 @@ def points_to_scene(found: PointsResult, volumes: Nodes, *, name: str = "", outp
         made[LABELS] = labels_to_scene(found.four_chamber, f"{name} 4CH labels", sequence_of(four)[0], four)
     if output is not None:
         made = take_place(earlier.nodes or _as_valve(output), made)
-    return _keep(made, found, name, first)
+    return keep_points(made, found, name, first)
 
 
 def measures_to_scene(found: PointsResult, points, volumes: Iterable) -> LandmarkResult:
@@ -91,7 +91,7 @@ def measures_to_scene(found: PointsResult, points, volumes: Iterable) -> Landmar
     kept = lists | {LABELS: earlier.nodes[LABELS]} if LABELS in earlier.nodes else lists
     before = {key: node for key, node in earlier.nodes.items() if key not in kept}
     made = kept | take_place(before, _tables(found, name))
-    return _keep(made, found, name, next(iter(volumes), None), earlier.facts.get("volume", ""))
+    return keep_points(made, found, name, next(iter(volumes), None), earlier.facts.get("volume", ""))
 
 
 def point_lists(points) -> Nodes:
@@ -105,7 +105,16 @@ def _over_a_cycle(found: PointsResult) -> PointsResult:
     return found if found.landmarks.n_frames > 1 else replace(found, annulus=None)
 
 
-def _keep(made: Nodes, found: PointsResult, name: str, first, earlier_volume: str = "") -> LandmarkResult:
+def keep_points(made: Nodes, found: PointsResult, name: str, first, earlier_volume: str = "") -> LandmarkResult:
+    """Remember a result by its point lists, so that it can be measured again and updated.
+
+    Args:
+        made: point lists by valve, and the nodes of tables and chart by name.
+        found: what they show.
+        name: start of the nodes' names.
+        first: volume of one of the cines, or None.
+        earlier_volume: what is said of the LV of the 4CH view, where it was not measured now.
+    """
     points = {valve: made[valve] for valve in VALVE_COLOURS if valve in made}
     volume = volume_text(found.volume) if found.volume else earlier_volume
     summary = f"{annulus_text(found.annulus)} {volume}".strip()

@@ -78,7 +78,7 @@ def light_text(light: str, reasons: tuple[str, ...]) -> str:
 
 
 def segmentation_facts(found: SegmentResult) -> Facts:
-    """What a result of the segmentation panel says: ``summary``, ``light``, ``notes``, and the frames ``ed``, ``es``.
+    """What a result of the segmentation panel says: ``summary``, ``light``, ``notes``, ``species``, ``ed`` and ``es``.
 
     Args:
         found: without function where only a part of the cycle was labelled.
@@ -91,6 +91,8 @@ def segmentation_facts(found: SegmentResult) -> Facts:
         summary = one_frame_text(values, found.marks) if one_frame else function_text(values, found.marks)
         why = weak_text(found.marks, SHOWN)
     facts = {"summary": summary, "summary why": why}
+    if function is not None:
+        facts["species"] = function.species
     facts["light"] = light_text(quality.light, quality.reasons) if quality else ""
     facts["notes"] = notes_text(found.notes)
     return facts | ({"ed": int(function.ed), "es": int(function.es)} if function and not one_frame else {})
