@@ -39,6 +39,11 @@ from CardiacSegLib.segment.memory import segment_within_memory
 from CardiacSegLib.segment.slice_network import OnFrame
 from CardiacSegLib.segment.valve_plane import cut_at_valve_plane
 
+NO_RINGS = (
+    "No valve rings: they need the valve points of these frames, and there are none; find them in long-axis views "
+    "(cineheart landmarks) and give their landmarks.json, or leave the rings out."
+)
+
 
 def segment(
     cine: Cine,
@@ -259,7 +264,7 @@ def mesh(
 ) -> MeshResult:
     """Mesh one frame of the labels and, if asked for, carry the mesh over all frames.
 
-    A mesh whose motion fails is not lost: ``problem`` of the result then says why there is no motion.
+    A mesh whose motion or valve rings fail is not lost: ``problem`` of the result then says why they are missing.
 
     Args:
         labels: of all frames; of one frame, this is the one.
@@ -269,8 +274,7 @@ def mesh(
         progress: called with the fraction done.
 
     Raises:
-        InputError: the frame cannot be meshed, the labels' file has lost its voxel size, or there are no valve points
-            for the rings.
+        InputError: the frame cannot be meshed, or the labels' file has lost its voxel size.
     """
     choice = choice or MeshChoice()
     _require_size(labels)
@@ -279,20 +283,25 @@ def mesh(
             f"There are valve points of {len(valves.points)} frames and labels of {len(labels.labels)}; "
             "give those of the same frames."
         )
-    if choice.valve_rings and valves is None:
-        raise InputError(
-            "Valve rings need the valve points of these frames, and there are none: find them in long-axis views "
-            "(cineheart landmarks) and give their landmarks.json, or leave the rings out."
-        )
     number = frame_number(choice.frame, labels)
     base = valves.points[number] if valves is not None and choice.base_at_valves else None
     stage = part(progress, 0.0, 0.3 if choice.motion else 1.0)
     built = build_mesh(labels.labels[number], labels.ijk_to_lps, choice.options, progress=stage, valves=base)
     built = replace(built, notes=(*labels.notes, *built.notes))
-    if choice.valve_rings and valves is not None:
-        built = with_valve_rings(built, valves.points[number])
     still = MeshResult(built, number)
+    if choice.valve_rings:
+        still = _with_rings(still, valves)
     return move(still, labels, choice, valves=valves, progress=part(progress, 0.3, 1.0)) if choice.motion else still
+
+
+def _with_rings(meshed: MeshResult, valves: Landmarks | None) -> MeshResult:
+    """A mesh with valve rings, or the mesh and why it has none."""
+    if valves is None:
+        return meshed.missing(NO_RINGS)
+    try:
+        return replace(meshed, mesh=with_valve_rings(meshed.mesh, valves.points[meshed.frame]))
+    except InputError as error:
+        return meshed.missing(str(error))
 
 
 def move(
@@ -305,14 +314,14 @@ def move(
 ) -> MeshResult:
     """Carry a mesh over all frames of the labels that it was made of; arguments as of :func:`mesh`."""
     if len(labels.labels) < 2:
-        return replace(meshed, problem="No motion of the mesh: the study has one frame.")
+        return meshed.missing("No motion of the mesh: the study has one frame.")
     options = (choice or MeshChoice()).options
     if not species_named(options.species).is_human:
-        return replace(meshed, problem=f"No motion of the mesh of a {options.species}: it is made for human hearts.")
+        return meshed.missing(f"No motion of the mesh of a {options.species}: it is made for human hearts.")
     try:
         moving = move_mesh(meshed.mesh, labels, meshed.frame, options, valves=valves, progress=progress)
     except InputError as error:
-        return replace(meshed, problem=f"No motion of the mesh: {error}")
+        return meshed.missing(f"No motion of the mesh: {error}")
     if moving.mesh.rings and valves is not None:
         moving = with_moving_rings(moving, valves.points)
     return replace(meshed, moving=moving)

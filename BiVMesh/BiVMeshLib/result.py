@@ -1,6 +1,6 @@
 """What is asked of meshing and slice propagation, and what meshing gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from CardiacLib.errors import InputError
 from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
@@ -54,7 +54,7 @@ class MeshResult:
         mesh: of frame ``frame``.
         frame: counted from 0.
         moving: the mesh over the cycle.
-        problem: why there is no motion although it was asked for; empty if nothing is missing.
+        problem: why there is no motion, or no valve rings, although they were asked for; empty if nothing is missing.
     """
 
     mesh: BiVMesh
@@ -62,8 +62,12 @@ class MeshResult:
     moving: MovingMesh | None = None
     problem: str = ""
 
+    def missing(self, why: str) -> "MeshResult":
+        """The same with one more problem."""
+        return replace(self, problem=f"{self.problem} {why}".strip())
+
     def complete(self) -> "MeshResult":
-        """The same; InputError where the motion that was asked for is missing."""
+        """The same; InputError where motion or rings that were asked for are missing."""
         if self.problem:
             raise InputError(self.problem)
         return self

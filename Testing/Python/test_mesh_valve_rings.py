@@ -14,6 +14,7 @@ from BiVMeshLib.convert import Conversion, convert_mesh, read_mesh
 from BiVMeshLib.decks import write_deck
 from BiVMeshLib.exporters import write_moving_pools, write_quality, write_rings
 from BiVMeshLib.exporters.closed_pools import LIDS, closed_pools
+from BiVMeshLib.result import MeshChoice
 from BiVMeshLib.valves import with_valve_rings
 from BiVMeshLib.valves.annuli import fit_ring
 from BiVMeshLib.valves.lids import doubled_area, lid_with_caps
@@ -24,8 +25,10 @@ from CardiacLib.geometry import apply
 from CardiacLib.phantom.motion import tricuspid_hinges
 from CardiacLib.phantom.vessels import surroundings
 from CardiacLib.types.bivmesh import PATCHES, VALVE_PATCHES, MovingMesh, ValveRing
-from CardiacLib.types.landmarks import valve_points
+from CardiacLib.types.landmarks import Landmarks, valve_points
 from CardiacLib.types.values import read_value, write_value
+from cineheart import steps
+from cineheart.report.heart3d import mesh_gltf
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,17 @@ def test_what_is_missing_is_said(phantom):
         with_valve_rings(mesh, phantom.landmarks.points[0] + 300.0)
 
 
+def test_a_mesh_without_rings_is_not_lost(phantom, monkeypatch):
+    monkeypatch.setattr(steps, "build_mesh", lambda *given, **named: phantom_mesh()[0])
+    choice = MeshChoice(0, valve_rings=True)
+    made = steps.mesh(phantom.labels, choice)
+    assert not made.mesh.rings and "they need the valve points" in made.problem
+    nowhere = Landmarks(np.full((8, 10, 3), np.nan), phantom.labels.times_ms)
+    assert "no valve has both points" in steps.mesh(phantom.labels, choice, valves=nowhere).problem
+    made = steps.mesh(phantom.labels, choice, valves=phantom.landmarks).complete()
+    assert len(made.mesh.rings) == 3
+
+
 @pytest.fixture(scope="module")
 def block():
     """The block with its base given to the valves by place."""
@@ -207,6 +221,12 @@ def test_decks_hold_the_whole_base(block, tmp_path):
     read = read_mesh(tmp_path / "mesh.inp")
     assert np.array_equal(np.unique(read.patch("BASE")), np.unique(block.patch("BASE")))
     assert set(np.unique(read.patches)) == set(PATCHES.values())
+
+
+def test_the_report_shows_the_annuli_as_parts(block):
+    """The page names the objects by their order: patches, annuli, fibres."""
+    parts = [mesh["primitives"][0] for mesh in json.loads(mesh_gltf(block))["meshes"]]
+    assert len(parts) == len(PATCHES) + len(VALVE_PATCHES) + 1
 
 
 def test_rings_as_lines_and_in_jobs(rings, tmp_path):

@@ -80,6 +80,8 @@ def mesh_of_file(path: Path, options: MeshFile, *, progress: Progress = silent) 
     Raises:
         InputError: names the file.
     """
+    if options.mesh.valve_rings and options.landmarks is None:
+        raise InputError(steps.NO_RINGS)
     labels = read_labels(path, options.order)
     if options.propagate is not None:
         return _mesh_of_propagation(path, labels, options, progress)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from BiVMeshLib.check.marks import mesh_marks
 from CardiacLib.species import species_named
-from CardiacLib.types.bivmesh import PATCHES
+from CardiacLib.types.bivmesh import ALL_PATCHES
 from cineheart.measures.volumes import counted_labels, study_volumes
 from cineheart.scene import study_name
 
@@ -116,7 +116,7 @@ def _parts(result: StudyResult) -> list[str]:
     """Names of the objects of the mesh's glTF, in their order."""
     if result.mesh is None:
         return []
-    patches = [name for name in PATCHES if len(result.mesh.patch(name))]
+    patches = [name for name, number in ALL_PATCHES.items() if (result.mesh.patches == number).any()]
     return [*patches, FIBRES] if "fibre" in result.mesh.cell_fields else patches
 
 

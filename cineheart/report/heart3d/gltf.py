@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from CardiacLib.types.bivmesh import PATCH_RGB, PATCHES
+from CardiacLib.types.bivmesh import ALL_PATCH_RGB, ALL_PATCHES
 from cineheart.report.mesh_view import heart_frame
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def mesh_gltf(mesh: BiVMesh) -> str:
     nodes = (mesh.nodes - (mesh.nodes.max(0) + mesh.nodes.min(0)) / 2) @ axes
     renderer, window = vtkRenderer(), vtkGenericOpenGLRenderWindow()  # holds the actors; nothing is rendered
     window.AddRenderer(renderer)
-    for name in PATCHES:
-        triangles = mesh.patch(name)
+    for name, number in ALL_PATCHES.items():
+        triangles = mesh.triangles[mesh.patches == number]
         if len(triangles):
-            renderer.AddActor(_actor(name, _surface(nodes, triangles), PATCH_RGB[name]))
+            renderer.AddActor(_actor(name, _surface(nodes, triangles), ALL_PATCH_RGB[name]))
     if "fibre" in mesh.cell_fields:
         renderer.AddActor(_actor(FIBRES, _fibres(mesh, nodes, axes)))
     with tempfile.TemporaryDirectory(prefix="cineheart-gltf-") as folder:
