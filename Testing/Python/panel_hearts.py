@@ -29,8 +29,6 @@ SAX_TO_LPS = np.array([[0.0, 1.2, 0.0, -36.0], [-1.2, 0.0, 0.0, 36.0], [0.0, 0.0
 QUICK_WORKER = """
 import subprocess, sys
 import numpy as np
-from BiVMeshLib.result import MeshResult
-from CardiacLib.types.bivmesh import BiVMesh
 from CardiacLib.jobs import run_worker
 
 def part(cine, progress, on_frame):
@@ -40,6 +38,9 @@ def part(cine, progress, on_frame):
     subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])
 
 def quick(progress):
+    from BiVMeshLib.result import MeshResult
+    from CardiacLib.types.bivmesh import BiVMesh
+
     faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
     nodes = np.vstack([np.zeros(3), np.eye(3)])
     return MeshResult(BiVMesh(nodes, np.arange(4)[None], np.array([11], np.int32), faces, np.ones(4, np.int32)), 0)
@@ -160,11 +161,15 @@ def node_names(scene) -> list[str]:
 def living_processes(group: int) -> list[int]:
     """Process ids of a process group that still run half a second after it was killed (unreaped ones do not)."""
     for _ in range(25):
-        living = [pid for pid, (state, _, of, *_) in _processes() if state != "Z" and int(of) == group]
-        if not living:
+        if not (living := running_processes(group)):
             return []
         time.sleep(0.02)
     return living
+
+
+def running_processes(group: int) -> list[int]:
+    """Process ids of a process group that run now."""
+    return [pid for pid, (state, _, of, *_) in _processes() if state != "Z" and int(of) == group]
 
 
 def _processes() -> Iterator[tuple[int, list[str]]]:

@@ -12,11 +12,11 @@ from pydicom.sequence import Sequence
 from CardiacLib.errors import InputError
 from CardiacLib.readers import read_image, read_study
 
-TIMES = np.arange(8) * 110.0
+TIMES = np.arange(4) * 220.0
 MATRIX = oblique_matrix()
 
 
-def beating(n_frames=8, n_slices=4, shape=(12, 10), seed=0) -> np.ndarray:
+def beating(n_frames=4, n_slices=3, shape=(12, 10), seed=0) -> np.ndarray:
     return np.random.default_rng(seed).integers(100, 900, (n_frames, n_slices, *shape)).astype(np.float32)
 
 
@@ -91,7 +91,7 @@ def test_only_magnitude_enters(magnitude, tmp_path, kinds):
     write_planes(tmp_path / "other", beating(seed=4), MATRIX, TIMES, series_uid="1.2.3", image_type=kinds)
     study = read_study(tmp_path)
     np.testing.assert_array_equal(study.cines["sax"].frames, frames)
-    assert any("32" in line and "not magnitude" in line for line in study.left_out)
+    assert any("12 " in line and "not magnitude" in line for line in study.left_out)
 
 
 @pytest.mark.parametrize("kinds", NOT_MAGNITUDE[::5], ids="-".join)
@@ -170,7 +170,7 @@ def test_another_kind_of_object_is_another_modality(tmp_path):
     write_changed(tmp_path / "b", beating(seed=1), tomography, number=2)
     study = read_study(tmp_path)
     np.testing.assert_array_equal(study.cines["sax"].frames, frames)
-    assert any("32 CT images" in line for line in study.left_out)
+    assert any("12 CT images" in line for line in study.left_out)
     with pytest.raises(InputError, match="CT images"):
         read_study(tmp_path / "b")
 
@@ -211,7 +211,7 @@ def test_monochrome1_is_turned_over(tmp_path, white, bits, scaling):
 def test_one_slice_stored_as_monochrome1(tmp_path):
     frames = beating()
     frames[:, :, 0, 0] = 0
-    change_files(write_planes(tmp_path, frames, MATRIX, TIMES)[8:16], negative(4095))
+    change_files(write_planes(tmp_path, frames, MATRIX, TIMES)[4:8], negative(4095))
     np.testing.assert_array_equal(read_study(tmp_path).cines["sax"].frames, frames)
 
 
@@ -312,7 +312,7 @@ def test_one_such_file_among_good_ones_is_listed(tmp_path):
     change_files(paths[8::9], lambda dataset: setattr(dataset, "NumberOfFrames", 3))
     study = read_study(tmp_path)
     np.testing.assert_array_equal(study.cines["sax"].frames, frames[:8])
-    assert sum("(NumberOfFrames) without functional groups" in line for line in study.left_out) == 4
+    assert sum("(NumberOfFrames) without functional groups" in line for line in study.left_out) == 3
 
 
 def test_a_damaged_file_is_named_with_the_reason(tmp_path):

@@ -175,32 +175,32 @@ def test_the_modules_own_test(host, scene):
 
 
 @pytest.mark.slow
-def test_a_measured_segmentation_of_the_study_gives_the_apex(host, scene, phantom):
+def test_a_measured_segmentation_of_the_study_gives_the_apex(host, scene, little_heart):
     """Found and measured again, the motion is that of the command line: the LV axis ends at the apex of the labels."""
     from CardiacLib.mrml.nodes.segmentations import labels_from_node
     from CardiacLib.mrml.panel.studies import add_study
 
-    volumes = add_study(Study(phantom.cines, source="the study"))
+    volumes = add_study(Study(little_heart.cines, source="the study"))
     views = {view: volume for view, volume in volumes.items() if view != "sax"}
-    cines = {view: phantom.cines[view] for view in views}
+    cines = {view: little_heart.cines[view] for view in views}
     logic, choice = logic_of("CardiacLandmarks"), LandmarkChoice(NetworkChoice(LANDMARK_BUNDLE, RunsOn("cpu")))
     assert logic.makeRequest(views, choice).arguments["labels"] is None
     add_result = logic_of("CardiacSeg").addResult
-    node = add_result(volumes["sax"], measured(with_statistics(phantom.labels)), "heart").segmentation
-    add_result(volumes["sax"], measured(Segmentation(phantom.labels, None)), "only a part")
+    node = add_result(volumes["sax"], measured(with_statistics(little_heart.labels)), "heart").segmentation
+    add_result(volumes["sax"], measured(Segmentation(little_heart.labels, None)), "only a part")
     found = logic.findLandmarks(views, device="cpu", acceptLicence=True)
-    with_labels, without = (steps.find_points(cines, choice, labels=labels) for labels in (phantom.labels, None))
+    with_labels, without = (steps.find_points(cines, choice, labels=labels) for labels in (little_heart.labels, None))
     assert found.annulus.values() == pytest.approx(with_labels.annulus.values(), abs=1e-6)
     assert found.annulus.values()["mapse_septal_mm"] != pytest.approx(
         without.annulus.values()["mapse_septal_mm"], abs=1e-3
     )
     four = labels_from_node(found.labels, volumes["4ch"]).labels
-    np.testing.assert_array_equal(four, label_long_axis(phantom.cines["4ch"]).labels.labels)
+    np.testing.assert_array_equal(four, label_long_axis(little_heart.cines["4ch"]).labels.labels)
     again = logic.measureAgain(found.points["mitral"], views)
-    known = steps.measure_edited_points(with_labels.landmarks, cines, phantom.labels)
+    known = steps.measure_edited_points(with_labels.landmarks, cines, little_heart.labels)
     assert again.annulus.values() == pytest.approx(known.annulus.values(), abs=5e-3)  # as a scene keeps the points
     request = logic.makeMeasureRequest(found.points["aortic"], views)
-    np.testing.assert_array_equal(request.arguments["labels"].labels, phantom.labels.labels)
+    np.testing.assert_array_equal(request.arguments["labels"].labels, little_heart.labels.labels)
     scene.RemoveNode(node)
     assert logic.makeMeasureRequest(found.points["aortic"], views).arguments["labels"] is None
     with pytest.raises(InputError, match="Choose the cines"):

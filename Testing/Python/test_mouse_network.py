@@ -103,6 +103,7 @@ def test_shipped_network_answers_alike_without_pytorch():
 @pytest.mark.slow
 def test_import_of_the_published_width(tmp_path, monkeypatch):
     monkeypatch.setenv("CINEHEART_BUNDLES", str(tmp_path / "cache"))
+    monkeypatch.setattr("CardiacLib.networks.onnx_export.can_export", lambda: False)  # tried with the shipped width
     layers = random_layers(PUBLISHED)
     weights = import_file("mouse_short_axis", write_keras(tmp_path / "SEG459.h5", layers))
     state = torch.load(weights, weights_only=True)

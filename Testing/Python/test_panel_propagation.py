@@ -36,6 +36,11 @@ sys.exit(run_worker({"propagate": propagate}, sys.argv[1:]))
 """A worker whose answer depends on the start slice: labels with an RV wall in that slice."""
 
 
+@pytest.fixture(scope="module")
+def phantom(little_heart):
+    return little_heart
+
+
 @pytest.fixture
 def quick(host, monkeypatch, tmp_path):
     """That worker instead of the networks, which other tests run."""

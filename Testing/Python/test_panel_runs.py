@@ -6,7 +6,15 @@ import time
 import weakref
 
 import pytest
-from panel_hearts import MODULES, heart_cine, heart_labels, install_quick_worker, living_processes, node_names
+from panel_hearts import (
+    MODULES,
+    heart_cine,
+    heart_labels,
+    install_quick_worker,
+    living_processes,
+    node_names,
+    running_processes,
+)
 
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
@@ -37,7 +45,7 @@ def start(host, panel) -> int:
     host.wait_until(lambda: panel.ui.progressBar.value == 50)
     assert panel.ui.progressBar.visible
     group = panel.panel._run.pid
-    assert len(living_processes(group)) > 1  # the launcher, the worker and its child
+    assert len(running_processes(group)) > 1  # the launcher, the worker and its child
     return group
 
 
@@ -76,7 +84,7 @@ def test_leaving_and_coming_back(host, scene, panel):
     group = start(host, panel)
     panel.exit()
     host.process_events()
-    assert panel.panel.running and living_processes(group)
+    assert panel.panel.running and running_processes(group)
     panel.enter()
     assert panel.ui.cancelButton.enabled and not panel.ui.applyButton.enabled
     panel.ui.cancelButton.click()

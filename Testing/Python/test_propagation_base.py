@@ -11,11 +11,18 @@ from BiVMeshLib.propagation.base_slice import base_at_valves
 from BiVMeshLib.propagation.isotropic import SPACING
 from CardiacLib import geometry
 from CardiacLib.errors import InputError
+from CardiacLib.phantom import PhantomOptions, make_phantom
 from CardiacLib.readers import read_labels
 from CardiacLib.types.choices import RunsOn
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    """The little heart in four frames, so that there are labels of one, of three and of all."""
+    return make_phantom(PhantomOptions.small(n_frames=4, sax_size=72, lv_edv_ml=75.0, rv_edv_ml=80.0, wall_mm=8.0))
 
 
 @pytest.fixture(scope="module")
@@ -179,14 +186,14 @@ def test_what_does_not_belong_together_is_one_sentence(files, tmp_path, capsys):
     sax, out = str(files / "sax.nii.gz"), ["-o", str(tmp_path / "out")]
     es, three, all_ = (["--labels", str(files / f"{name}.nii.gz")] for name in ("es", "three", "labels"))
     two = ["--landmarks", str(files / "two.json")]
-    which = "say with --frame 0 to 7 which of them is labelled"
+    which = "say with --frame 0 to 3 which of them is labelled"
     for words, sentence in (
         (["propagate", sax, *out, *es], which),
         (["propagate", sax, *out, *es, "--frame", "es"], which),
         (["mesh", es[1], *out, "--propagate", sax], which),
         (["propagate", sax, *out, *three, "--frame", "2"], "has 3 frames"),
         (["propagate", sax, *out, "--frame", "²"], "neither a phase"),
-        (["propagate", sax, *out, "--frame", "-1"], "frames 0 to 7"),
+        (["propagate", sax, *out, "--frame", "-1"], "frames 0 to 3"),
         (["propagate", sax, *out, *all_, *two], "valve points of 2 frames"),
         (["mesh", str(files), *out, "--start-slice", "3"], "--propagate IMAGE, which is missing"),
         (["mesh", str(files), *out, "--propagate", sax], "belongs to one label map"),

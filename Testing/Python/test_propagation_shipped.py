@@ -13,11 +13,19 @@ from BiVMeshLib.propagation import SlicePropagation
 from BiVMeshLib.propagation.evaluation import PROPAGATED, SLICE_WISE, compare_all
 from BiVMeshLib.result import PropagateChoice
 from CardiacLib.jobs import write_job
+from CardiacLib.phantom import PhantomOptions, make_phantom
 from CardiacLib.readers import read_labels
 from CardiacLib.types.choices import RunsOn
 from CardiacLib.types.values import read_value
 from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    """ED and ES of a small heart with a slice over its base: few isotropic slices for the networks."""
+    small = {"sax_size": 72, "lv_edv_ml": 65.0, "rv_edv_ml": 70.0, "wall_mm": 9.0, "slice_spacing_mm": 9.0}
+    return make_phantom(PhantomOptions.small(n_frames=2, n_slices=10, **small))
 
 
 @pytest.fixture(scope="module")

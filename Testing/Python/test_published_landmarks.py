@@ -2,8 +2,6 @@
 
 import math
 import re
-import subprocess
-import sys
 
 import nibabel
 import numpy as np
@@ -132,11 +130,11 @@ def test_openvino_gives_the_same_points(network, detector, monkeypatch, tmp_path
 
 @pytest.mark.slow
 def test_monai_runs_the_bundle_to_the_same_points(network, detector, tmp_path):
-    pytest.importorskip("fire")
     frames = smooth_cine((256, 256), 6, 3)
     nibabel.save(nibabel.Nifti1Image(frames.transpose(2, 1, 0)[:, :, None], np.eye(4)), tmp_path / "cine.nii.gz")
     torch.save(network.state_dict(), tmp_path / "weights.pt")
-    run_monai("--dataset_dir", tmp_path, "--output_dir", tmp_path / "out", "--ckpt_path", tmp_path / "weights.pt")
+    folders = {"dataset_dir": tmp_path, "output_dir": tmp_path / "out", "ckpt_path": tmp_path / "weights.pt"}
+    run_monai("evaluating", "inference", **{name: str(path) for name, path in folders.items()})
     theirs = np.load(tmp_path / "out" / "cine_key-pred.npy")
     assert theirs.shape == (6, 2, 10) and theirs.dtype == np.float32
     cine = read_image(tmp_path / "cine.nii.gz")
@@ -147,13 +145,14 @@ def test_monai_runs_the_bundle_to_the_same_points(network, detector, tmp_path):
     assert np.abs(found.points[present] - theirs[:, ::-1].transpose(0, 2, 1)[present]).max() <= 1e-4
 
 
-def run_monai(*arguments) -> None:
-    """``python -m monai.bundle run`` on the bundle."""
+def run_monai(part: str, config: str, **settings) -> None:
+    """The function that ``python -m monai.bundle run`` calls, on the bundle."""
+    from monai.bundle import run
+
     configs = bundle_path(NAME) / "configs"
-    files = ["--meta_file", configs / "metadata.json", "--config_file", configs / "inference.json"]
-    command = [sys.executable, "-m", "monai.bundle", "run", "evaluating", *files, "--bundle_root", bundle_path(NAME)]
-    ended = subprocess.run([str(word) for word in (*command, *arguments)], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    files = {"meta_file": configs / "metadata.json", "config_file": configs / f"{config}.json"}
+    files |= {"bundle_root": bundle_path(NAME)}
+    run(part, **{name: str(path) for name, path in files.items()}, **settings)
 
 
 def test_points_near_the_origin_are_missing_and_the_view_follows(detector, monkeypatch):
@@ -309,17 +308,12 @@ def test_training_configuration_is_the_published_one():
 
 @pytest.mark.slow
 def test_monai_trains_the_bundle(tmp_path, monai_log):
-    """By the function that ``python -m monai.bundle run`` calls."""
     pytest.importorskip("ignite")
-    from monai.bundle import run
-
     write_training_data(tmp_path / "valvelandmarks.npz", 64)
     settings = {"epochs": 2, "iterations": 4, "repeats": 2, "batch_size": 4, "workers": 0}
     settings |= {"network_def#in_shape": [1, 64, 64], "learning_rate": 0.001}  # 0.01 is chaos: rounding decides
-    folders = {"bundle_root": bundle_path(NAME), "dataset_dir": tmp_path, "output_dir": tmp_path / "out"}
-    configs = bundle_path(NAME) / "configs"
-    files = {"meta_file": configs / "metadata.json", "config_file": configs / "train.json"}
-    run("training", **settings, **{name: str(path) for name, path in (folders | files).items()})
+    settings |= {"dataset_dir": str(tmp_path), "output_dir": str(tmp_path / "out")}
+    run_monai("training", "train", **settings)
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"net_epoch=1.pt", "net_epoch=2.pt", "model.pt"}
     distances = [float(d) for d in re.findall(r"Metrics -- val_mean_distance: ([\d.]+)", monai_log.text)]
     assert len(distances) >= 2 and distances[1] < distances[0]

@@ -23,7 +23,8 @@ from CardiacLib.writers.images import write_cine, write_labels, write_segmentati
 from CardiacSegLib import measure
 from cineheart import steps
 
-ROUGH = MeshChoice(options=MeshOptions(edge_length_mm=5.0, rv_wall_mm=8.0, grid_mm=2.0, optimise=False, fibres=False))
+PLAIN = {"optimise": False, "fibres": False, "coordinates": False}
+ROUGH = MeshChoice(options=MeshOptions(edge_length_mm=5.0, rv_wall_mm=8.0, grid_mm=2.0, **PLAIN))
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -104,9 +105,9 @@ def on_axes(labels: LabelMap, directions: np.ndarray, spacing) -> LabelMap:
 
 
 @pytest.fixture(scope="module")
-def whole(phantom):
+def whole(little_heart):
     """ED and ES of the phantom, slices filled up to 2 mm between."""
-    return phantom.labels.only([0, 3])
+    return little_heart.labels
 
 
 @pytest.mark.slow

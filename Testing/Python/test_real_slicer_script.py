@@ -11,20 +11,22 @@ from panel_hearts import install_worker
 slicer = pytest.importorskip("slicer")
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
+from CardiacLib.types.values import write_value  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = """
 import sys
 sys.path.insert(0, HERE)
 from panel_hearts import measured, measured_points, meshed, tetrahedron, with_statistics
 from CardiacLib.jobs import run_worker
-from CardiacLib.phantom import PhantomOptions, make_phantom
+from CardiacLib.types.values import read_value
 from cineheart.worker import TASKS
 
 def segment(cine, choice, progress, on_frame):
-    return measured(with_statistics(make_phantom(PhantomOptions.small()).labels))
+    return measured(with_statistics(read_value(ANSWERS + "/labels.npz")))
 
 def find_points(cines, choice, labels, progress):
-    return measured_points(make_phantom(PhantomOptions.small()).landmarks, cines)
+    return measured_points(read_value(ANSWERS + "/landmarks.npz"), cines)
 
 def mesh(labels, choice, valves, progress):
     return meshed(tetrahedron())
@@ -34,10 +36,11 @@ sys.exit(run_worker(TASKS | {task.__name__: task for task in (segment, find_poin
 
 
 @pytest.mark.slow
-def test_the_scenario_of_the_real_slicer(host, scene, monkeypatch, tmp_path):
-    install_worker(
-        monkeypatch, tmp_path, "ready_worker", WORKER.replace("HERE", repr(str(ROOT / "Testing" / "Python")))
-    )
+def test_the_scenario_of_the_real_slicer(host, scene, monkeypatch, tmp_path, phantom):
+    write_value(tmp_path / "labels.npz", phantom.labels)
+    write_value(tmp_path / "landmarks.npz", phantom.landmarks)
+    places = f"HERE, ANSWERS = {str(ROOT / 'Testing' / 'Python')!r}, {str(tmp_path)!r}\n"
+    install_worker(monkeypatch, tmp_path, "ready_worker", places + WORKER)
     spec = importlib.util.spec_from_file_location("real_slicer_run", ROOT / "Testing" / "RealSlicer" / "run.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

@@ -154,7 +154,11 @@ async def paint(page: Page, voxel_ml: float) -> None:
 
 
 async def drag(page: Page, cine) -> None:
-    """A point that is dragged in the four-chamber view moves in the files as far as on the page."""
+    """A point that is dragged in the four-chamber view moves in the files as far as on the page; measures follow."""
+
+    async def mapse_mm() -> float:
+        return next(float(row[1]) for row in await page.table("annulus measures") if row[0] == "mapse_lateral_mm")
+
     frame, name = await page.state("frame"), "mitral free wall 4CH"
     await page.tab.click("#tool-points")
     await page.show(frame)
@@ -163,11 +167,13 @@ async def drag(page: Page, cine) -> None:
     await page.show(frame)
     assert seen > 50 and await page.coloured() > 0.8 * seen  # the labels of a new frame do not cover the points
     before = points_of((await page.files())["points.zip"], frame)
+    mapse = await mapse_mm()
     start = (np.linalg.inv(cine.ijk_to_lps) @ [*before[name], 1])[:2]
     steps = [start + [0, 0], start + [2, 1], start + [4, 2], start + [6, 4]]
     await page.tab.drag(*[await page.on_page("4ch", step) for step in steps])
     await page.tab.until("window.trame.state.get('can_undo')")
     await page.until_not("measuring")
+    assert abs(await mapse_mm() - mapse) > 1.0
     after = points_of((await page.files())["points.zip"], frame)
     moved = {label for label in before if (before[label] != after[label]).any()}
     assert moved == {name}

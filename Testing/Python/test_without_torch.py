@@ -38,20 +38,20 @@ sys.exit(max(codes))
 
 
 @pytest.mark.slow
-def test_everything_that_needs_a_network(phantom, tmp_path, read_json):
+def test_everything_that_needs_a_network(little_heart, tmp_path, read_json):
     for view in ("sax", "4ch"):
-        write_cine(tmp_path / f"{view}.nii.gz", phantom.cines[view].only([0, phantom.es]))
+        write_cine(tmp_path / f"{view}.nii.gz", little_heart.cines[view].only([0, 1]))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     out = tmp_path / "out"
     labels = read_labels(out / "segment" / "labels.nii.gz").labels
-    truth = phantom.labels.labels[[0, phantom.es]]
+    truth = little_heart.labels.labels[[0, 1]]
     assert dice(labels == LV, truth == LV) > 0.87
     points = read_json(out / "landmarks" / "landmarks.json")["frames"][0]["points"]
     found = [name for name, point in points.items() if point is not None]
     assert len(found) >= 3
-    true = dict(zip(points, phantom.landmarks.points[0], strict=True))
+    true = dict(zip(points, little_heart.landmarks.points[0], strict=True))
     assert max(np.linalg.norm(np.subtract(points[name]["lps_mm"], true[name])) for name in found) < 8
     assert read_json(out / "propagate" / "propagation.json")["mean_confidence"] > 0.7

@@ -26,7 +26,7 @@ class Server(http.server.ThreadingHTTPServer):
     def running(self) -> Iterator["Server"]:
         """Serve within the block."""
         with self:
-            threading.Thread(target=self.serve_forever, daemon=True).start()
+            threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
             try:
                 yield self
             finally:

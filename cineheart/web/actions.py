@@ -108,25 +108,25 @@ class Steps:
         """Label and measure every frame of the short axis; earlier labels are updated in place."""
         volume = self._require("sax")
         request = JobRequest("segment", {"cine": self._scene.cine("sax"), "choice": _choice(species)})
-        name, earlier = f"{volume.GetName()} segmentation", self._scene.segmentation
+        name, earlier = f"{volume.GetName()} segmentation", self._earlier(self._scene.segmentation)
         return request, lambda found: labels_results.segmentation_to_scene(volume, found, name=name, output=earlier)
 
     def points(self) -> tuple[JobRequest, Done]:
         """Find the valve points of the long-axis views."""
         volumes = self._long_axis()
-        earlier = next(iter(self._scene.points), None)
+        earlier = self._earlier(next(iter(self._scene.points), None))
         request = points_requests.points_request(volumes, LandmarkChoice())
         return request, lambda found: points_results.points_to_scene(found, volumes, output=earlier)
 
     def measure_labels(self, species: str) -> tuple[JobRequest, Done]:
         """Measure the labels as they are now, and update their tables."""
-        segmentation = self._require_result(self._require_labels())
+        segmentation = self._earlier(self._require_labels())
         request = labels_results.measure_request(segmentation, self._require("sax"), _choice(species))
         return request, lambda found: labels_results.measures_to_scene(found, segmentation)
 
     def measure_points(self) -> tuple[JobRequest, Done]:
         """Measure the valve points as they are now, and update their tables."""
-        points, volumes = self._require_result(next(iter(self._scene.points))), self._long_axis()
+        points, volumes = self._earlier(next(iter(self._scene.points))), self._long_axis()
         request = points_requests.measure_request(points, volumes)
         return request, lambda found: points_results.measures_to_scene(found, points, volumes.values())
 
@@ -137,14 +137,13 @@ class Steps:
         lists = self._scene.points
         valves = landmarks_from_nodes(lists) if lists else None
         frame = labels_results.frame_number(segmentation, labels, "ed")
-        options = (
-            MeshOptions(species=species, tets=COARSE_TETS, optimise=False) if coarse else MeshOptions(species=species)
-        )
+        options = MeshOptions(species=species, tets=COARSE_TETS if coarse else None, optimise=not coarse)
         choice = MeshChoice(frame, options, motion=labels.n_frames > 1)
-        return mesh_request(labels, choice, valves), lambda found: self._draw_mesh(found, segmentation)
+        earlier = self._earlier(self._scene.mesh)
+        return mesh_request(labels, choice, valves), lambda found: self._draw_mesh(found, segmentation, earlier)
 
-    def _draw_mesh(self, found: MeshResult, segmentation) -> None:
-        mesh_result_to_scene(found, segmentation, name=f"{self._scene.name} mesh", output=self._scene.mesh)
+    def _draw_mesh(self, found: MeshResult, segmentation, earlier) -> None:
+        mesh_result_to_scene(found, segmentation, name=f"{self._scene.name} mesh", output=earlier)
         if self._scene.browser is not None:
             sequences.select_frame(self._scene.browser, found.frame)
 
@@ -159,9 +158,10 @@ class Steps:
             raise InputError("Open a study first.")
         return self._scene.volumes[view]
 
-    def _require_result(self, node):
-        if not result_of(node).nodes:
-            raise InputError("A scene of an earlier version, whose tables do not follow edits; run cineheart again.")
+    def _earlier(self, node):
+        """The chief node of an earlier result that a new one takes the place of, with its tables; it may be None."""
+        if node is not None and not result_of(node).nodes:
+            raise InputError("This scene is of an earlier version: nothing in it can be updated; run cineheart again.")
         return node
 
     def _require_labels(self):

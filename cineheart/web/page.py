@@ -107,14 +107,8 @@ def _steps(app: Answers) -> None:
 
 
 def _editing(app: Answers) -> None:
-    with vuetify.VBtnToggle(
-        v_model=("tool",),
-        mandatory=True,
-        density="compact",
-        variant="outlined",
-        disabled=("!has_labels",),
-        classes="my-1",
-    ):
+    look = {"density": "compact", "variant": "outlined", "classes": "my-1"}
+    with vuetify.VBtnToggle(v_model=("tool",), mandatory=True, disabled=("!has_labels",), **look):
         for text, tool in (("Move points", "points"), ("Paint", "paint"), ("Erase", "erase")):
             vuetify.VBtn(text, value=tool, id=f"tool-{tool}", size="small")
     with html.Div(v_if=("has_labels && tool !== 'points'",)):
