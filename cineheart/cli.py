@@ -1,5 +1,5 @@
-"""Command line: ``cineheart run | batch | segment | measure | landmarks | mesh | convert | propagate | surfaces |
-phantom | data | train | evaluate | crossvalidate | calibrate | gif | pdf | view | bundles``.
+"""Command line: ``cineheart run | batch | segment | measure | landmarks | mesh | convert | unload | propagate |
+surfaces | phantom | data | train | evaluate | crossvalidate | calibrate | gif | pdf | view | bundles``.
 
 Exit codes: 0 everything asked for was written, 1 something failed on the way, 2 input that cannot be used.
 """

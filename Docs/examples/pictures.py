@@ -4,17 +4,20 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from mechanics import KPA_PER_MMHG, Heart, Inflation
+from mechanics import KPA_PER_MMHG
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
+from cineheart.fem.mechanics.loading import Deformed
+from cineheart.fem.mechanics.solid import SolidHeart
+
 OUTWARD = np.array([(1, 2, 3), (0, 3, 2), (0, 1, 3), (0, 2, 1)])
 LIGHT = np.array([-0.3, -0.8, 0.5])
 
 
-def draw_half(heart: Heart, displacement: np.ndarray, values: np.ndarray, title: str, path: Path) -> None:
+def draw_half(heart: SolidHeart, displacement: np.ndarray, values: np.ndarray, title: str, path: Path) -> None:
     """The half of the deformed heart behind its long-axis cut through both ventricles, coloured by ``values`` (M,)."""
     view = _axes(heart)
     before, after = heart.mesh.p.T @ view, (heart.mesh.p.T + displacement) @ view
@@ -44,7 +47,7 @@ def draw_half(heart: Heart, displacement: np.ndarray, values: np.ndarray, title:
     plt.close(figure)
 
 
-def _axes(heart: Heart) -> np.ndarray:
+def _axes(heart: SolidHeart) -> np.ndarray:
     """(3, 3) columns: from RV to LV, across, from apex to base, right-handed."""
     p, base = heart.mesh.p.T, heart.mesh.facets[:, heart.mesh.boundaries["BASE"]].T
     on_base = p[np.unique(base)]
@@ -70,17 +73,18 @@ def _surface(tets: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndar
     return faces[alone], numbers[alone // 4]
 
 
-def draw_inflation(result: Inflation, path: Path) -> None:
+def draw_steps(result: Deformed, path: Path) -> None:
     """Pressure over volume, and Newton's residuals of each load step."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4), dpi=100, layout="constrained")
     for name in result.steps[0].volume:
-        pressures = [step.pressure[name] / KPA_PER_MMHG for step in result.steps]
+        pressures = [step.pressure.get(name, 0.0) / KPA_PER_MMHG for step in result.steps]
         left.plot([step.volume[name] for step in result.steps], pressures, "o-", label=name.replace("ENDO_", ""))
     left.set(xlabel="cavity volume, ml", ylabel="pressure, mmHg")
     left.legend()
     for step in result.steps[1:]:
-        right.semilogy(step.residuals, "o-", label=f"{step.pressure['ENDO_LV']:.2f} kPa")
+        label = f"{step.pressure['ENDO_LV']:.2f} kPa" + (f", tension {step.tension:.0f} kPa" if step.tension else "")
+        right.semilogy(step.residuals, "o-", label=label)
     right.set(xlabel="Newton iteration", ylabel="relative residual")
-    right.legend()
+    right.legend(fontsize="small")
     figure.savefig(path)
     plt.close(figure)

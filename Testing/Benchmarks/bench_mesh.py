@@ -1,6 +1,8 @@
 """Quality, truth to the shape, time and memory of the mesher on an analytic heart, beside the optional meshers.
 
     python Testing/Benchmarks/bench_mesh.py [--only NAME ...] [--edge-length MM] [--json]
+    python Testing/Benchmarks/bench_mesh.py --tets 10000 30000 50000 200000 500000
+    python Testing/Benchmarks/bench_mesh.py --motion LABELS
 
 The heart is made of ellipsoids: an LV (epicardium 33 x 33 x 72 mm, cavity 24 x 24 x 62 mm), an RV cavity of
 34 x 36 x 60 mm beside it with a wall of 4 mm, cut by a flat base. It is sampled as labels at 1.25 mm in all directions,
@@ -14,6 +16,10 @@ The optional meshers (fTetWild, Mmg) fill the surface of our stuffed mesh anew w
 Each measurement is a process of its own. CPU seconds are those of all threads; they stay the same when other programs
 use the machine. The time of one of our meshes includes everything from labels to quality report; fibres are timed
 apart. "missed" names the goals that a mesh misses.
+
+``--tets`` makes meshes of the asked-for sizes of the labels at 1.25 mm, fibres and coordinates with them, and says how
+processor time and memory grow: the exponent p of (tets)^p from one row to the next. ``--motion`` carries the mesh of a
+label map's end-diastole over all its frames.
 """
 
 import argparse
@@ -28,7 +34,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "CardiacSeg"), str(ROOT / "BiVMesh")]
+sys.path[:0] = [str(ROOT), *(str(ROOT / name) for name in ("CardiacSeg", "CardiacLandmarks", "BiVMesh"))]
 
 SLICES_MM = {"1.25": 1.25, "8": 8.0}
 PIXEL_MM = 1.25
@@ -140,6 +146,84 @@ def measure(mesher: str, slices: str, edge_mm: float) -> dict[str, object]:
     return {"fibres_cpu_s": "", **row}
 
 
+def measure_size(tets: int) -> dict[str, float]:
+    """One row of the table of sizes: a mesh of about ``tets`` tets with fibres and coordinates."""
+    from BiVMeshLib import MeshOptions, build_mesh
+
+    labels, matrix = make_labels(SLICES_MM["1.25"])
+    wall, cpu = time.perf_counter(), time.process_time()
+    mesh = build_mesh(labels, matrix, MeshOptions(tets=tets))
+    row = {"asked": tets, "wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    row["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    row |= {"tets": len(mesh.tets), "edge_mm_mean": mesh.quality.shape.edge_mm_mean}
+    shape = mesh.quality.to_dict()
+    return row | {name: shape[name] for name in SHAPE} | against_truth(mesh)
+
+
+def exponent(last: dict[str, float] | None, row: dict[str, float], name: str) -> str:
+    """p of (tets)^p between two rows."""
+    if last is None or row["tets"] == last["tets"]:
+        return ""
+    return f"{np.log(row[name] / last[name]) / np.log(row['tets'] / last['tets']):.2f}"
+
+
+SIZES = {
+    "asked": "{:.0f}",
+    "tets": "{:.0f}",
+    "edge_mm_mean": "{:.2f}",
+    "wall_s": "{:.1f}",
+    "cpu_s": "{:.1f}",
+    "peak_memory_mb": "{:.0f}",
+    "scaled_jacobian_min": "{:.3f}",
+    "min_dihedral_deg": "{:.1f}",
+    "scaled_jacobian_mean": "{:.3f}",
+    "volume_error_percent": "{:+.2f}",
+    "h95_mm": "{:.2f}",
+}
+
+
+def print_sizes(sizes: list[int]) -> None:
+    """The table of sizes, each in a process of its own."""
+    print("| " + " | ".join(SIZES) + " | growth of cpu_s | growth of peak_memory_mb | load |")
+    print("|" + "---|" * (len(SIZES) + 3))
+    last = None
+    for tets in sizes:
+        row = _in_process("--measure-size", str(tets))
+        cells = " | ".join(form.format(row[name]) for name, form in SIZES.items())
+        grows = " | ".join(exponent(last, row, name) for name in ("cpu_s", "peak_memory_mb"))
+        print(f"| {cells} | {grows} | {os.getloadavg()[0]:.1f} |", flush=True)
+        last = row
+
+
+def print_motion(path: Path) -> None:
+    """Seconds for each frame, worst elements and volumes of a label map's mesh over its cycle."""
+    from BiVMeshLib.result import MeshChoice
+    from CardiacLib.readers import read_labels
+    from CardiacLib.types.mesh_options import MeshOptions
+    from cineheart import steps
+
+    labels, choice = read_labels(path), MeshChoice("ed", MeshOptions(), motion=False)
+    still = steps.mesh(labels, choice)
+    wall, cpu = time.perf_counter(), time.process_time()
+    moving = steps.move(still, labels, choice).complete().moving
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    count, curves = len(moving), moving.quality.curves()
+    print(f"{len(still.mesh.tets)} tets, {count} frames, mesh of frame {still.frame}")
+    print(f"{wall / count:.2f} s a frame, {cpu / count:.2f} processor s; load {os.getloadavg()[0]:.1f}")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    print(f"peak memory {memory:.0f} MB; seconds by step {moving.quality.seconds}")
+    names = [name for name, values in curves.items() if None not in values]
+    print("| frame | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 1))
+    for frame in range(count):
+        print(f"| {frame} | " + " | ".join(f"{curves[name][frame]:.4g}" for name in names) + " |")
+
+
+def _in_process(*arguments: str) -> dict[str, object]:
+    """What a process of this file prints last."""
+    out = subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(out.strip().splitlines()[-1])
+
+
 def other_mesh(labels: np.ndarray, matrix: np.ndarray, options):
     """A mesh of another mesher, measured but not gated."""
     from BiVMeshLib import pipeline
@@ -189,8 +273,17 @@ def main() -> None:
     parser.add_argument("--slices", nargs="+", choices=SLICES_MM, default=list(SLICES_MM))
     parser.add_argument("--edge-length", type=float, default=1.8)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--tets", nargs="+", type=int, metavar="N", help="table of these sizes instead")
+    parser.add_argument("--motion", type=Path, metavar="LABELS", help="motion of this label map instead")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--measure-size", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.measure_size:
+        print(json.dumps(measure_size(arguments.measure_size), default=float))
+        return
+    if arguments.tets or arguments.motion:
+        print_motion(arguments.motion) if arguments.motion else print_sizes(arguments.tets)
+        return
     if arguments.measure:
         print(json.dumps(measure(*arguments.measure, arguments.edge_length), default=float))
         return
@@ -203,9 +296,7 @@ def main() -> None:
         print("|" + "---|" * (len(COLUMNS) + 4))
     for slices in arguments.slices:
         for name in names:
-            command = [sys.executable, __file__, "--measure", name, slices, "--edge-length", str(arguments.edge_length)]
-            out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            row = json.loads(out.strip().splitlines()[-1])
+            row = _in_process("--measure", name, slices, "--edge-length", str(arguments.edge_length))
             rows.append(row | {"load": round(os.getloadavg()[0], 1), "missed": missed(row)})
             if not arguments.json:
                 cells = " | ".join(form.format(row[name]) for name, form in COLUMNS.items())

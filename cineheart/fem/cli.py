@@ -1,4 +1,4 @@
-"""Command line: ``cineheart convert | surfaces``."""
+"""Command line: ``cineheart convert | unload | surfaces``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +56,31 @@ def convert(
             answer = deck_of_file(mesh, output, deck, curve)
         else:
             answer = convert_file(mesh, output, Conversion(units, frame, tuple(part or ()), fibres), tissue)
+        console.finish(answer.with_facts(output=str(output)))
+    return 0
+
+
+@fem.command()
+def unload(
+    mesh: Annotated[Path, typer.Argument(help="Mesh with fibres, as convert reads it; best a coarse one.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help=f"File, whose ending is the format: {FORMATS}.")],
+    pressure: Annotated[float, typer.Option(help="Of the LV when the heart was imaged, kPa.")] = 1.5,
+    rv_pressure: Annotated[float, typer.Option(help="Of the RV, kPa.")] = 0.5,
+    stiffness: Annotated[float, typer.Option(help="Guccione's c of the muscle, kPa.")] = 2.0,
+    tolerance: Annotated[float, typer.Option(min=1e-4, help="Greatest distance from the imaged mesh, mm.")] = 0.05,
+    linear: Annotated[bool, typer.Option("--linear", help="Linear displacements: faster, too stiff.")] = False,
+    as_json: Json = False,
+) -> int:
+    """The unloaded shape that the pressures inflate to the mesh, by inverse iteration; needs scikit-fem."""
+    from importlib.util import find_spec
+
+    if find_spec("skfem") is None:
+        raise InputError("The unloaded shape is found with scikit-fem, which is not installed; pip install scikit-fem.")
+    from cineheart.fem.unloaded import UnloadFile, unload_file
+
+    with Console("cineheart unload", as_json) as console:
+        choice = UnloadFile(pressure, rv_pressure, stiffness, tolerance, linear)
+        answer = unload_file(mesh, output, choice, progress=console.progress)
         console.finish(answer.with_facts(output=str(output)))
     return 0
 

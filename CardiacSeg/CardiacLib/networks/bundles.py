@@ -203,7 +203,16 @@ def load_weights(network, path: Path, trust: bool = False) -> None:
         InputError: the file cannot be read, its names, shapes or kinds of number are not those of the network, or it
             holds what is no number.
     """
-    found, wanted = read_weights(path, trust), network.state_dict()
+    put_weights(network, read_weights(path, trust), path)
+
+
+def put_weights(network, found: dict, path: Path) -> None:
+    """Load a state dictionary, read from ``path``, into a torch module, strictly.
+
+    Raises:
+        InputError: its names, shapes or kinds of number are not those of the network.
+    """
+    wanted = network.state_dict()
     wrong = [key for key in wanted if key not in found or found[key].shape != wanted[key].shape]
     wrong += [key for key in found if key not in wanted]
     if wrong:

@@ -18,7 +18,7 @@ from CardiacLib.files import atomic_directory, require_output, write_json
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.resources import resource_path
 
-from .bundles import bundle_path, cache_folder, load_weights, network_of, read_config
+from .bundles import bundle_path, cache_folder, load_weights, network_of, put_weights, read_config, read_weights
 from .device import import_torch
 from .download import checksum, download
 from .keras.layouts import is_keras_file
@@ -226,9 +226,13 @@ def _install(name: str, source: Path, state: str, origin: str, cache: Path, trus
     torch = import_torch("weights are checked and converted with it")
     from .onnx_export import can_export, example_of, onnx_of, record_of  # imports torch
 
+    # A file that is none is refused before the network is made, for which MONAI is imported: that takes seconds.
+    found = None if is_keras_file(origin) else read_weights(source, trust)
     bundle = bundle_path(name)
     network = network_of(bundle, read_config(bundle, "inference")).eval()
-    if is_keras_file(origin) and hasattr(network, "keras_layers"):
+    if found is not None:
+        put_weights(network, found, source)
+    elif hasattr(network, "keras_layers"):
         network.load_state_dict(keras_state(network, source), strict=True)
     else:
         load_weights(network, source, trust)

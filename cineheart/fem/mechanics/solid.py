@@ -1,0 +1,204 @@
+"""Forces and stiffness of the heart's muscle on scikit-fem's elements."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csc_matrix, csr_matrix, diags
+from scipy.sparse.linalg import LinearOperator, cg, splu
+from skfem import Basis, ElementTetP2, FacetBasis, MeshTet
+
+from .materials import Guccione
+
+ENDOCARDIA = ("ENDO_LV", "ENDO_RV")
+DIRECT = 15_000
+"""Up to so many unknowns a factorisation is faster than iterations."""
+LEVI_CIVITA = np.zeros((3, 3, 3))
+LEVI_CIVITA[[0, 1, 2], [1, 2, 0], [2, 0, 1]], LEVI_CIVITA[[0, 2, 1], [2, 1, 0], [1, 0, 2]] = 1.0, -1.0
+
+
+@dataclass(frozen=True)
+class SolidHeart:
+    """A heart to deform.
+
+    Attributes:
+        mesh: scikit-fem's mesh, mm, with boundaries BASE, EPI, ENDO_LV and, if it has one, ENDO_RV.
+        axes: (M, 3, 3) per tet, columns fibre, sheet, normal.
+    """
+
+    mesh: MeshTet
+    axes: np.ndarray
+
+    @property
+    def endocardia(self) -> list[str]:
+        """Names of the patches that bear a pressure."""
+        return [name for name in ENDOCARDIA if name in self.mesh.boundaries]
+
+
+@dataclass(frozen=True)
+class Load:
+    """Pressures by patch and active tension, kPa."""
+
+    pressure: dict[str, float] = field(default_factory=dict)
+    tension: float = 0.0
+
+    def towards(self, other: "Load", share: float) -> "Load":
+        """So far on the way to another load."""
+        names = self.pressure | other.pressure
+        between = {n: (1 - share) * self.pressure.get(n, 0.0) + share * other.pressure.get(n, 0.0) for n in names}
+        return Load(between, (1 - share) * self.tension + share * other.tension)
+
+
+class Solid:
+    """Quadratic displacements (P2), four integration points per tet, which with a penalty for J does not lock.
+
+    Args:
+        heart: what deforms.
+        law: of its muscle.
+        element: of scikit-fem, for one component of the displacement; None: ``ElementTetP2``.
+    """
+
+    def __init__(self, heart: SolidHeart, law: Guccione, element=None):
+        self.heart, self.law = heart, law
+        element = element or ElementTetP2()
+        self.basis = Basis(heart.mesh, element, intorder=2)
+        self.dofs, self.n = self.basis.element_dofs.T, self.basis.N
+        gradients = np.stack([b[0].grad for b in self.basis.basis[: self.basis.Nbfun]])  # (a, i, m, q)
+        # In the fibre axes of each tet, (q, m, a, 3).
+        self.gradients = np.einsum("aimq,mij->qmaj", gradients, heart.axes)
+        self.weights = self.basis.dx.T  # (q, m)
+        self.faces = {
+            name: FacetBasis(heart.mesh, element, facets=heart.mesh.boundaries[name], intorder=4)
+            for name in heart.endocardia
+        }
+        held = np.zeros(self.n, bool)
+        held[self.basis.get_dofs("BASE").all()] = True
+        self.free = np.flatnonzero(np.repeat(~held, 3))
+        self.origin = heart.mesh.p[:, np.unique(heart.mesh.facets[:, heart.mesh.boundaries["BASE"]])].mean(1)
+
+    @cached_property
+    def coarse(self) -> csr_matrix:
+        """(3n, 3N) values at all nodes from those at the corners: the edges' middles take the mean."""
+        corners = self.basis.nodal_dofs[0]
+        rows, columns, values = [corners], [np.arange(len(corners))], [np.ones(len(corners))]
+        for side in self.heart.mesh.edges if self.n > len(corners) else ():
+            rows, columns = rows + [self.basis.edge_dofs[0]], columns + [side]
+            values.append(np.full(len(side), 0.5))
+        rows, columns, values = (np.concatenate(part) for part in (rows, columns, values))
+        rows, columns = ((3 * part[:, None] + np.arange(3)).ravel() for part in (rows, columns))
+        return csr_matrix((np.repeat(values, 3), (rows, columns)), shape=(3 * self.n, 3 * len(corners)))
+
+    def deformation(self, u: np.ndarray) -> np.ndarray:
+        """(q, m, 3, 3) deformation gradient, columns along the fibre axes; u (n, 3)."""
+        return self.heart.axes + np.swapaxes(u[self.dofs], 1, 2) @ self.gradients
+
+    def internal(self, u: np.ndarray, tension: float = 0.0) -> tuple[np.ndarray, float]:
+        """(n, 3) forces of the stress, and the stored energy."""
+        energy, stress, _ = self.law.stress(self.deformation(u), tension)
+        local = (self.gradients @ np.swapaxes(stress * self.weights[..., None, None], -1, -2)).sum(0)
+        return self._gathered(self.dofs, local), float((energy * self.weights).sum())
+
+    def external(self, u: np.ndarray, load: Load) -> np.ndarray:
+        """(n, 3) forces of the pressures on the deformed patches."""
+        total = np.zeros((self.n, 3))
+        for name, value in load.pressure.items():
+            total += value * self.pressure_forces(name, u)
+        return total
+
+    def stiffness(self, u: np.ndarray, load: Load) -> csr_matrix:
+        """(3n, 3n) tangent of stress and pressures."""
+        size = self.dofs.shape[1]
+        local = np.zeros((len(self.dofs), size, 3, size, 3))
+        for f, gradient, weight in zip(self.deformation(u), self.gradients, self.weights, strict=True):
+            tangent = self.law.tangent(f, load.tension) * weight[:, None, None, None, None]
+            half = gradient[:, None] @ np.swapaxes(tangent.reshape(-1, 3, 3, 9), 2, 1).swapaxes(1, 2)  # (m, i, a, kb)
+            half = half.reshape(len(f), 3, size, 3, 3) @ np.swapaxes(gradient, 1, 2)[:, None, None]  # (m, i, a, k, b)
+            local += half.transpose(0, 2, 1, 4, 3)
+        total = self._matrix(self.dofs, local)
+        for name, value in load.pressure.items():
+            faces = self.faces[name]
+            total = total + self._matrix(faces.element_dofs.T, value * self._turning(faces, u))
+        return total
+
+    def pressure_forces(self, name: str, u: np.ndarray) -> np.ndarray:
+        """(n, 3) forces of a unit pressure on the deformed patch."""
+        faces, size = self.faces[name], self.dofs.shape[1]
+        area, _, _ = self._deformed(faces, u)
+        values = np.stack([faces.basis[a][0].value for a in range(size)])
+        return self._gathered(faces.element_dofs.T, -np.einsum("amq,imq,mq->mai", values, area, faces.dx))
+
+    def cavity_ml(self, name: str, u: np.ndarray) -> float:
+        """Volume between the deformed patch and the base plane, ml."""
+        faces = self.faces[name]
+        area, _, place = self._deformed(faces, u)
+        return float(-np.einsum("imq,imq,mq->", place - self.origin[:, None, None], area, faces.dx)) / 3000.0
+
+    def cavities_ml(self, u: np.ndarray) -> dict[str, float]:
+        """Of every cavity."""
+        return {name: self.cavity_ml(name, u) for name in self.faces}
+
+    def at_nodes(self, u: np.ndarray) -> np.ndarray:
+        """(N, 3) displacement of the mesh's nodes."""
+        return u[self.basis.nodal_dofs[0]]
+
+    def _deformed(self, faces: FacetBasis, u: np.ndarray):
+        """Normal times area ratio, deformation gradient and place at the points of faces, each (3, ..., m, q)."""
+        size = self.dofs.shape[1]
+        local = u[faces.element_dofs]  # (a, m, 3)
+        gradients = np.stack([faces.basis[a][0].grad for a in range(size)])
+        values = np.stack([np.broadcast_to(faces.basis[a][0].value, faces.dx.shape) for a in range(size)])
+        f = np.eye(3)[..., None, None] + np.einsum("ami,ajmq->ijmq", local, gradients)
+        cofactors = [np.cross(f[:, j - 2], f[:, j - 1], axis=0) for j in range(3)]
+        area = sum(c * faces.normals[j] for j, c in enumerate(cofactors))
+        return area, f, faces.global_coordinates().value + np.einsum("ami,amq->imq", local, values)
+
+    def _turning(self, faces: FacetBasis, u: np.ndarray) -> np.ndarray:
+        """(m, a, 3, b, 3) derivative of the deformed normals' integral by the displacement."""
+        size = self.dofs.shape[1]
+        _, f, _ = self._deformed(faces, u)
+        gradients = np.stack([faces.basis[b][0].grad for b in range(size)])
+        values = np.stack([np.broadcast_to(faces.basis[a][0].value, faces.dx.shape) for a in range(size)])
+        across = np.cross(gradients, faces.normals[None], axis=1)
+        turned = np.einsum("jkmq,bkmq->bjmq", f, across)
+        weighted = np.einsum("amq,bjmq->mabj", values * faces.dx, turned)
+        return np.einsum("mabj,ijk->maibk", weighted, LEVI_CIVITA)
+
+    def _gathered(self, dofs: np.ndarray, local: np.ndarray) -> np.ndarray:
+        return np.stack([np.bincount(dofs.ravel(), local[:, :, i].ravel(), self.n) for i in range(3)], axis=1)
+
+    def _matrix(self, dofs: np.ndarray, local: np.ndarray) -> csr_matrix:
+        every = (3 * dofs[:, :, None] + np.arange(3)).reshape(len(dofs), -1)
+        size = every.shape[1]
+        rows, columns = np.repeat(every, size, axis=1), np.tile(every, (1, size))
+        return csr_matrix((local.ravel(), (rows.ravel(), columns.ravel())), shape=(3 * self.n,) * 2)
+
+    def solve_linear(self, matrix: csr_matrix, right: np.ndarray) -> np.ndarray:
+        """Solution on the free unknowns: factorised if small, else conjugate gradients with the linear elements below.
+
+        Raises:
+            ArithmeticError: no convergence, or a singular matrix.
+        """
+        matrix = matrix[self.free][:, self.free]
+        if len(self.free) <= DIRECT:
+            return _factorised(matrix).solve(right)
+        down = self.coarse[self.free]
+        down = down[:, np.flatnonzero(np.diff(down.tocsc().indptr))]
+        below = _factorised(down.T @ matrix @ down)
+        jacobi = diags(1.0 / matrix.diagonal())
+        operator = LinearOperator(
+            matrix.shape, matvec=lambda residual: jacobi @ residual + down @ below.solve(down.T @ residual)
+        )
+        found, failed = cg(matrix, right, rtol=1e-6, maxiter=2000, M=operator)
+        if failed:
+            raise ArithmeticError("Conjugate gradients did not converge.")
+        return found
+
+
+def _factorised(matrix):
+    """Factors of a symmetric matrix."""
+    try:
+        return splu(
+            csc_matrix(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
+    except RuntimeError as error:
+        raise ArithmeticError(f"The stiffness matrix is singular ({error}).") from error
