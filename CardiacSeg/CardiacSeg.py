@@ -287,10 +287,7 @@ class CardiacSegLogic(ScriptedLoadableModuleLogic):
     def exportDicomSeg(
         self, segmentationNode, folder, study="", frame="all", bundle="", progress=lambda *_: None, measured=None
     ):
-        """Write a segmentation as DICOM SEG, wait, and return the files: CardiacLib.mrml.panel.dicom_export.
-
-        With ``measured``, a SegmentChoice, the measurements of all frames are written as a DICOM report too.
-        """
+        """Write DICOM SEG, wait, return the files; with ``measured``, a SegmentChoice, a DICOM report too."""
         from CardiacLib.mrml.panel.dicom_export import DicomExport, export_dicom_seg
 
         wanted = DicomExport(study, frame, bundle, measured)

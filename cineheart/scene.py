@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from BiVMeshLib.mrml import models, motion
 from BiVMeshLib.mrml.summaries import mesh_text
 from CardiacLandmarksLib.mrml import annulus
-from CardiacLandmarksLib.mrml.result import LABELS, keep_points
+from CardiacLandmarksLib.mrml.result import LABELS, four_chamber_to_scene, keep_points
 from CardiacLib.mrml.nodes import hierarchy, markups, segmentations, sequences
 from CardiacLib.mrml.nodes.host import private_scene
 from CardiacLib.mrml.nodes.scenes import save_scene
@@ -68,8 +68,7 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
         tables = {} if result.annulus is None else annulus.annulus_to_scene(result.annulus.to_dict(), name)
         nodes |= tables
         if lists and result.long_axis is not None:
-            label = f"{name} valves {LABELS}"
-            tables[LABELS] = segmentations.labels_to_scene(result.long_axis.labels, label, browser, volumes["4ch"])
+            tables[LABELS] = four_chamber_to_scene(result.long_axis.labels, f"{name} valves", volumes["4ch"])
             nodes[LABELS] = tables[LABELS]
         if lists and result.points is not None:
             keep_points(lists | tables, result.points, name, volumes[next(v for v in LANDMARK_VIEWS if v in volumes)])

@@ -147,4 +147,4 @@ def test_tracked_files_are_small_enough():
     if listed.returncode:
         pytest.skip("not a git checkout")
     sizes = [(ROOT / name).stat().st_size for name in listed.stdout.decode().split("\0") if (ROOT / name).is_file()]
-    assert sum(sizes) < 50e6
+    assert sum(sizes) < 64e6  # six networks, each as PyTorch and as ONNX, are 54e6 of them

@@ -141,6 +141,7 @@ def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tm
     points = result_of(panel.panel.parameters.points).nodes
     assert points["mitral"].GetName() == "valves mitral valve" and "annulus measures" in points
     four, volume = points["4CH labels"], "LV of the 4CH view (area-length): 100 / 40 ml, EF 60 %."
+    assert not four.GetDisplayNode().GetVisibility()  # without a window there is no view of its own
     assert volume in panel.ui.resultLabel.text and four.GetName() == "valves 4CH labels"
     assert images_of(four).GetID() == volumes["4ch"].GetID() and sequence_of(four)[0] is sequence_of(volumes["4ch"])[0]
     browser, sequence = sequence_of(points["mitral"])

@@ -47,7 +47,7 @@ def test_points_elsewhere_are_not_confirmed(four_chamber):
     moved = points.copy()
     moved[:, 1] += 3 * NEAR_MM / pixel * (points[:, 1] - points[:, 0]) / np.linalg.norm(points[0, 1] - points[0, 0])
     (note,) = measure_long_axis(labels, moved).notes()
-    assert note.startswith("mitral free wall 4CH: the corner of the LV pool does not confirm it")
+    assert note.startswith("mitral free wall 4CH: the corner of the LV pool") and "does not confirm it" in note
 
 
 def test_a_half_ellipsoid_by_hand():

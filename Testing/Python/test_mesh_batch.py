@@ -212,7 +212,7 @@ def test_a_killed_batch_leaves_no_worker_and_can_be_started_again(tmp_path, roug
         "mesh",
         *arguments,
         "--edge-length",
-        "2.2" if ended_by == "SIGTERM" else "2.8",  # of a killed parent's workers each ends its case
+        "2.2" if ended_by == "SIGTERM" else "3.4",  # of a killed parent's workers each ends its case
         "--no-fibres",
         "--workers",
         "2",

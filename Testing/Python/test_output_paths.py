@@ -33,7 +33,7 @@ COMMANDS = {
 }
 
 
-ONE_FILE = {"pdf"}
+ONE_FILE = {"pdf", "unload"}
 """Commands whose output is a file."""
 
 

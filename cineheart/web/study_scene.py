@@ -7,7 +7,7 @@ from BiVMeshLib.mrml.models import mesh_views, show_mesh
 from CardiacLib.errors import InputError
 from CardiacLib.mrml.nodes import cines, scenes, sequences
 from CardiacLib.mrml.nodes.hierarchy import Nodes
-from CardiacLib.mrml.nodes.segmentations import labels_from_node
+from CardiacLib.mrml.nodes.segmentations import images_of, labels_from_node
 from CardiacLib.mrml.nodes.study_views import SLICE_VIEWS
 from CardiacLib.mrml.nodes.tables import nodes_of_class, table_content
 from CardiacLib.mrml.panel.results import result_of
@@ -69,8 +69,9 @@ class StudyScene:
 
     @property
     def segmentation(self):
-        """The labels' node; None before they are made."""
-        return next(reversed(nodes_of_class("vtkMRMLSegmentationNode")), None)
+        """The node of the short axis' labels; None before they are made."""
+        found = reversed(nodes_of_class("vtkMRMLSegmentationNode"))
+        return next((node for node in found if images_of(node) in (None, self.volumes.get("sax"))), None)
 
     @property
     def species(self) -> str:

@@ -18,6 +18,7 @@ from CardiacLib.mrml.panel.module_panel import require_in_scene
 from CardiacLib.mrml.panel.results import keep_result, require_fit, result_of, take_place
 from CardiacLib.mrml.panel.summaries import notes_text
 from CardiacLib.mrml.translation import _
+from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import VALVE_COLOURS
 
 from .annulus import annulus_to_scene
@@ -66,11 +67,23 @@ def points_to_scene(found: PointsResult, volumes: Nodes, *, name: str = "", outp
     found = _over_a_cycle(found)
     made |= _tables(found, name)
     if found.four_chamber is not None:
-        four = volumes["4ch"]
-        made[LABELS] = labels_to_scene(found.four_chamber, f"{name} 4CH labels", sequence_of(four)[0], four)
+        made[LABELS] = four_chamber_to_scene(found.four_chamber, name, volumes["4ch"])
     if output is not None:
         made = take_place(earlier.nodes or _as_valve(output), made)
     return keep_points(made, found, name, first)
+
+
+def four_chamber_to_scene(labels: LabelMap, name: str, volume):
+    """Labels of the 4CH cine as a segmentation, hidden: in other views it is a slab across the image.
+
+    Args:
+        labels: of all frames of the cine.
+        name: start of the node's name.
+        volume: of the cine.
+    """
+    node = labels_to_scene(labels, f"{name} {LABELS}", sequence_of(volume)[0], volume)
+    node.GetDisplayNode().SetVisibility(False)
+    return node
 
 
 def measures_to_scene(found: PointsResult, points, volumes: Iterable) -> LandmarkResult:

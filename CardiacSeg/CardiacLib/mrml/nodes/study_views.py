@@ -78,6 +78,7 @@ def show_only_in(node, view: str) -> None:
         display = node.GetDisplayNode()
         display.RemoveAllViewNodeIDs()
         display.AddViewNodeID(logic.GetSliceNode().GetID())
+        display.SetVisibility(True)
 
 
 def study_volumes(volume) -> Nodes:
