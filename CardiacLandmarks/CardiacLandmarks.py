@@ -136,9 +136,11 @@ class CardiacLandmarksLogic(ScriptedLoadableModuleLogic):
             CardiacLib.errors.InputError: the volumes or the network cannot be used, or nobody accepted the licence of
                 the weights; the scene is unchanged.
         """
+        from CardiacLandmarksLib.mrml.choices import bundles_for
         from CardiacLib.mrml.panel.consent import require_licence
 
-        require_licence(bundle, acceptLicence)
+        for needed in bundles_for(volumes, bundle):
+            require_licence(needed, acceptLicence)
         choice = LandmarkChoice(NetworkChoice(bundle, RunsOn(device, backend)), align)
         request = self.makeRequest(volumes, choice)
         return self._run(request, progress, lambda found: self.addResult(volumes, found, name, pointsNode))

@@ -167,6 +167,8 @@ def test_the_real_worker_says_that_weights_are_missing(host, volumes, monkeypatc
     monkeypatch.setenv("CINEHEART_BUNDLES", str(tmp_path))
     logic = sys.modules["CardiacLandmarks"].CardiacLandmarksLogic()
     with pytest.raises(InputError, match="bundles fetch valve_landmarks"):
+        logic.findLandmarks({"4ch": volumes["4ch"]}, "valve_landmarks", "cpu", "torch", acceptLicence=True)
+    with pytest.raises(InputError, match=r"cineheart_lax_labels.*acceptLicence=True"):  # of the labels of that view
         logic.findLandmarks({"4ch": volumes["4ch"]}, "valve_landmarks", "cpu", "torch")
 
 

@@ -16,7 +16,7 @@ from CardiacLib.mrml.panel.processes import JobRequest, Worker
 from CardiacLib.mrml.panel.results import misfit
 from CardiacLib.mrml.translation import _
 
-from .choices import landmark_choice
+from .choices import bundles_for, landmark_choice
 
 VIEWS = {"2ch": "cine2ch", "3ch": "cine3ch", "4ch": "cine4ch"}
 """View and the parameter that holds its cine."""
@@ -65,7 +65,8 @@ class LandmarkPanel(ModulePanel):
         choice = landmark_choice(chosen)
 
         def make_request() -> JobRequest:
-            ask_for_licence(chosen.bundle)
+            for bundle in bundles_for(volumes, chosen.bundle):
+                ask_for_licence(bundle)
             ensure_dependencies(self.widget.moduleName, optional=torch_requirements(choice.network.runs_on))
             return self.logic.makeRequest(volumes, choice)
 
