@@ -19,7 +19,7 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import Study
 from CardiacLib.readers.cases import read_one_study
 from CardiacLib.species import species_named
-from CardiacLib.types.choices import LONG_AXIS_BUNDLE, Body, LandmarkChoice, SegmentChoice
+from CardiacLib.types.choices import Body, LandmarkChoice, SegmentChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, LabelMap
 from CardiacLib.types.landmarks import Landmarks
@@ -27,7 +27,6 @@ from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import require_dicom_seg, write_dicom_seg
 from CardiacLib.writers.dicom_sr import DICOM_SR_NAME, require_dicom_sr, write_dicom_sr
 from CardiacSegLib.function import set_by_hand
-from CardiacSegLib.long_axis import LongAxisResult
 from CardiacSegLib.result import SegmentResult
 
 from . import steps
@@ -194,6 +193,7 @@ def _read(source: Path, options: RunOptions, progress: Progress) -> Study:
 def _provenance(source: Path, output: Path, result: StudyResult, options: RunOptions) -> Provenance:
     given = options.corrected
     bundles = [result.bundle, options.landmarks.network.bundle if result.landmarks and not given.landmarks else ""]
+    bundles.append(result.long_axis.bundle if result.long_axis else "")
     hidden = {}
     if options.anonymise:
         hidden = {str(source): "study", str(output): "results"}
@@ -212,7 +212,10 @@ def _analyse(study: Study, given: _Given, options: RunOptions, clock: Clock, pro
     if points.result is not None and human:  # annuli are measured against the limits of people
         ends = segmented.function.ed, segmented.function.es
         points = _Points(_measured(points.result, given.landmarks, study, labels, ends))
-    long_axis, told = _long_axis(study, points, options, clock)
+    long_axis, told = None, ()
+    if given.labels is None or given.landmarks is None:  # where a person gave both, no network runs
+        with clock.step("long axis"):
+            long_axis, told = steps.four_chamber(points.result, study.cines, options.landmarks.network.runs_on)
     ed, valves = segmented.function.ed, points.result.landmarks if points.result else None
     made, problem = None, ""
     if options.mesh is not None:
@@ -281,21 +284,6 @@ def _find_points(study: Study, given: _Given, options: RunOptions, clock: Clock,
         except InputError as error:
             return _Points(note=f"No valve points: {error}")
     return _Points(PointsResult(found.landmarks(study.cines["sax"]), None, found))
-
-
-def _long_axis(
-    study: Study, points: _Points, options: RunOptions, clock: Clock
-) -> tuple[LongAxisResult | None, tuple[str, ...]]:
-    """Labels and measures of the four-chamber view, and notes; None where there is no such view, points or network."""
-    cine, found = study.cines.get("4ch"), points.result.found if points.result else None
-    if cine is None or found is None or "4ch" not in found.views or not has_weights(LONG_AXIS_BUNDLE):
-        return None, ()
-    try:
-        with clock.step("long axis"):
-            labelled = steps.label_four_chamber(cine, found, options.landmarks.network.runs_on)
-    except InputError as error:
-        return None, (f"No labels of the 4CH view: {error}",)
-    return labelled, labelled.notes
 
 
 def _mesh(

@@ -230,29 +230,33 @@ def label_four_chamber(
     return label_long_axis(cine, mitral, runs_on=runs_on, progress=progress)
 
 
-def with_four_chamber(
-    points: PointsResult, cines: Mapping[str, Cine], runs_on: RunsOn | None = None, *, progress: Progress = silent
-) -> PointsResult:
-    """Valve points with labels of the 4CH cine and the volume of its LV pool, where there are such cine and weights.
+def four_chamber(
+    points: PointsResult | None,
+    cines: Mapping[str, Cine],
+    runs_on: RunsOn | None = None,
+    *,
+    progress: Progress = silent,
+) -> tuple[LongAxisResult | None, tuple[str, ...]]:
+    """Labels and measures of the 4CH view of a study, and what is to be said of them.
 
     Args:
-        points: just found, of a study.
+        points: just found, of a study; None where there are none.
         cines: of the same study, by view.
         runs_on: device and backend.
         progress: called with the fraction done.
+
+    Returns:
+        None and nothing where there is no such cine, no point in it, or no weights; None and the reason where the
+        network cannot be used.
     """
-    cine, found = cines.get("4ch"), points.found
+    cine, found = cines.get("4ch"), points.found if points is not None else None
     if cine is None or found is None or "4ch" not in found.views or not has_weights(LONG_AXIS_BUNDLE):
-        return points
+        return None, ()
     try:
         labelled = label_four_chamber(cine, found, runs_on, progress=progress)
     except InputError as error:
-        notes = (*points.landmarks.notes, f"No labels of the 4CH view: {error}")
-        return replace(points, landmarks=replace(points.landmarks, notes=notes))
-    notes = (*points.landmarks.notes, *labelled.notes)
-    volume = labelled.measures.row() if labelled.measures is not None else None
-    landmarks = replace(points.landmarks, notes=notes)
-    return replace(points, landmarks=landmarks, four_chamber=labelled.labels, volume=volume)
+        return None, (f"No labels of the 4CH view: {error}",)
+    return labelled, labelled.notes
 
 
 def mesh(

@@ -51,9 +51,15 @@ def find_points(
     cines: Mapping[str, Cine], choice: LandmarkChoice, labels: LabelMap | None = None, *, progress: Progress
 ) -> PointsResult:
     """Valve points at the frames of the cine with the most, and their measures; labels of the 4CH view."""
-    found = steps.find_points(cines, choice, labels=labels, progress=part(progress, 0.0, 0.8))
+    points = steps.find_points(cines, choice, labels=labels, progress=part(progress, 0.0, 0.8))
     runs_on = choice.network.runs_on
-    return _without_images(steps.with_four_chamber(found, cines, runs_on, progress=part(progress, 0.8, 1.0)))
+    labelled, notes = steps.four_chamber(points, cines, runs_on, progress=part(progress, 0.8, 1.0))
+    landmarks = replace(points.landmarks, notes=(*points.landmarks.notes, *notes))
+    points = replace(_without_images(points), landmarks=landmarks)
+    if labelled is None:
+        return points
+    volume = labelled.measures.row() if labelled.measures is not None else None
+    return replace(points, four_chamber=labelled.labels, volume=volume)
 
 
 def measure_points(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from multiprocessing import connection
 
 GRACE_S = 10.0
-"""In which an interrupted worker may remove its unfinished files."""
+"""In which an interrupted worker may remove its unfinished files, and tell a parent that is alive."""
 _busy, _ended = threading.Event(), threading.Event()
 """Of a worker: a task is at work; no further one is to begin."""
 
@@ -62,7 +62,9 @@ def _follow(listen: connection.Connection) -> None:
     def watch() -> None:
         connection.wait([listen])
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE_S)
+        parent, latest = multiprocessing.parent_process(), time.monotonic() + GRACE_S
+        while time.monotonic() < latest and (_busy.is_set() or (parent is not None and parent.is_alive())):
+            time.sleep(0.05)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NONE_REFERENCES = 200_000
-LONG_TESTS = {"test_console.py", "test_tutorial.py"}
+LONG_TESTS = {"test_console.py", "test_tutorial.py", "test_web_browser.py"}
 """Files of one test that takes as long as others' many."""
 
 # Tests keep compiled networks in a cache of their own, not the user's.

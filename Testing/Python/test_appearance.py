@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.types.choices import SegmentChoice
 from CardiacSegLib.quality.appearance import FEATURES, Appearance, load_appearance
 from cineheart import steps
@@ -18,6 +19,14 @@ def usual():
     """Numbers of 200 hearts, and what they look like."""
     numbers = np.random.default_rng(0).normal(np.arange(len(FEATURES)), 0.5, (200, len(FEATURES)))
     return numbers, Appearance.of(numbers)
+
+
+def test_they_belong_to_the_weights(tmp_path):
+    shutil.copytree(bundle_path("cineheart_sax"), tmp_path / "sax")
+    assert load_appearance(tmp_path / "sax") is not None
+    weights = tmp_path / "sax" / "models" / "model.pt"
+    weights.write_bytes(weights.read_bytes() + b" ")
+    assert load_appearance(tmp_path / "sax") is None
 
 
 def test_few_of_its_own_images_are_unlike(usual):

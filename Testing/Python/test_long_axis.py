@@ -1,10 +1,14 @@
 """The four-chamber view: area-length volume, longitudinal strain and corners of the LV pool, against the phantom."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from CardiacLib.datasets.hearts import LabelledHeart
+from CardiacLib.datasets.records import CaseRecord
 from CardiacLib.geometry import apply
 from CardiacLib.phantom.study import make_scene
 from CardiacLib.phantom.truth import label_stack
@@ -14,6 +18,7 @@ from CardiacLib.types.landmarks import LANDMARK_NAMES
 from CardiacSegLib.long_axis import label_long_axis
 from CardiacSegLib.long_axis.contour import pool_outline
 from CardiacSegLib.long_axis.measure import NEAR_MM, measure_long_axis
+from CardiacSegLib.train.whole_slices import SlicePool
 
 MITRAL = [LANDMARK_NAMES.index("mitral septal 4CH"), LANDMARK_NAMES.index("mitral free wall 4CH")]
 
@@ -105,3 +110,9 @@ def test_the_pose_in_which_a_file_stores_the_view_does_not_matter(phantom, trans
     labels = label_long_axis(cine).labels.labels
     assert (labels == LV).sum() * cine.voxel_ml > 5.0 and len(np.unique(labels)) == 4
     assert np.array_equal(label_long_axis(other).labels.labels, turn(labels))
+    record = CaseRecord("p", Path("p.nii"), Path("p_gt.nii"), view="4ch", structures=("lv", "myo", "rv"))
+    pools = [
+        SlicePool.from_hearts([LabelledHeart((record,), one, drawn)], 2.1, 128, [""], upright=True)
+        for one, drawn in ((cine, labels), (other, turn(labels)))
+    ]
+    assert torch.equal(pools[0].labels, pools[1].labels) and torch.equal(pools[0].images, pools[1].images)

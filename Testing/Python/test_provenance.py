@@ -83,7 +83,11 @@ def test_every_document_of_a_run_names_program_command_networks_and_input(plain,
     assert entry["cineheart"] == __version__
     assert entry["command"] == f"cineheart run '{ANNA}' -o out --no-scene --no-mesh"
     weights = hashlib.sha256(weights_path(bundle_path("cineheart_sax")).read_bytes()).hexdigest()
-    assert [network["name"] for network in entry["networks"]] == ["cineheart_sax", "cineheart_lax_landmarks"]
+    assert [network["name"] for network in entry["networks"]] == [
+        "cineheart_sax",
+        "cineheart_lax_landmarks",
+        "cineheart_lax_labels",
+    ]
     assert entry["networks"][0]["sha256"] == weights and entry["networks"][0]["version"]
     (given,) = entry["inputs"]
     files = [path for path in dicom.rglob("*") if path.is_file()]

@@ -10,6 +10,7 @@ from CardiacLib.errors import InputError
 from CardiacLib.files import require_output
 from CardiacLib.networks.bundles import has_weights
 from CardiacLib.progress import Progress, silent
+from CardiacLib.types.choices import LONG_AXIS_BUNDLE
 from cineheart.console import Answer
 from cineheart.pipeline import FurtherFiles, RunOptions
 from cineheart.provenance import current_command, network_of
@@ -63,7 +64,7 @@ def run_batch(
     """
     require_output(output)
     studies = find_studies(sources)
-    bundles = (options.run.segment.network.bundle, options.run.landmarks.network.bundle)
+    bundles = (options.run.segment.network.bundle, options.run.landmarks.network.bundle, LONG_AXIS_BUNDLE)
     networks = tuple(network_of(bundle).sha256 for bundle in bundles if has_weights(bundle))
     command = current_command()
     jobs = {study.name: StudyJob(study, output / study.name, options.run, networks, command) for study in studies}

@@ -42,7 +42,7 @@ def parted(follower: Follower, points: np.ndarray) -> np.ndarray:
 
 
 def _drawn_back(
-    follower: Follower, points: np.ndarray, pairs: np.ndarray, average: scipy.sparse.csr_matrix
+    follower: Follower, points: np.ndarray, pairs: np.ndarray, average: "scipy.sparse.csr_matrix"
 ) -> np.ndarray:
     """``points`` after one round for the given pairs of triangles."""
     crossing = _corners(follower, pairs)

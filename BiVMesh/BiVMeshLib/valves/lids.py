@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import connected_components, dijkstra
-from scipy.sparse.linalg import spsolve
+import scipy
 
 from BiVMeshLib.check.topology import edge_counts
 from CardiacLib.types.bivmesh import VALVE_PATCHES, ValveRing
@@ -150,7 +147,7 @@ def _best_place(points: np.ndarray, fan: np.ndarray, node: int) -> np.ndarray:
     side = second - first
     slope, level = np.column_stack([-side[:, 1], side[:, 0]]), side[:, 1] * first[:, 0] - side[:, 0] * first[:, 1]
     limits = np.column_stack([-slope, np.ones(len(fan))])
-    found = linprog([0.0, 0.0, -1.0], A_ub=limits, b_ub=level, bounds=[(None, None)] * 3)
+    found = scipy.optimize.linprog([0.0, 0.0, -1.0], A_ub=limits, b_ub=level, bounds=[(None, None)] * 3)
     return found.x[:2] if found.success else points[node]
 
 
@@ -200,16 +197,16 @@ class _Drawing:
         far = np.linalg.norm(self.points[nodes] - place, axis=1)
         return int(nodes[far.argmin()]), 0.0 if beyond else float(far.min())
 
-    def _network(self) -> csr_matrix:
+    def _network(self) -> "scipy.sparse.csr_matrix":
         ends = np.array(sorted(self.edges))
         length = np.linalg.norm(self.points[ends[:, 0]] - self.points[ends[:, 1]], axis=1)
-        return csr_matrix((length, (ends[:, 0], ends[:, 1])), shape=(len(self.points),) * 2)
+        return scipy.sparse.csr_matrix((length, (ends[:, 0], ends[:, 1])), shape=(len(self.points),) * 2)
 
-    def _path(self, network: csr_matrix, a: int, b: int) -> list[int]:
+    def _path(self, network: "scipy.sparse.csr_matrix", a: int, b: int) -> list[int]:
         """Nodes from ``a`` to before ``b``: along known lines between two of their nodes, else straight."""
         if max(a, b) >= network.shape[0] or a == b:
             return [a]
-        length, before = dijkstra(network, directed=False, indices=a, return_predecessors=True)
+        length, before = scipy.sparse.csgraph.dijkstra(network, directed=False, indices=a, return_predecessors=True)
         if length[b] > DETOUR * np.linalg.norm(self.points[a] - self.points[b]) + self.spacing:
             return [a]
         way = [b]
@@ -317,8 +314,10 @@ def _parts(triangles: np.ndarray) -> np.ndarray:
     owner = np.repeat(np.arange(len(triangles)), 3)
     order = np.argsort(edge, kind="stable")
     order = order[count[edge[order]] == 2]
-    links = coo_matrix((np.ones(len(order) // 2), (owner[order[::2]], owner[order[1::2]])), shape=(len(triangles),) * 2)
-    part = connected_components(links, directed=False)[1]
+    links = scipy.sparse.coo_matrix(
+        (np.ones(len(order) // 2), (owner[order[::2]], owner[order[1::2]])), shape=(len(triangles),) * 2
+    )
+    part = scipy.sparse.csgraph.connected_components(links, directed=False)[1]
     return np.argsort(np.argsort(-np.bincount(part), kind="stable"))[part]
 
 
@@ -348,9 +347,9 @@ def _harmonic(points: np.ndarray, triangles: np.ndarray, n_rim: int) -> np.ndarr
         weight.append(((a - top) * (b - top)).sum(1) / doubled_area(points, triangles))
     first, second = np.concatenate(ends).T
     both, value = (np.concatenate([first, second]), np.concatenate([second, first])), np.tile(np.concatenate(weight), 2)
-    matrix = coo_matrix((value, both), shape=(len(points),) * 2).tocsr()
-    balance = csr_matrix((np.asarray(matrix.sum(1)).ravel(), (np.arange(len(points)),) * 2)) - matrix
+    matrix = scipy.sparse.coo_matrix((value, both), shape=(len(points),) * 2).tocsr()
+    balance = scipy.sparse.csr_matrix((np.asarray(matrix.sum(1)).ravel(), (np.arange(len(points)),) * 2)) - matrix
     inner = balance[n_rim:]
     if not inner.shape[0]:
         return np.zeros((0, n_rim))
-    return spsolve(inner[:, n_rim:].tocsc(), -inner[:, :n_rim].toarray()).reshape(-1, n_rim)
+    return scipy.sparse.linalg.spsolve(inner[:, n_rim:].tocsc(), -inner[:, :n_rim].toarray()).reshape(-1, n_rim)

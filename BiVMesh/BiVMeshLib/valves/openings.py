@@ -83,13 +83,10 @@ def rim(triangles: np.ndarray) -> np.ndarray:
 
 
 def within(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """bool (P,): points (P, 2) inside a closed line (R, 2), by the edges that a ray to the right meets."""
-    x, y = points.T[..., None]
-    start, end = polygon, np.roll(polygon, -1, axis=0)
-    rises = (start[:, 1] > y) != (end[:, 1] > y)
-    run = np.where(end[:, 1] == start[:, 1], 1.0, end[:, 1] - start[:, 1])
-    meets = start[:, 0] + (y - start[:, 1]) / run * (end[:, 0] - start[:, 0])
-    return ((rises & (x < meets)).sum(1) % 2).astype(bool)
+    """bool (P,): points (P, 2) inside a closed line (R, 2)."""
+    from skimage.measure import points_in_poly
+
+    return points_in_poly(points, polygon)
 
 
 def to_segments(starts: np.ndarray, ends: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

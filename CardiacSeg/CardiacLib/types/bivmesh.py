@@ -65,6 +65,7 @@ class ValveRing:
 
     @property
     def perimeter_mm(self) -> float:
+        """Length of the curve."""
         return float(np.linalg.norm(self.points - np.roll(self.points, -1, axis=0), axis=1).sum())
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,7 +6,6 @@ and position only, and readers take a SEG for one volume: so there is one SEG pe
 """
 
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from CardiacLib.readers.planes import plane_matrix
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import RV, LabelMap, structures
 
-from .dicom_sources import SEGMENTATION, headers_of, highdicom_for
+from .dicom_sources import MADE_BY, SEGMENTATION, headers_of, highdicom_for, names_as_they_are
 from .dicom_values import permitted_copy
 
 DICOM_SEG_NAMES = ("segmentation.dcm", "segmentation_dicom")
@@ -137,9 +136,7 @@ def _segmentation(labels: np.ndarray, ijk_to_lps: np.ndarray, template, segments
     # highdicom's volumes have slices, rows, columns as axes, and their affines count them in the same order.
     affine = ijk_to_lps[:, [2, 1, 0, 3]]
     uid = template.FrameOfReferenceUID
-    with warnings.catch_warnings():
-        # De-identified studies have names of patients that are not in DICOM's form; they are copied as they are.
-        warnings.filterwarnings("ignore", message="The string", category=UserWarning)
+    with names_as_they_are():
         return hd.seg.Segmentation(
             source_images=[template],
             pixel_array=hd.Volume(labels, affine, coordinate_system="PATIENT", frame_of_reference_uid=uid),
@@ -148,11 +145,7 @@ def _segmentation(labels: np.ndarray, ijk_to_lps: np.ndarray, template, segments
             series_instance_uid=series,
             series_number=SERIES_NUMBER,
             sop_instance_uid=hd.UID(),
-            instance_number=1,
-            manufacturer="CineHeart",
-            manufacturer_model_name="CineHeart",
-            software_versions=__version__,
-            device_serial_number="0",
+            **MADE_BY,
             content_label="VENTRICLES",
             series_description="CineHeart segmentation",
             omit_empty_frames=False,

@@ -1,7 +1,11 @@
 """The images that a DICOM segmentation or report is made from: their headers, with every attribute that it copies."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from CardiacLib import __version__
 from CardiacLib.errors import InputError
 from CardiacLib.types.cine import Cine
 
@@ -13,6 +17,24 @@ MAY_BE_EMPTY = (
     "StudyTime", "ReferringPhysicianName",
 )  # fmt: skip
 """Attributes that every image must have but that may be empty; files of de-identified studies often lack them."""
+
+
+MADE_BY = {
+    "manufacturer": "CineHeart",
+    "manufacturer_model_name": "CineHeart",
+    "software_versions": __version__,
+    "device_serial_number": "0",
+    "instance_number": 1,
+}
+"""What highdicom is told of the program."""
+
+
+@contextmanager
+def names_as_they_are() -> Iterator[None]:
+    """De-identified studies have names of patients that are not in DICOM's form; they are copied, without a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The string", category=UserWarning)
+        yield
 
 
 class DicomObject(NamedTuple):

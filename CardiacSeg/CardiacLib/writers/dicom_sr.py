@@ -6,7 +6,6 @@ of a segment), with phase and frame, the images it was measured in, and the netw
 
 import json
 import uuid
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ from .dicom_quantities import (
     Concept,
     Quantity,
 )
-from .dicom_sources import REPORT, headers_of, highdicom_for
+from .dicom_sources import MADE_BY, REPORT, headers_of, highdicom_for, names_as_they_are
 from .dicom_values import permitted_copy
 
 DICOM_SR_NAME = "measurements.dcm"
@@ -116,9 +115,7 @@ def write_dicom_sr(
     for quantity in known:
         together.setdefault(_group_of(quantity), []).append(quantity)
     groups = [writer.group(members) for members in together.values()]
-    with warnings.catch_warnings():
-        # De-identified studies have names of patients that are not in DICOM's form; they are copied as they are.
-        warnings.filterwarnings("ignore", message="The string", category=UserWarning)
+    with names_as_they_are():
         _document(groups, [*images.evidence(), *segments.values()]).save_as(path, enforce_file_format=True)
     return Path(path)
 
@@ -137,11 +134,7 @@ def _document(groups: list, evidence: list):
         series_instance_uid=hd.UID(),
         series_number=SERIES_NUMBER,
         sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer="CineHeart",
-        manufacturer_model_name="CineHeart",
-        software_versions=__version__,
-        device_serial_number="0",
+        **MADE_BY,
         is_complete=True,
         record_evidence=False,
         series_description="CineHeart measurements",

@@ -19,7 +19,7 @@ from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, MYO, RV, LabelMap
 from CardiacLib.types.segmentation import SliceStatistics
 
-from .confidence import expected_dice, logit
+from .confidence import expected_dice, logit, weights_sha256
 from .flags import Flag
 
 FILE = "appearance.json"
@@ -112,24 +112,27 @@ class Appearance:
             "limit": round(self.limit, 3),
             "fitted_on": fitted_on,
             "hearts": hearts,
+            "weights_sha256": weights_sha256(folder),
         }
         write_json(folder / "configs" / FILE, content)
 
 
 def load_appearance(bundle: str | Path) -> Appearance | None:
-    """What a bundle's training images look like; None where it does not say.
+    """What a bundle's training images look like; None where it does not say, or says it of other weights.
 
     Raises:
         InputError: the bundle does not exist, or its file cannot be read.
     """
-    path = bundle_path(str(bundle)) / "configs" / FILE
+    folder = bundle_path(str(bundle))
+    path = folder / "configs" / FILE
     if not path.is_file():
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["features"] != list(FEATURES):
             raise ValueError("other features")
-        return Appearance(np.array(content["mean"]), np.array(content["precision"]), float(content["limit"]))
+        found = Appearance(np.array(content["mean"]), np.array(content["precision"]), float(content["limit"]))
+        return found if content["weights_sha256"] == weights_sha256(folder) else None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: cannot be read; make it again with 'cineheart calibrate --appearance'.") from error
 

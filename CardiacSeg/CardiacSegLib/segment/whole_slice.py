@@ -24,7 +24,8 @@ from .slice_network import OnFrame, SliceNetwork, flipped_mean
 from .statistics import joined_statistics, slice_statistics
 
 PREPROCESSING = "preprocessing"
-"""Document of a bundle's ``configs`` with ``pixel_mm``, as the training measured it."""
+"""Document of a bundle's ``configs`` with ``pixel_mm``, as the training measured it, and ``upright``: whether images
+are turned as :meth:`Pose.upright` says, before the training too."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Pose:
         if transposed:
             along_columns, along_rows = along_rows, along_columns
         return cls(bool(transposed), (bool(along_rows[1] < 0), bool(along_columns[0] < 0)))
+
+    def spacing(self, cine: Cine) -> np.ndarray:
+        """(3,) mm along columns, rows and slices as they are shown."""
+        return cine.spacing[[1, 0, 2]] if self.transposed else cine.spacing
 
     def shown(self, stack: np.ndarray) -> np.ndarray:
         """Slices as the network sees them."""
@@ -175,6 +180,7 @@ class WholeSliceSegmenter(SliceNetwork):
     def __init__(self, choice: NetworkChoice):
         super().__init__(choice)
         self.pixel_mm = stated_pixel_mm(self.opened.folder)
+        self.upright = bool(bundle_document(self.opened.folder, PREPROCESSING).get("upright"))
         self.side = int(self.opened.number("side"))
         self.view = str(self.opened.setting("view"))
 
@@ -204,8 +210,8 @@ class WholeSliceSegmenter(SliceNetwork):
 
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         labels, statistics = np.empty(cine.frames.shape, np.uint8), []
-        pose = Pose.upright(cine) if self.view == "4ch" else Pose()
-        spacing = cine.spacing[[1, 0, 2]] if pose.transposed else cine.spacing
+        pose = Pose.upright(cine) if self.upright else Pose()
+        spacing = pose.spacing(cine)
         for t, frame in enumerate(cine.frames):
             progress(t / cine.n_frames, f"labelling frame {t + 1} of {cine.n_frames}")
             frame = pose.shown(frame)

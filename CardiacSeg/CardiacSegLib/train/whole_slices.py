@@ -23,7 +23,7 @@ from CardiacLib.training.engine import Trainer, train
 from CardiacLib.training.options import TrainingOptions
 from CardiacLib.training.start import begin_with_any
 from CardiacLib.training.style import StyleOptions, with_amplitude_of, with_histogram_of
-from CardiacSegLib.segment.whole_slice import PREPROCESSING, SliceWindow
+from CardiacSegLib.segment.whole_slice import PREPROCESSING, Pose, SliceWindow
 
 __all__ = ["WholeSliceData", "train", "whole_slice_trainer"]
 GREY = 6.0
@@ -40,11 +40,14 @@ class WholeSliceData:
         side: of the window in pixels.
         pixel_mm: pixel side; None: the median in-plane spacing of all cases of the data set, of every view.
         style: how often images get the style of another vendor.
+        upright: images are turned as :meth:`~CardiacSegLib.segment.whole_slice.Pose.upright` says; for networks that
+            are not shown mirrored ones.
     """
 
     side: int
     pixel_mm: float | None = None
     style: StyleOptions = StyleOptions()
+    upright: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,21 @@ class SlicePool:
 
     @classmethod
     def from_hearts(
-        cls, hearts: Iterable[LabelledHeart], pixel_mm: float, side: int, domains: Sequence[str]
+        cls,
+        hearts: Iterable[LabelledHeart],
+        pixel_mm: float,
+        side: int,
+        domains: Sequence[str],
+        *,
+        upright: bool = False,
     ) -> "SlicePool":
-        """All slices of hearts at one pixel size, in windows of ``side`` pixels."""
+        """All slices of hearts at one pixel size, in windows of ``side`` pixels, as stored or upright."""
         images, labels, drawn, domain = [], [], [], []
         for heart in hearts:
+            pose = Pose.upright(heart.cine) if upright else Pose()
             for frame, true, is_drawn in zip(heart.cine.frames, heart.labels, heart.drawn, strict=True):
-                window = SliceWindow.of(frame, heart.cine.spacing, pixel_mm, side)
+                frame, true = pose.shown(frame), pose.shown(true)
+                window = SliceWindow.of(frame, pose.spacing(heart.cine), pixel_mm, side)
                 images.append(torch.from_numpy(window.images(frame).astype(np.float16)))
                 labels.append(torch.from_numpy(window.labels(true)))
                 drawn.append(torch.from_numpy(is_drawn).expand(len(images[-1]), 3))
@@ -179,17 +190,17 @@ def whole_slice_trainer(
     split = open_cases(options.dataset_dir, options.chosen_cases)
     domains = sorted({domain_of(case) for case in (*split.training, *split.validation)})
     pixel_mm = data.pixel_mm or median_pixel_mm(split.found.cases, part(options.progress, 0.0, 0.2))
-    write_pixel_mm(Path(bundle_root), pixel_mm)
+    write_preprocessing(Path(bundle_root), pixel_mm, data.upright)
     size = pixel_mm, data.side, domains
     hearts = read_hearts(split.training, progress=part(options.progress, 0.2, 0.8))
-    pool = SlicePool.from_hearts(hearts, *size)
+    pool = SlicePool.from_hearts(hearts, *size, upright=data.upright)
     if options.adversarial and options.adversarial.held_out_images and split.validation:
-        pool = pool + SlicePool.from_hearts(read_hearts(split.validation, unlabelled=True), *size)
+        pool = pool + SlicePool.from_hearts(read_hearts(split.validation, unlabelled=True), *size, upright=data.upright)
     batches = WholeSliceBatches(pool, data, options)
     held_out = None
     if split.validation:
         hearts = read_hearts(split.validation, progress=part(options.progress, 0.8, 1.0))
-        held_out = SlicePool.from_hearts(hearts, *size)
+        held_out = SlicePool.from_hearts(hearts, *size, upright=data.upright)
     notes = [f"{split.told} Pixels of {pixel_mm:.3f} mm."]
     if options.start_from:
         notes += begin_with_any(network, read_weights(Path(options.start_from)))
@@ -215,12 +226,13 @@ def median_pixel_mm(cases: Sequence[CaseRecord], progress: Progress = silent) ->
     return float(np.median([heart.cine.spacing[:2] for heart in hearts]))
 
 
-def write_pixel_mm(folder: Path, pixel_mm: float) -> None:
-    """Write the pixel size where :class:`~CardiacSegLib.segment.whole_slice.WholeSliceSegmenter` reads it."""
+def write_preprocessing(folder: Path, pixel_mm: float, upright: bool) -> None:
+    """Write pixel size and pose where :class:`~CardiacSegLib.segment.whole_slice.WholeSliceSegmenter` reads them."""
     path = folder / "configs" / f"{PREPROCESSING}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_suffix(".part")
-    work.write_text(json.dumps({"pixel_mm": round(pixel_mm, 4)}, indent=4) + "\n", encoding="utf-8")
+    document = {"pixel_mm": round(pixel_mm, 4)} | ({"upright": True} if upright else {})
+    work.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
     os.replace(work, path)
 
 
