@@ -1,9 +1,8 @@
-"""Slices that show nothing: found, interpolated, told; in the segmentation, its flags, and the slice propagation."""
+"""Slices that show nothing: found, interpolated, told; in the segmentation and its flags."""
 
 import numpy as np
 import pytest
 
-from BiVMeshLib.propagation import SlicePropagation
 from CardiacLib.networks.spoilt_slices import bridged, spoilt_note, spoilt_slices
 from CardiacLib.types.choices import NetworkChoice
 from CardiacSegLib import open_segmenter
@@ -54,15 +53,3 @@ def test_a_noisy_slice_is_labelled_from_its_neighbours_and_told(phantom):
     report = assess(found.labels, measure(found.labels), found.statistics, "cineheart_sax")
     (flag,) = (flag for flag in report.flags if flag.code == "spoilt_slice")
     assert flag.slices == (k,) and f"slice {k + 1}" in flag.sentence and report.light != "green"
-
-
-@pytest.mark.slow
-def test_propagation_goes_past_a_noisy_slice(little_heart):
-    cine, ed = little_heart.cines["sax"], little_heart.ed
-    k = cine.n_slices // 2
-    networks = SlicePropagation()
-    found, clean = networks(with_noise(cine, k), ed), networks(cine, ed)
-    assert any(f"Slice {k} shows nothing" in note for note in found.notes)
-    assert not any("shows nothing" in note for note in clean.notes)
-    volume = (found.labels.labels == 2).sum() * 1.25**3 / 1000
-    assert volume == pytest.approx((clean.labels.labels == 2).sum() * 1.25**3 / 1000, rel=0.1)

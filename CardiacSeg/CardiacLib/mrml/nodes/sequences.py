@@ -37,7 +37,7 @@ def add_sequence(proxy, frames: Timed, data_nodes, browser):
     Args:
         proxy: node of the scene that shows the selected frame; the sequence is named after it.
         frames: what the T nodes show; says when they were recorded.
-        data_nodes: iterable of T nodes; each is copied before the next is asked for.
+        data_nodes: iterable of T nodes; each is copied before the next is asked for, and segmentations are emptied.
         browser: the study's sequence browser node.
     """
     import slicer
@@ -52,6 +52,7 @@ def add_sequence(proxy, frames: Timed, data_nodes, browser):
     sequence.SetAttribute(TIMES_ATTRIBUTE, json.dumps(times))
     for value, node in zip(values, data_nodes, strict=True):
         sequence.SetDataNodeAtValue(node, value)
+        drop_label_maps(node)
     # Seen in between, a sequence without a proxy would be given a new one, and a browser without a selected item
     # would have the first frame copied to index value 0.
     unfinished = browser.StartModify()
@@ -86,6 +87,21 @@ def show_selected(browser) -> None:
     logic("sequences").UpdateProxyNodesFromSequences(browser)
 
 
+def drop_label_maps(node) -> None:
+    """Empty a segmentation that goes, or all of a sequence; other nodes stay as they are.
+
+    Left to itself, a segmentation that is deleted first clears each segment from the label map that they share: that
+    takes longer than to make it.
+    """
+    if node.IsA("vtkMRMLSequenceNode"):
+        for item in range(node.GetNumberOfDataNodes()):
+            drop_label_maps(node.GetNthDataNode(item))
+    elif node.IsA("vtkMRMLSegmentationNode"):
+        segmentation = node.GetSegmentation()
+        for number in range(segmentation.GetNumberOfSegments()):
+            segmentation.GetNthSegment(number).RemoveAllRepresentations()
+
+
 def remove_sequence(sequence, browser) -> None:
     """Remove a sequence and leave its proxy in the scene, as a node of its own with the frame that it shows."""
     import slicer
@@ -105,6 +121,7 @@ def remove_nodes(nodes) -> None:
             continue
         browser, sequence = sequence_of(node)
         if sequence is not None:
+            drop_label_maps(sequence)
             remove_sequence(sequence, browser)
         companions = [node.GetNthNodeReference("display", n) for n in range(node.GetNumberOfNodeReferences("display"))]
         companions.append(node.GetNodeReference("storage"))

@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from CardiacLib.errors import InputError
 from CardiacLib.mrml.nodes.hierarchy import Nodes, place_beside
-from CardiacLib.mrml.nodes.sequences import TIMES_ATTRIBUTE, remove_nodes, remove_sequence, sequence_of, show_selected
+from CardiacLib.mrml.nodes.sequences import (
+    TIMES_ATTRIBUTE,
+    drop_label_maps,
+    remove_nodes,
+    remove_sequence,
+    sequence_of,
+    show_selected,
+)
 from CardiacLib.mrml.translation import _
 
 FACTS_ATTRIBUTE = "CineHeart.result"
@@ -163,6 +170,7 @@ def _take_content(old, node) -> None:
 
 def _refill(sequence, source) -> None:
     """Give a sequence the frames of another one."""
+    drop_label_maps(sequence)
     sequence.RemoveAllDataNodes()
     for item in range(source.GetNumberOfDataNodes()):
         sequence.SetDataNodeAtValue(source.GetNthDataNode(item), source.GetNthIndexValue(item))
