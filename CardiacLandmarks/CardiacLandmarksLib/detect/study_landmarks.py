@@ -13,6 +13,7 @@ from CardiacLib.types.times import Timed, beat_ms, frame_phases
 from CardiacLib.types.values import job_value
 
 from .detector import DETECTED_VIEWS, Detection, Detector
+from .follow import steady
 from .trajectories import LEAST_FRAMES, Trajectories, fit_trajectories
 from .world import lps_to_pixels, pixels_to_lps, shown_slice
 
@@ -157,9 +158,11 @@ def detect_landmarks(cines: Mapping[str, Cine], detector: Detector, progress: Pr
     for number, (view, cine) in enumerate(given.items()):
         step = part(progress, number / len(given), (number + 1) / len(given))
         rows_columns = (float(cine.spacing[1]), float(cine.spacing[0]))
-        detection = detector.detect(cine.frames[:, shown_slice(cine)], rows_columns, view=view, progress=step)
+        frames = cine.frames[:, shown_slice(cine)]
+        detection = detector.detect(frames, rows_columns, view=view, progress=step)
+        detection, changed = steady(frames, detection, frame_phases(cine), rows_columns)
         views[view] = ViewLandmarks.of(cine.with_changes(view=view), detection)
-        notes += _notes(view, views[view])
+        notes += [*changed, *_notes(view, views[view])]
     progress(1.0, "found valve points")
     return StudyLandmarks(views, detector.bundle, tuple(notes), run_by=detector.said)
 
