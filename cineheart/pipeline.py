@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from CardiacLib.clock import Clock
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory, require_output
 from CardiacLib.networks.bundles import has_weights
+from CardiacLib.networks.device import leaving_cores, usable_threads
 from CardiacLib.progress import Progress, part, silent
 from CardiacLib.readers import Study
 from CardiacLib.readers.cases import read_one_study
@@ -27,9 +31,11 @@ from CardiacLib.types.patient import Patient
 from CardiacLib.writers.dicom_seg import require_dicom_seg, write_dicom_seg
 from CardiacLib.writers.dicom_sr import DICOM_SR_NAME, require_dicom_sr, write_dicom_sr
 from CardiacSegLib.function import set_by_hand
+from CardiacSegLib.long_axis import LongAxisResult
 from CardiacSegLib.result import SegmentResult
 
 from . import steps
+from .beside import Beside, beside
 from .corrected import CorrectedFiles, read_corrected_labels, read_corrected_points
 from .landmark_files import write_landmarks
 from .measures.dicom_report import study_report
@@ -46,10 +52,10 @@ from .outputs import (
     write_volumes,
 )
 from .provenance import Provenance, provenance
-from .report import write_report
+from .report import draw_without_mesh, write_report
 from .report.paper import PDF_NAME, require_browser, write_pdf
-from .results import HIDDEN, StudyResult, anonymised
-from .scene import write_scene
+from .results import HIDDEN, WAITED, StudyResult, anonymised
+from .scene import scene_without_mesh
 
 
 @dataclass(frozen=True)
@@ -146,12 +152,45 @@ class _Given:
         return [f"{texts[kind]} {name}, as a person corrected them." for kind, name in self.named(options).items()]
 
 
+@dataclass(frozen=True)
+class _Meshed:
+    """A mesh, why there is none or no motion, and the seconds of its steps."""
+
+    made: MeshResult | None = None
+    problem: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def added_to(self, result: StudyResult) -> StudyResult:
+        """The result of the study with it."""
+        moving = self.made.moving if self.made else None
+        notes = (*((self.problem,) if self.problem else ()), *(moving.notes if moving else ()))
+        result.seconds.update(self.seconds)
+        return replace(result, meshed=self.made, notes=(*result.notes, *notes))
+
+
+_Meshing = Callable[[Progress], _Meshed]
+"""Gives the mesh, which was made before or is being made."""
+
+
 def run_study(
-    source: Path, output: Path, options: RunOptions | None = None, *, progress: Progress = silent
+    source: Path,
+    output: Path,
+    options: RunOptions | None = None,
+    *,
+    progress: Progress = silent,
+    overlap: bool = False,
 ) -> StudyResult:
     """Process one study folder and write all results into ``output``, atomically.
 
     A study whose mesh cannot be built keeps its other results; ``notes`` and the report then say why.
+
+    Args:
+        source: DICOM folder, or folder of images.
+        output: folder of the results.
+        options: what is done and written.
+        progress: called with the fraction done.
+        overlap: where there is more than one core, make the mesh in a process of its own while the rest goes on; the
+            results are the same. A script needs ``if __name__ == "__main__":`` for it (:mod:`multiprocessing`).
 
     Raises:
         InputError: the study cannot be used; nothing is written.
@@ -166,20 +205,32 @@ def run_study(
         require_scene_support()
     if options.files.pdf:
         require_browser()
-    with clock.step("read"):
-        study = _read(source, options, part(progress, 0.0, 0.1))
-        if options.files.dicom_seg:
-            require_dicom_seg(study.cines["sax"])
-        if options.files.dicom_sr:
-            require_dicom_sr(study.cines["sax"], _valve_views(study))
-        given = _Given.read(options.corrected, study)
-    result = _analyse(study, given, options, clock, progress)
-    made_of = _provenance(source, output, result, options)
-    replaced = ("landmarks", LONG_AXIS_FOLDER, "mesh", "scene.mrb", PDF_NAME)
-    with atomic_directory(output, replace=replaced) as folder:
-        write_all(result, folder, options, clock=clock, progress=part(progress, 0.75, 1.0))
-        made_of.stamp(folder)
+    several = overlap and options.mesh is not None and usable_threads() > 1
+    with beside(_get_ready) if several else nullcontext() as mesher:
+        with clock.step("read"):
+            study = _read(source, options, part(progress, 0.0, 0.1))
+            if options.files.dicom_seg:
+                require_dicom_seg(study.cines["sax"])
+            if options.files.dicom_sr:
+                require_dicom_sr(study.cines["sax"], _valve_views(study))
+            given = _Given.read(options.corrected, study)
+        if mesher is None:
+            result, meshed = _analyse(study, given, options, clock, progress)
+        else:
+            result, meshed = _analyse_beside(study, given, options, clock, progress, mesher)
+        replaced = ("landmarks", LONG_AXIS_FOLDER, "mesh", "scene.mrb", PDF_NAME)
+        made_of = _provenance(source, output, result, options)
+        with atomic_directory(output, replace=replaced) as folder:
+            writing = part(progress, 0.4 if mesher else 0.75, 1.0)
+            result = _write_all(result, folder, options, clock=clock, progress=writing, meshed=meshed)
+            made_of.stamp(folder)
     return result
+
+
+def _get_ready() -> None:
+    """Load what meshing needs, while this process reads the study."""
+    for name in ("scipy.ndimage", "scipy.sparse.linalg", "scipy.spatial", "SimpleITK", "skimage.measure"):
+        importlib.import_module(name)
 
 
 def _read(source: Path, options: RunOptions, progress: Progress) -> Study:
@@ -202,35 +253,98 @@ def _provenance(source: Path, output: Path, result: StudyResult, options: RunOpt
     return provenance([source, given.labels, given.landmarks], bundles, output=output, names=hidden)
 
 
-def _analyse(study: Study, given: _Given, options: RunOptions, clock: Clock, progress: Progress) -> StudyResult:
+def _analyse(
+    study: Study, given: _Given, options: RunOptions, clock: Clock, progress: Progress
+) -> tuple[StudyResult, _Meshing]:
+    """One step after the other: the result without its mesh, and the mesh."""
     points = _find_points(study, given, options, clock, part(progress, 0.1, 0.2))
     segmented = _segment(study, given.labels, options, points.at_valves(options), part(progress, 0.2, 0.4), clock)
-    labels = segmented.segmentation.labels
+    points, segmented = _judged(points, segmented, study, given, options)
+    four_chamber = _four_chamber(points, study, given, options, clock)
+    meshed = _Meshed()
+    if options.mesh is not None:
+        meshed = _mesh(*_to_mesh(segmented, points, options), part(progress, 0.4, 0.75))
+    return _result(study, segmented, points, four_chamber, (given, options), clock), lambda progress: meshed
+
+
+def _analyse_beside(
+    study: Study, given: _Given, options: RunOptions, clock: Clock, progress: Progress, mesher: Beside
+) -> tuple[StudyResult, _Meshing]:
+    """The same, and the mesh is being made: from the labels on, or from the points on where it needs them."""
+    points = None
+    if options.cut_at_valves or options.mesh.motion or options.mesh.valve_rings:
+        points = _find_points(study, given, options, clock, part(progress, 0.1, 0.15))
+    valves = points.at_valves(options) if points else None
+    segmented = _segment(study, given.labels, options, valves, part(progress, 0.15, 0.3), clock)
+    with leaving_cores(1):
+        if points is None:
+            mesher.begin(_mesh, *_to_mesh(segmented, _Points(), options))
+            points = _find_points(study, given, options, clock, part(progress, 0.3, 0.35))
+            points, segmented = _judged(points, segmented, study, given, options)
+        else:
+            points, segmented = _judged(points, segmented, study, given, options)
+            mesher.begin(_mesh, *_to_mesh(segmented, points, options))
+        four_chamber = _four_chamber(points, study, given, options, clock)
+
+    def meshed(progress: Progress) -> _Meshed:
+        with clock.step(WAITED):
+            try:
+                return mesher.result(progress)
+            except InputError as error:
+                return _Meshed(problem=f"No mesh: {error}")
+
+    return _result(study, segmented, points, four_chamber, (given, options), clock), meshed
+
+
+def _judged(
+    points: _Points, segmented: SegmentResult, study: Study, given: _Given, options: RunOptions
+) -> tuple[_Points, SegmentResult]:
+    """Valve points with their measures, and labels with marks that know where they were cut."""
     if segmented.segmentation.cut is not None:
         segmented = replace(segmented, marks=marks_at_valves(segmented.marks, points.result.found))
     human = species_named(options.segment.species).is_human
     if points.result is not None and human:  # annuli are measured against the limits of people
         ends = segmented.function.ed, segmented.function.es
+        labels = segmented.segmentation.labels
         points = _Points(_measured(points.result, given.landmarks, study, labels, ends))
-    long_axis, told = None, ()
-    if given.labels is None or given.landmarks is None:  # where a person gave both, no network runs
-        with clock.step("long axis"):
-            long_axis, told = steps.four_chamber(points.result, study.cines, options.landmarks.network.runs_on)
-    ed, valves = segmented.function.ed, points.result.landmarks if points.result else None
-    made, problem = None, ""
-    if options.mesh is not None:
-        choice = replace(options.mesh, frame=ed, base_at_valves=options.cut_at_valves)
-        made, problem = _mesh(segmented, choice, valves, clock, part(progress, 0.4, 0.75))
-    moving = made.moving if made else None
+    return points, segmented
+
+
+def _four_chamber(
+    points: _Points, study: Study, given: _Given, options: RunOptions, clock: Clock
+) -> tuple[LongAxisResult | None, tuple[str, ...]]:
+    if given.labels is not None and given.landmarks is not None:  # where a person gave both, no network runs
+        return None, ()
+    with clock.step("long axis"):
+        return steps.four_chamber(points.result, study.cines, options.landmarks.network.runs_on)
+
+
+def _to_mesh(
+    segmented: SegmentResult, points: _Points, options: RunOptions
+) -> tuple[LabelMap, MeshChoice, Landmarks | None]:
+    """What :func:`_mesh` is told."""
+    choice = replace(options.mesh, frame=segmented.function.ed, base_at_valves=options.cut_at_valves)
+    return segmented.segmentation.labels, choice, points.result.landmarks if points.result else None
+
+
+def _result(
+    study: Study,
+    segmented: SegmentResult,
+    points: _Points,
+    four_chamber: tuple[LongAxisResult | None, tuple[str, ...]],
+    of: tuple[_Given, RunOptions],
+    clock: Clock,
+) -> StudyResult:
+    """Everything but the mesh."""
+    (given, options), (long_axis, told) = of, four_chamber
     by_hand = (*given.sentences(options), *set_by_hand(options.segment.by_hand))
     return StudyResult(
         study=study,
         segmented=segmented,
         points=points.result,
-        meshed=made,
         seconds=clock.seconds,
         long_axis=long_axis,
-        notes=(*by_hand, *points.notes, *told, *((problem,) if problem else ()), *(moving.notes if moving else ())),
+        notes=(*by_hand, *points.notes, *told),
         bundle="" if given.labels else options.segment.network.bundle,
         corrected=given.named(options),
     )
@@ -286,21 +400,19 @@ def _find_points(study: Study, given: _Given, options: RunOptions, clock: Clock,
     return _Points(PointsResult(found.landmarks(study.cines["sax"]), None, found))
 
 
-def _mesh(
-    segmented: SegmentResult, choice: MeshChoice, valves: Landmarks | None, clock: Clock, progress: Progress
-) -> tuple[MeshResult | None, str]:
+def _mesh(labels: LabelMap, choice: MeshChoice, valves: Landmarks | None, progress: Progress) -> _Meshed:
     """The mesh of end-diastole with its motion if asked for, and why one of them is missing."""
-    labels = segmented.segmentation.labels
+    clock = Clock()
     with clock.step("mesh"):
         try:
             still = replace(choice, motion=False)
             made = steps.mesh(labels, still, valves=valves, progress=part(progress, 0.0, 0.3 if choice.motion else 1.0))
         except InputError as error:
-            return None, f"No mesh: {error}"
+            return _Meshed(problem=f"No mesh: {error}")
     if choice.motion:
         with clock.step("motion"):
             made = steps.move(made, labels, choice, valves=valves, progress=part(progress, 0.3, 1.0))
-    return made, made.problem
+    return _Meshed(made, made.problem, clock.seconds)
 
 
 def _valve_views(study: Study) -> list[Cine]:
@@ -321,10 +433,16 @@ def _write_dicom(result: StudyResult, folder: Path, options: RunOptions) -> None
         write_dicom_sr(folder / DICOM_SR_NAME, report, cine, segmentations=named, long_axis=views)
 
 
-def write_all(
-    result: StudyResult, folder: Path, options: RunOptions, *, clock: Clock, progress: Progress = silent
-) -> None:
-    """Write every file of the contract into ``folder``."""
+def _write_all(
+    result: StudyResult,
+    folder: Path,
+    options: RunOptions,
+    *,
+    clock: Clock,
+    progress: Progress,
+    meshed: _Meshing,
+) -> StudyResult:
+    """Write every file of the contract into ``folder``: first what needs no mesh, then the mesh and what shows it."""
     with clock.step("write labels and measurements"):
         progress(0.0, "writing labels and measurements")
         write_segmentation(result.segmented, folder / "segmentation", sequence=options.files.scene)
@@ -333,17 +451,25 @@ def write_all(
         write_landmarks(result.points, folder / "landmarks")
     if result.long_axis is not None:
         write_long_axis(result.long_axis, folder / LONG_AXIS_FOLDER)
-    if result.meshed is not None:
-        with clock.step("write mesh"):
-            progress(0.2, "writing the mesh")
-            write_mesh(result.meshed, folder / "mesh", options.formats, marks=result.segmented.marks)
-    if options.files.scene:
-        with clock.step("write scene"):
-            progress(0.3, "writing the scene")
-            write_scene(result, folder / "scene.mrb")
+    with clock.step("draw report"):
+        progress(0.2, "drawing the report")
+        drawn = draw_without_mesh(result)
+    with ExitStack() as opened:
+        if options.files.scene:
+            with clock.step("fill scene"):
+                write_scene = opened.enter_context(scene_without_mesh(result, folder / "scene.mrb"))
+        result = meshed(part(progress, 0.4, 0.6)).added_to(result)
+        if result.meshed is not None:
+            with clock.step("write mesh"):
+                progress(0.6, "writing the mesh")
+                write_mesh(result.meshed, folder / "mesh", options.formats, marks=result.segmented.marks)
+        if options.files.scene:
+            with clock.step("write scene"):
+                progress(0.7, "writing the scene")
+                write_scene(result)
     with clock.step("write report"):
-        progress(0.7, "writing the report")
-        write_report(result, folder / "report.html")
+        progress(0.8, "writing the report")
+        write_report(result, folder / "report.html", drawn)
     if options.files.pdf:
         with clock.step("print report"):
             progress(0.9, "printing the report")
@@ -352,3 +478,4 @@ def write_all(
     write_volumes(result, folder)
     write_rows(folder / "summary.csv", [summary_row(result)])
     progress(1.0, "done")
+    return result

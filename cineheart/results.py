@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 HIDDEN = "..."
 """Stands for a name that is not told."""
+WAITED = "wait for the mesh"
+"""Step of a run whose mesh was made beside its other steps: what was left of it when they were done."""
+BESIDE = ("mesh", "motion")
+"""Steps that take no time of such a run but this."""
 
 
 def anonymised(study: Study) -> Study:
@@ -77,7 +81,8 @@ class StudyResult:
         segmented: labels of every short-axis frame on the grid of that cine, their measures and their light.
         points: valve points at the same frames; None without a long-axis view or a network for them.
         meshed: mesh of end-diastole and its motion, or None where none could be built (``notes`` says why).
-        seconds: wall time of each step by its name, in the order they ran.
+        seconds: wall time of each step by its name, in the order in which they ended; with :data:`WAITED` among
+            them those of :data:`BESIDE` ran beside the others.
         notes: warnings of the run, one sentence each (the study keeps the reader's own).
         bundle: name of the network that made the labels; empty where they came from elsewhere.
         corrected: names of the files that took the place of a network's labels and landmarks, by kind.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +31,13 @@ if TYPE_CHECKING:
     from .results import StudyResult
 
 
-def write_scene(result: StudyResult, path: str | Path) -> None:
-    """Write the study's cines, labels, valve points, mesh, tables and curves as one ``.mrb`` that Slicer opens.
+@contextmanager
+def scene_without_mesh(result: StudyResult, path: str | Path) -> Iterator[Callable[[StudyResult], None]]:
+    """Fill a scene with the study's cines, labels, valve points, tables and curves.
 
-    All sequences stand in one sequence browser, at end-diastole. Written beside its target and renamed at the end.
+    Yields a function of the result with its mesh, if it has one, that adds it and writes the scene as one ``.mrb``
+    that Slicer opens. All sequences stand in one sequence browser, at end-diastole. Written beside its target and
+    renamed at the end. Until the block ends, the scene is ``slicer.mrmlScene``.
 
     Raises:
         ImportError: neither Slicer nor ``slicer-core`` is there.
@@ -41,13 +47,51 @@ def write_scene(result: StudyResult, path: str | Path) -> None:
     path = Path(path)
     # MRML names the folder and the scene file inside the bundle after the bundle, so its name must be the final one.
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder, private_scene():
-        fill_scene(result, study_name(result))
-        save_scene(Path(folder) / path.name)
-        os.replace(Path(folder) / path.name, path)
+        filled = _fill_without_mesh(result, study_name(result))
+
+        def finish(result: StudyResult) -> None:
+            filled.add_mesh(result)
+            save_scene(Path(folder) / path.name)
+            os.replace(Path(folder) / path.name, path)
+
+        yield finish
+
+
+def write_scene(result: StudyResult, path: str | Path) -> None:
+    """Write the scene of a complete result; see :func:`scene_without_mesh`."""
+    with scene_without_mesh(result, path) as finish:
+        finish(result)
 
 
 def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
     """Put a result into ``slicer.mrmlScene``; the nodes by what they are (view names, segmentation, mesh patches)."""
+    filled = _fill_without_mesh(result, name)
+    filled.add_mesh(result)
+    return filled.nodes
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """A study in the scene: its nodes by what they are, its item in the hierarchy, and its sequence browser."""
+
+    name: str
+    nodes: dict[str, object]
+    study_item: int
+    browser: object
+
+    def add_mesh(self, result: StudyResult) -> None:
+        """Put the mesh of the result, if it has one, beside the rest."""
+        if result.meshed is None:
+            return
+        if (table := self.nodes.get("table of volumes")) is not None:
+            function_tables.update_volumes(table, study_volumes(result))
+        made = _add_mesh(result.meshed, f"{self.name} mesh", self.nodes["segmentation"], self.study_item)
+        self.nodes.update({f"mesh {part}": node for part, node in made.items()})
+        if result.motion is not None:
+            sequences.select_frame(self.browser, result.function.ed)
+
+
+def _fill_without_mesh(result: StudyResult, name: str) -> _Filled:
     study_item = hierarchy.add_study(result.study.patient.name or name, name)
     browser, volumes = study_nodes.study_to_scene(result.study, name)
     nodes: dict[str, object] = dict(volumes)
@@ -76,12 +120,7 @@ def fill_scene(result: StudyResult, name: str) -> dict[str, object]:
         sequences.select_frame(browser, result.function.ed)
     for node in list(nodes.values()):
         hierarchy.place(node, study_item)
-    if result.meshed is not None:
-        made = _add_mesh(result.meshed, f"{name} mesh", nodes["segmentation"], study_item)
-        nodes |= {f"mesh {part}": node for part, node in made.items()}
-        if result.motion is not None:
-            sequences.select_frame(browser, result.function.ed)
-    return nodes
+    return _Filled(name, nodes, study_item, browser)
 
 
 def _add_mesh(meshed: MeshResult, name: str, segmentation, study_item: int) -> hierarchy.Nodes:

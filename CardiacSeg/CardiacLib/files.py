@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,8 @@ LONGEST_NAME = 64
 """Characters of a name that was made of a header."""
 RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 """No file of Windows can be called so."""
+RANDOM = 8
+"""Characters that ``tempfile`` appends to a prefix."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
@@ -79,7 +81,7 @@ def atomic_directory(target: str | Path, replace: tuple[str, ...] = ()) -> Itera
     target = Path(target)
     require_output(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=_beside(target)))
+    work = unfinished_folder(target)
     try:
         with _noticing_a_full_disk(work, target):
             yield work
@@ -91,6 +93,23 @@ def atomic_directory(target: str | Path, replace: tuple[str, ...] = ()) -> Itera
             os.replace(entry, target / entry.name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def unfinished_folder(target: Path) -> Path:
+    """A new hidden folder on the disk of ``target``, in which its files are made before they are moved."""
+    return Path(tempfile.mkdtemp(prefix=_unfinished(target.name), dir=_beside(target)))
+
+
+def remove_unfinished(folder: Path, names: Iterable[str]) -> None:
+    """Remove what killed processes left of the entries ``names`` of ``folder``; nothing may be at work on them."""
+    prefixes = {_unfinished(name) for name in names}
+    for place in folder.iterdir() if folder.is_dir() else ():
+        if place.name[:-RANDOM] in prefixes:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _unfinished(name: str) -> str:
+    return f".{name[:200]}-"
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """A cohort that is killed and started again, in shards, and against one ``cineheart run`` after the other.
 
     python Testing/Benchmarks/bench_cohort.py STUDIES [--kills 3] [--workers 2] [--loop 8] [-- OPTIONS OF BATCH]
+    python Testing/Benchmarks/bench_cohort.py --tasks 1000
 
 First the cohort without interruption; then again, killed (SIGKILL) at random times and started anew; then as two
 shards. All must give the same rows, the columns of times excepted, and no study may be done twice. At last as many
-studies as ``--loop`` says are done by one command each, in the same session, and by one batch.
+studies as ``--loop`` says are done by one command each, in the same session, and by one batch. Without studies: what
+the engine costs for each task, by tasks that do nothing, and its start.
 """
 
 import argparse
@@ -18,6 +20,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from cineheart.cohort.engine import Workers, run_jobs
+from cineheart.cohort.studies import CohortStudy
+from cineheart.cohort.task import StudyJob
+from cineheart.pipeline import RunOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,9 +66,28 @@ def killed(studies: list[Path], output: Path, given: argparse.Namespace, seconds
     return twice
 
 
+def overhead(tasks: int, workers: int) -> dict[str, object]:
+    """Seconds until the first of so many empty tasks is back, and milliseconds for each of the others.
+
+    A task gets what a study's task gets, and gives nothing; processor time is of this process: client and scheduler.
+    """
+    names = [f"study{number:05d}" for number in range(tasks)]
+    jobs = {name: StudyJob(CohortStudy(name, Path("/data") / name), ROOT / name, RunOptions()) for name in names}
+    began = time.perf_counter()
+    results = run_jobs(bool, jobs, Workers(workers))
+    next(results)
+    first, processor = time.perf_counter(), time.process_time()
+    assert sum(found for _, found, _ in results) == tasks - 1
+    each = 1000 / (tasks - 1)
+    facts = {"tasks": tasks, "workers": workers, "start_s": round(first - began, 2)}
+    facts["ms_each"] = round((time.perf_counter() - first) * each, 2)
+    return facts | {"processor_ms_each": round((time.process_time() - processor) * each, 2)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("studies", type=Path, nargs="+")
+    parser.add_argument("studies", type=Path, nargs="*")
+    parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--loop", type=int, default=8)
@@ -69,6 +95,9 @@ def main() -> None:
     options = words[words.index("--") + 1 :] if "--" in words else []
     given = parser.parse_args(words[: words.index("--")] if "--" in words else words)
     given.options = options
+    if not given.studies:
+        print(json.dumps(overhead(given.tasks, given.workers)))
+        return
     work = Path(tempfile.mkdtemp(prefix="bench-cohort-"))
     random.seed(1)
     try:

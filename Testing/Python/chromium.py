@@ -59,6 +59,12 @@ class Tab:
             await asyncio.sleep(0.05)
         return found
 
+    async def fetch(self, url: str) -> bytes:
+        """What is at an address, asked for beside the page: quicker for large files."""
+        async with self._client.get(url) as answer:
+            assert answer.status == 200, (url, answer.status)
+            return await answer.read()
+
     async def open(self, url: str) -> None:
         """Go to an address."""
         await self.send("Page.navigate", url=url)

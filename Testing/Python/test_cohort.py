@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 import SimpleITK as sitk
 
 from CardiacLib.errors import InputError
+from CardiacLib.files import safe_name
 from CardiacLib.writers.images import write_cine
 from cineheart.cli import main
 from cineheart.cohort.batch import shard_of
-from cineheart.cohort.engine import Workers, run_jobs
+from cineheart.cohort.engine import RowTask, Workers, rows_of, run_jobs
 from cineheart.cohort.graphs import bland_altman, histogram
 from cineheart.cohort.page import outlier_scores, write_page
 from cineheart.cohort.studies import find_studies
@@ -157,16 +159,50 @@ def square(number: int) -> int:
     return number**2
 
 
+def square_row(number: int) -> dict[str, object]:
+    return {"status": "done", "square": square(number)}
+
+
 @pytest.mark.slow
-def test_workers_that_die_lose_nothing_but_their_study(monkeypatch):
+def test_workers_that_die_lose_nothing_but_their_study(tmp_path, monkeypatch):
+    """The others are done; what a dead process left unfinished goes, what is of no job of these stays."""
     pytest.importorskip("distributed")
     monkeypatch.setattr("cineheart.cohort.engine.DEATHS", 0)
-    found = {
-        name: (value, problem)
-        for name, value, problem in run_jobs(square, {str(n): n for n in range(1, 6)}, Workers(2))
-    }
-    assert {name: value for name, (value, problem) in found.items() if not problem} == {"1": 1, "2": 4, "5": 25}
-    assert found["3"][1] == "ValueError: three" and "workers died at this study" in found["4"][1]
+    for name in (".4-abcdefgh", ".6-abcdefgh", "4"):
+        (tmp_path / name).mkdir()
+    told: list[str] = []
+    task = RowTask(square_row, lambda job, problem: {"status": "failed", "reason": problem}, tmp_path)
+    jobs = {str(n): n for n in range(1, 6)}
+    found = dict(rows_of(task, jobs, Workers(2), lambda fraction, message: told.append(message)))
+    assert {name: row["square"] for name, row in found.items() if row["status"] == "done"} == {"1": 1, "2": 4, "5": 25}
+    assert found["3"]["reason"] == "ValueError: three" and "processes died at it" in found["4"]["reason"]
+    assert sorted(place.name for place in tmp_path.iterdir()) == [".6-abcdefgh", "4"]
+    assert len(told) == 5 and "(5 of 5, " in told[-1] and "0 s left" in told[-1]
+
+
+@pytest.mark.slow
+def test_jobs_of_a_queue_are_workers_too(tmp_path, monkeypatch):
+    """Dask-jobqueue's local class: its worker is started by a job script, comes late, and does all of them."""
+    local = pytest.importorskip("dask_jobqueue.local")
+    monkeypatch.chdir(tmp_path)
+    with local.LocalCluster(cores=2, processes=1, memory="1GB", interface="lo") as cluster:
+        cluster.scale(jobs=1)
+        workers = Workers(1, cluster.scheduler_address)
+        with pytest.raises(InputError, match="workers cannot import test_cohort"):
+            list(run_jobs(square, {"a": 2}, workers))  # nor wait for ever
+        found = {name: value for name, value, problem in run_jobs(safe_name, {"a": "x/y", "b": ".", "c": "z"}, workers)}
+    assert found == {"a": "x_y", "b": "study", "c": "z"}
+
+
+def test_the_job_script_of_the_page_is_one(monkeypatch):
+    """The lines of Docs/Cohorts.md, up to the start of jobs, by the class that talks to SLURM."""
+    slurm = pytest.importorskip("dask_jobqueue.slurm")
+    page = (Path(__file__).parents[2] / "Docs" / "Cohorts.md").read_text(encoding="utf-8")
+    arguments = page.split("SLURMCluster(", 1)[1].split(")\n", 1)[0]
+    script = slurm.SLURMJob("tcp://node:8786", "cineheart", **eval(f"dict({arguments})")).job_script()
+    for line in ("#SBATCH --cpus-per-task=16", "#SBATCH --mem=60G", "#SBATCH -t 08:00:00", "export OMP_NUM_THREADS=2"):
+        assert line in script.splitlines(), script
+    assert f"{sys.executable} -m distributed.cli.dask_worker tcp://node:8786" in script and "--nworkers 8" in script
 
 
 def test_one_worker_needs_no_dask():

@@ -174,7 +174,8 @@ def test_points_that_do_not_fit_are_refused(phantom, tmp_path):
 @pytest.fixture
 def no_report(monkeypatch):
     """The report has its own tests."""
-    monkeypatch.setattr("cineheart.pipeline.write_report", lambda result, path: path.write_text("-"))
+    monkeypatch.setattr("cineheart.pipeline.draw_without_mesh", lambda result: {})
+    monkeypatch.setattr("cineheart.pipeline.write_report", lambda result, path, drawn: path.write_text("-"))
 
 
 def run(study, tmp_path, **options):

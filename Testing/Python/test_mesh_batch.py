@@ -190,7 +190,8 @@ def alive(pid) -> bool:
 def children(pid) -> list[str]:
     """Processes that a process started, with what these started."""
     try:
-        own = (Path("/proc") / str(pid) / "task" / str(pid) / "children").read_text().split()
+        lists = (Path("/proc") / str(pid) / "task").glob("*/children")  # any of its threads may have started them
+        own = [child for found in lists for child in found.read_text().split()]
     except OSError:
         return []
     return own + [further for child in own for further in children(child)]

@@ -270,7 +270,7 @@ def test_a_mesh_comes_back_from_its_node_also_after_saving(scene, tmp_path):
         point_fields={"transmural": np.array([0.0, 0.2, 0.5, 1.0])},
     )
     volume = models.mesh_to_scene(mesh, "heart")["VOLUME"]
-    assert models.mesh_views(volume) == ["surfaces", "fibres", "region", "aha", "transmural"]
+    assert models.mesh_views(volume) == ["surfaces", "fibres", "helix", "region", "aha", "transmural"]
     save_scene(tmp_path / "scene.mrb")
     scene.Clear(0)
     load_scene(tmp_path / "scene.mrb")

@@ -1,6 +1,7 @@
 """Apply pressed again: results are updated in place, in all three modules, and never by half."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from BiVMeshLib.result import MeshChoice  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
-from CardiacLib.types.bivmesh import MovingMesh  # noqa: E402
+from CardiacLib.types.bivmesh import PATCHES, MovingMesh  # noqa: E402
 from CardiacLib.types.labels import RV, LabelMap  # noqa: E402
 from CardiacLib.types.landmarks import Landmarks  # noqa: E402
 from CardiacLib.types.segmentation import Segmentation  # noqa: E402
@@ -237,6 +238,44 @@ def test_a_mesh_is_updated_in_place_with_and_without_motion(cine, scene):
     show_mesh(models["VOLUME"], "region")
     assert not models["EPI"].GetDisplayVisibility()
     assert sequence_of(models["EPI"]) == (None, None)
+
+
+def test_colours_move_with_the_surfaces_of_a_mesh(cine, scene):
+    """Strain of every frame, AHA segment and helix angle of the tetrahedron below; translucent again afterwards."""
+    from BiVMeshLib.mrml.models import EPI_OPACITY, mesh_from_node, mesh_views, show_mesh
+    from CardiacLib.mrml.nodes.sequences import select_frame
+
+    mesh = replace(
+        tetrahedron(2.0),
+        patches=np.array([PATCHES["BASE"], 1, 1, 1], np.int32),
+        cell_fields={"fibre": np.array([[0.0, 0.6, 0.8]]), "aha": np.array([7], np.int32)},
+        point_fields={"transmural": np.array([0.0, 0.2, 0.5, 1.0])},
+    )
+    growing = replace(moving(mesh), displacements=np.float32(0.01) * np.arange(12)[:, None, None] * mesh.nodes)
+    labels = logic_of("CardiacSeg").addResult(cine[1], segmented(), "labels").segmentation
+    models = logic_of("BiVMesh").addResult(labels, meshed(growing), "heart")
+    volume, epi = models["VOLUME"], models["EPI"]
+    before = mesh_from_node(volume)
+    assert {"helix", "aha", "strain"} <= set(mesh_views(volume))
+    opacity = epi.GetDisplayNode().GetOpacity()
+    for view, name, values in (
+        ("strain", "circumferential_strain_percent", (0.0, 11.0)),
+        ("aha", "aha", (7.0, 7.0)),
+        ("helix", "helix_angle_deg", None),
+    ):
+        show_mesh(volume, view)
+        for frame, wanted in zip((0, 11), values or (None, None), strict=True):
+            select_frame(cine[0], frame)
+            surface = epi.GetPolyData()
+            data = surface.GetPointData() if view == "strain" else surface.GetCellData()
+            found = data.GetArray(name).GetRange()
+            assert np.allclose(found, wanted, atol=1e-3) if values else abs(found[0]) > 20, view
+        display = epi.GetDisplayNode()
+        assert display.GetScalarVisibility() and display.GetActiveScalarName() == name and display.GetOpacity() == 1.0
+        assert epi.GetDisplayVisibility() and not volume.GetDisplayVisibility()
+    show_mesh(volume, "surfaces")
+    assert not display.GetScalarVisibility() and display.GetOpacity() == opacity == EPI_OPACITY
+    assert set(mesh_from_node(volume).cell_fields) == set(before.cell_fields)  # files of the mesh stay as they were
 
 
 def test_apply_twice_makes_one_mesh_and_create_new_makes_two(host, cine, scene, monkeypatch, tmp_path):

@@ -1,7 +1,6 @@
 """The browser app in Chromium: what each control does to labels, points, mesh, tables and files, by their content."""
 
 import asyncio
-import base64
 import io
 import json
 import os
@@ -12,8 +11,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import aiohttp
 import numpy as np
 import pytest
+from yarl import URL
 
 pytest.importorskip("slicer")
 pytest.importorskip("trame_slicer")
@@ -53,7 +54,8 @@ class Page:
         return await self.tab.value(f"window.trame.state.get('{name}')")
 
     async def until_not(self, name: str, seconds: float = 120.0) -> None:
-        await asyncio.sleep(0.3)
+        """Wait until something that was asked for has begun and ended."""
+        await self.tab.until(f"window.trame.state.get('{name}')")
         await self.tab.until(f"!window.trame.state.get('{name}')", seconds)
         assert not await self.state("problem")
 
@@ -73,49 +75,72 @@ class Page:
         return middle + (place - (shape - 1) / 2) * min(width / shape[0], height / shape[1])
 
     async def show(self, frame: int) -> None:
-        await self.tab.value(f"window.trame.state.set('frame', {frame})")
-        await asyncio.sleep(1)  # images at rest are fine
+        """Show another frame, and wait for its image in every slice view."""
+        await self.tab.value(f"""(() => {{
+            const images = [...document.querySelectorAll('#views img')].slice(0, 4);
+            const seen = images.map(e => new Promise(done => e.addEventListener('load', done, {{once: true}})));
+            window.trame.state.set('frame', {frame});
+            return Promise.all(seen).then(() => true); }})()""")
 
-    async def coloured(self) -> int:
-        """Pixels of the slice views in the colours of valve points: blue or yellow, which images and labels are not."""
-        return await self.tab.value("""[...document.querySelectorAll('#views img')].slice(0, 4).map(image => {
-            const canvas = document.createElement('canvas'), draw = canvas.getContext('2d');
+    async def coloured(self, least: float = 50) -> int:
+        """Pixels of the slice views in the colours of valve points: blue or yellow, which images and labels are not.
+
+        Waits for the fine images, which follow the rough ones and have at least so many.
+        """
+        return await self.tab.until(f"""(() => {{
+            const n = [...document.querySelectorAll('#views img')].slice(0, 4).map(image => {{
+                const canvas = document.createElement('canvas'), draw = canvas.getContext('2d');
+                [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+                draw.drawImage(image, 0, 0);
+                const p = draw.getImageData(0, 0, canvas.width, canvas.height).data;
+                let n = 0;
+                for (let i = 0; i < p.length; i += 4)
+                    n += p[i + 2] > p[i] + 40 || (p[i + 1] > 150 && p[i + 2] < 110);
+                return n; }}).reduce((a, b) => a + b);
+            return n > {least} ? n : null; }})()""")
+
+    async def mesh_pixels(self, wanted: str) -> dict[str, int]:
+        """Pixels of the mesh's image by colour, once JavaScript says of them (``c``) what is wanted."""
+        return await self.tab.until(f"""(() => {{
+            const image = document.querySelectorAll('#views img')[4], canvas = document.createElement('canvas');
             [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+            const draw = canvas.getContext('2d');
             draw.drawImage(image, 0, 0);
             const p = draw.getImageData(0, 0, canvas.width, canvas.height).data;
-            let n = 0;
-            for (let i = 0; i < p.length; i += 4)
-                n += p[i + 2] > p[i] + 40 || (p[i + 1] > 150 && p[i + 2] < 110);
-            return n; }).reduce((a, b) => a + b)""")
+            const c = {{red: 0, green: 0, blue: 0, pale: 0}};
+            for (let i = 0; i < p.length; i += 4) {{
+                const [r, g, b] = [p[i], p[i + 1], p[i + 2]], least = Math.min(r, g, b), most = Math.max(r, g, b);
+                if (most - least > 0.25 * most && most > 60)
+                    c[most === r ? 'red' : most === g ? 'green' : 'blue']++;
+                else if (most > 120) c.pale++;
+            }}
+            return {wanted} ? c : null; }})()""")
 
-    async def files(self) -> dict[str, bytes]:
-        """What can be downloaded now, by name."""
+    async def files(self, *names: str) -> dict[str, bytes]:
+        """What can be downloaded now, by name: the files of these names, or all."""
         await self.tab.until("!window.trame.state.get('downloads').length")  # an edit has taken the earlier ones away
         await self.tab.click("#prepare")
         await self.tab.until("!!document.querySelector('.download')")
-        script = """(async () => { const found = {}; for (const a of document.querySelectorAll('.download')) {
-            const bytes = new Uint8Array(await (await fetch(a.href)).arrayBuffer()); let text = '';
-            for (let n = 0; n < bytes.length; n += 8192) text += String.fromCharCode(...bytes.subarray(n, n + 8192));
-            found[a.innerText] = btoa(text); } return found; })()"""
-        return {name: base64.b64decode(text) for name, text in (await self.tab.value(script)).items()}
+        script = "Object.fromEntries([...document.querySelectorAll('.download')].map(a => [a.innerText, a.href]))"
+        links = await self.tab.value(script)
+        return {name: await self.tab.fetch(link) for name, link in links.items() if not names or name in names}
 
     async def labels(self) -> np.ndarray:
         path = self._folder / "labels.nii.gz"
-        path.write_bytes((await self.files())["labels.nii.gz"])
+        path.write_bytes((await self.files("labels.nii.gz"))["labels.nii.gz"])
         return read_labels(path).labels
 
+    async def points(self, frame: int) -> dict[str, np.ndarray]:
+        """LPS mm of the valve points of a frame, by name."""
+        with zipfile.ZipFile(io.BytesIO((await self.files("points.zip"))["points.zip"])) as archive:
+            assert len(archive.namelist()) == 2
+            document = json.loads(archive.read(f"frame_{frame:03d}.mrk.json"))
+        known = [point for point in document["markups"][0]["controlPoints"] if point["positionStatus"] == "defined"]
+        return {point["label"]: np.array(point["position"]) for point in known}
+
     async def picture(self, name: str) -> None:
-        folder = os.environ.get("CINEHEART_PICTURES")
-        await self.tab.picture(Path(folder or self._folder) / name)
-
-
-def points_of(packed: bytes, frame: int) -> dict[str, np.ndarray]:
-    """LPS mm of the points of a frame in ``points.zip``."""
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        assert len(archive.namelist()) == 2
-        document = json.loads(archive.read(f"frame_{frame:03d}.mrk.json"))
-    known = [point for point in document["markups"][0]["controlPoints"] if point["positionStatus"] == "defined"]
-    return {point["label"]: np.array(point["position"]) for point in known}
+        if folder := os.environ.get("CINEHEART_PICTURES"):
+            await self.tab.picture(Path(folder) / name)
 
 
 async def play(page: Page) -> None:
@@ -162,12 +187,11 @@ async def drag(page: Page, cine) -> None:
 
     frame, name = await page.state("frame"), "mitral free wall 4CH"
     await page.tab.click("#tool-points")
-    await page.show(frame)
     seen = await page.coloured()
     await page.show(1 - frame)
     await page.show(frame)
-    assert seen > 50 and await page.coloured() > 0.8 * seen  # the labels of a new frame do not cover the points
-    before = points_of((await page.files())["points.zip"], frame)
+    assert await page.coloured(0.8 * seen)  # the labels of a new frame do not cover the points
+    before = await page.points(frame)
     mapse = await mapse_mm()
     start = (np.linalg.inv(cine.ijk_to_lps) @ [*before[name], 1])[:2]
     steps = [start + [0, 0], start + [2, 1], start + [4, 2], start + [6, 4]]
@@ -175,13 +199,38 @@ async def drag(page: Page, cine) -> None:
     await page.tab.until("window.trame.state.get('can_undo')")
     await page.until_not("measuring")
     assert abs(await mapse_mm() - mapse) > 1.0
-    after = points_of((await page.files())["points.zip"], frame)
+    after = await page.points(frame)
     moved = {label for label in before if (before[label] != after[label]).any()}
     assert moved == {name}
     np.testing.assert_allclose(after[name] - before[name], cine.ijk_to_lps[:3, :2] @ [6, 4], atol=1.0)
     await page.tab.click("#undo")
-    back = points_of((await page.files())["points.zip"], frame)
+    back = await page.points(frame)
     np.testing.assert_allclose(back[name], before[name], atol=1e-3)
+
+
+async def colour(page: Page) -> None:
+    """The mesh in each colour: a hue for each AHA segment, fibres that fall outside, no strain at end-diastole."""
+    diastole = await page.state("frame")
+    for view, wanted in (
+        ("aha", "c.pale > 3000 && Math.max(c.red, c.green, c.blue) > 1000"),
+        ("helix", "c.blue > 1000 && c.blue > 3 * (c.red + c.green)"),
+        ("strain", "c.pale > 1000 && c.pale > 20 * (c.red + c.green + c.blue)"),
+    ):
+        await page.tab.value(f"window.trame.state.set('mesh_view', '{view}')")
+        await page.mesh_pixels(wanted)
+        await page.picture(f"mesh_{view}.png")
+        assert ("%" in await page.tab.value(TEXT.format("#mesh-scale"))) == (view == "strain")
+    await page.tab.value(f"window.trame.state.set('frame', {1 - diastole})")
+    await page.mesh_pixels("c.red + c.blue > 0.5 * c.pale && c.red + c.blue > 1000")
+    await page.picture("mesh_strain_systole.png")
+    assert not await page.state("problem")
+
+
+async def new_session(address: str) -> str:
+    """The address of the page of a new session."""
+    async with aiohttp.ClientSession() as client, client.get(address, allow_redirects=False) as answer:
+        assert answer.status == 302
+        return str(answer.url.join(URL(answer.headers["Location"])))
 
 
 async def check_another(page: Page, address: str) -> None:
@@ -220,9 +269,10 @@ def test_every_control_does_what_it_says(address, tmp_path, little_heart):
     matrix = cines["sax"].ijk_to_lps
 
     async def use() -> None:
+        first = asyncio.create_task(new_session(address))  # it starts together with the browser
         async with chromium.chromium() as tab:
             page = Page(tab, cines, tmp_path)
-            await tab.open(address)
+            await tab.open(await first)
             await tab.click(".open-entry")
             assert await tab.until(TEXT.format("#name"), 60) == "anna"
             await play(page)
@@ -235,10 +285,12 @@ def test_every_control_does_what_it_says(address, tmp_path, little_heart):
             await drag(page, cines["4ch"])
             await tab.click("#coarse")
             await tab.click("#mesh")
+            another = asyncio.create_task(new_session(address))  # it starts meanwhile
             await page.until_not("busy")
-            assert {"surfaces", "fibres", "aha"} <= set(await page.state("mesh_views"))
+            assert {"surfaces", "fibres", "aha", "helix", "strain"} <= set(await page.state("mesh_views"))
+            await colour(page)
             check_files(await page.files(), tmp_path)
             await page.picture("app.png")
-            await check_another(page, address)  # last: a page behind another one is slow
+            await check_another(page, await another)  # last: a page behind another one is slow
 
     asyncio.run(use())

@@ -15,7 +15,7 @@ from cineheart.console import Answer
 from cineheart.pipeline import FurtherFiles, RunOptions
 from cineheart.provenance import current_command, network_of
 
-from .engine import Workers, run_jobs
+from .engine import RowTask, Workers, rows_of
 from .page import write_page
 from .studies import CohortStudy, find_studies
 from .table import write_table
@@ -74,10 +74,9 @@ def run_batch(
     todo = {name: job for n, (name, job) in enumerate(jobs.items()) if n % count == first and name not in rows}
     kept, began = len(rows), time.monotonic()
     progress(0.0, f"{len(studies)} studies, {kept} done before, {len(todo)} to do")
-    with closing(run_jobs(process_study, todo, options.workers)) as results:
-        for done, (name, row, problem) in enumerate(results, 1):
-            rows[name] = failed_row(jobs[name].study, problem) if problem else row
-            progress(done / len(todo), _told(name, rows[name], (done, len(todo)), time.monotonic() - began))
+    task = RowTask(process_study, lambda job, problem: failed_row(job.study, problem), output)
+    with closing(rows_of(task, todo, options.workers, progress)) as made:
+        rows.update(made)
     told = [rows[study.name] | _references(study) for study in studies if study.name in rows]
     write_table(told, output)
     write_page(told, output)
@@ -95,11 +94,3 @@ def run_batch(
 
 def _references(study: CohortStudy) -> dict[str, object]:
     return {f"reference_{name}": value for name, value in study.references.items()}
-
-
-def _told(name: str, row: dict[str, object], of: tuple[int, int], seconds: float) -> str:
-    done, count = of
-    rate = done / max(seconds, 1e-3)
-    left = (count - done) / rate
-    when = f"{left / 3600:.1f} h" if left > 5400 else f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
-    return f"{name}: {row['status']} ({done} of {count}, {3600 * rate:.0f} an hour, {when} left)"

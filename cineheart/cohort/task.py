@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from CardiacLib import __version__
 from CardiacLib.clock import Clock
 from CardiacLib.errors import Cancelled, InputError
-from CardiacLib.files import write_json
+from CardiacLib.files import unfinished_folder
 from CardiacLib.networks.opened import kept_open
 from CardiacLib.progress import silent
 from cineheart.outputs import summary_row
@@ -20,6 +19,7 @@ from cineheart.pipeline import RunOptions, run_study
 from cineheart.provenance import remembered
 from cineheart.results import StudyResult
 
+from .marker import read_marker, same_inputs, write_marker
 from .studies import CohortStudy
 from .thumbnail import THUMBNAIL, write_thumbnail
 
@@ -75,25 +75,24 @@ def fingerprint(path: Path) -> str:
 
 def finished_row(job: StudyJob, *, failed_too: bool = True) -> dict[str, object] | None:
     """The row of a study that an earlier run finished with the same input, networks and options; else None."""
-    try:
-        found = json.loads((job.output / MARKER).read_text(encoding="utf-8"))
-        row, made_from = found["row"], found["made_from"]
-    except (OSError, json.JSONDecodeError, KeyError):
+    found = read_marker(job.output / MARKER)
+    if found is None or not job.study.path.exists():
         return None
+    row, made_from = found
     if not failed_too and row["status"] == FAILED:
         return None
-    return row if job.study.path.exists() and made_from == job.made_from() else None
+    return row if same_inputs(made_from, job.made_from()) else None
 
 
 def process_study(job: StudyJob) -> dict[str, object]:
     """Do one study and write its folder, whole or not at all; the reason of a failure is in the row, never raised."""
     clock = Clock()
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{job.output.name[:40]}-", dir=job.output.parent))
+    work = unfinished_folder(job.output)
     try:
         row = _attempt(job, work, clock)
         made_from = job.made_from() if job.study.path.exists() else {}
-        write_json(work / MARKER, {"made_from": made_from, "row": row})
+        write_marker(work / MARKER, row, made_from)
         shutil.rmtree(job.output, ignore_errors=True)
         os.replace(work, job.output)
         return row

@@ -2,8 +2,7 @@
 
 import dataclasses
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,14 @@ from pathlib import Path
 from BiVMeshLib.tetra.meshers import require_mesher
 from CardiacLib.clock import Clock
 from CardiacLib.errors import Cancelled, InputError
-from CardiacLib.files import atomic_directory, require_output, write_json
+from CardiacLib.files import atomic_directory, require_output
 from CardiacLib.progress import Progress, silent
 from CardiacLib.readers.labels.label_files import find_label_files
+from cineheart.cohort.engine import RowTask, Workers, rows_of
+from cineheart.cohort.marker import read_marker, same_inputs, write_marker
 from cineheart.console import Answer
 from cineheart.outputs import MOTION_NAMES, write_mesh
 from cineheart.provenance import current_command, remembered
-from cineheart.workers import run_in_workers
 
 from .mesh import MeshFile, mesh_of_file, provenance_of
 from .mesh_table import mesh_row, write_tables
@@ -64,7 +64,10 @@ def mesh_batch(
     Args:
         paths: files, or folders, in which label maps are looked for.
         options: of every case.
-        workers: processes at a time.
+        workers: processes at a time, of the engine that ``cineheart batch`` has.
+
+    Raises:
+        InputError: a path cannot be used, or Dask is missing for several workers.
     """
     options = options or MeshFile()
     require_output(output)
@@ -73,11 +76,10 @@ def mesh_batch(
     cases = [Case(name, path, output / name, options, command) for name, path in named_cases(paths).items()]
     output.mkdir(parents=True, exist_ok=True)
     rows = {case.name: row for case in cases if (row := finished_row(case)) is not None}
-    kept, todo = len(rows), [case for case in cases if case.name not in rows]
-    with closing(_run(todo, workers)) as results:
-        for done, (name, row) in enumerate(results, kept + 1):
+    kept, todo = len(rows), {case.name: case for case in cases if case.name not in rows}
+    with closing(rows_of(RowTask(run_case, failed_row, output), todo, Workers(workers), progress)) as made:
+        for name, row in made:
             rows[name] = row
-            progress(done / len(cases), f"{name}: {row['status']} ({done} of {len(cases)})")
             write_tables([rows[case.name] for case in cases if case.name in rows], output)
     ordered = [rows[case.name] for case in cases]
     write_tables(ordered, output)
@@ -112,12 +114,8 @@ def named_cases(paths: Sequence[Path]) -> dict[str, Path]:
 
 def finished_row(case: Case) -> dict[str, object] | None:
     """The row of a case that an earlier run meshed from the same labels with the same options."""
-    try:
-        found = json.loads((case.output / CASE_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    same = found["made_from"] == json.loads(json.dumps(case.made_from()))
-    return found["row"] if same else None
+    found = read_marker(case.output / CASE_FILE)
+    return found[0] if found is not None and same_inputs(found[1], case.made_from()) else None
 
 
 def run_case(case: Case) -> dict[str, object]:
@@ -128,25 +126,18 @@ def run_case(case: Case) -> dict[str, object]:
         row = mesh_row(case.name, made.mesh, clock.elapsed) | {"frame_index": made.frame}
         with atomic_directory(case.output, replace=MOTION_NAMES) as folder:
             write_mesh(made, folder, case.options.formats)
-            write_json(folder / CASE_FILE, {"made_from": case.made_from(), "row": row})
+            write_marker(folder / CASE_FILE, row, case.made_from())
             with remembered(case.command):
                 provenance_of(case.labels, case.options, case.output).stamp(folder)
     except Cancelled:
         raise
     except InputError as error:
-        row = _failed(case, str(error), clock)
+        row = failed_row(case, str(error), clock.elapsed)
     except Exception as error:  # one case must not stop the others; what went wrong is in the table
-        row = _failed(case, f"{type(error).__name__}: {error}", clock)
+        row = failed_row(case, f"{type(error).__name__}: {error}", clock.elapsed)
     return row
 
 
-def _failed(case: Case, reason: str, clock: Clock) -> dict[str, object]:
-    return {"case": case.name, "status": "failed", "seconds": clock.elapsed, "reason": reason}
-
-
-def _run(cases: list[Case], workers: int) -> Iterator[tuple[str, dict[str, object]]]:
-    """(name, row) of each case as it is done."""
-    if workers == 1:
-        yield from ((case.name, run_case(case)) for case in cases)
-        return
-    yield from run_in_workers(run_case, {case.name: case for case in cases}, workers)
+def failed_row(case: Case, reason: str, seconds: float = 0.0) -> dict[str, object]:
+    """The row of a case without a mesh."""
+    return {"case": case.name, "status": "failed", "seconds": seconds, "reason": reason}

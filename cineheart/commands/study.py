@@ -37,6 +37,6 @@ def mesh_choice(
 def run_study_folder(study: Path, output: Path, options: RunOptions, as_json: bool) -> int:
     """Process the study, show what came out, and return the exit code."""
     with Console("cineheart run", as_json) as console:
-        result = run_study(study, output, options, progress=console.progress)
+        result = run_study(study, output, options, progress=console.progress, overlap=True)
         console.finish(study_answer(result).with_facts(output=str(output)))
     return 0 if result.mesh is not None or options.mesh is None else 1

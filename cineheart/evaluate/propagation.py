@@ -1,5 +1,6 @@
 """``cineheart evaluate`` of the slice propagation: Dice of the myocardium, with and without, and of spoilt stacks."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +29,10 @@ from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE, 
 from CardiacLib.types.mesh_options import MeshOptions
 from CardiacSegLib import open_segmenter
 from CardiacSegLib.evaluate.evaluation import PHASES, acdc_patients
+from cineheart.cohort.engine import Workers, run_jobs
 from cineheart.console import Answer
 from cineheart.outputs import write_rows
 from cineheart.provenance import provenance
-from cineheart.workers import run_in_workers
 
 from .card import folded, write_section
 from .plots import COLOURS
@@ -148,12 +149,13 @@ def evaluate_propagation(
         )
         for patient in patient_folders(data, validation=True, fold=options.fold)
     }
-    alone = ((name, _evaluated(job)) for name, job in jobs.items())
-    done = run_in_workers(_evaluated, jobs, options.workers) if options.workers > 1 else alone
     found: dict[str, list[Volume]] = {}
-    for name, made in done:
-        found[name] = made
-        progress(0.95 * len(found) / len(jobs), f"evaluated {name}")
+    with closing(run_jobs(_evaluated, jobs, Workers(options.workers))) as results:
+        for name, made, problem in results:
+            if problem:
+                raise RuntimeError(f"{name}: {problem}")
+            found[name] = made
+            progress(0.95 * len(found) / len(jobs), f"evaluated {name}")
     volumes = [volume for name in jobs for volume in found[name]]
     result = summary(volumes)
     with atomic_directory(output) as work:

@@ -1,5 +1,5 @@
 """``report.html``: one study's results as one self-contained page."""
 
-from .page import write_report
+from .page import draw_without_mesh, write_report
 
-__all__ = ["write_report"]
+__all__ = ["draw_without_mesh", "write_report"]

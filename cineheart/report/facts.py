@@ -13,6 +13,7 @@ from CardiacLib.types.labels import RV
 from CardiacLib.types.measures.marks import Mark, Marks
 from CardiacLib.types.mesh_criteria import CRITERIA
 from CardiacLib.types.times import beat_ms
+from cineheart.results import BESIDE, WAITED
 
 from .cells import NOTHING, Cell, Row, cell
 
@@ -214,9 +215,11 @@ def mesh_rows(quality: MeshQuality, marks: Marks) -> list[Row]:
 
 
 def second_rows(seconds: dict[str, float]) -> list[tuple[str, str]]:
-    """Step and wall time, and their sum."""
+    """Step and wall time, and the sum of those that followed one another."""
     rows = [(name.capitalize(), f"{value:.1f} s") for name, value in seconds.items()]
-    return [*rows, ("Total", f"{sum(seconds.values()):.1f} s")] if rows else []
+    beside = BESIDE if WAITED in seconds else ()
+    total = sum(value for name, value in seconds.items() if name not in beside)
+    return [*rows, ("Total", f"{total:.1f} s")] if rows else []
 
 
 def network_rows(bundle: str) -> list[tuple[str, str]]:

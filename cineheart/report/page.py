@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from cineheart.results import StudyResult
 
 
-def write_report(result: StudyResult, path: str | Path) -> None:
+def write_report(result: StudyResult, path: str | Path, drawn: dict[str, object] | None = None) -> None:
     """Write one study's results as one HTML file that needs nothing else, no network and no other file.
 
     Without scripts, and on paper, still pictures stand for what moves.
 
-    Written beside its target and renamed at the end.
+    Written beside its target and renamed at the end. ``drawn`` is what :func:`draw_without_mesh` gave of the study.
 
     Raises:
         OSError: the file cannot be written.
@@ -47,17 +47,18 @@ def write_report(result: StudyResult, path: str | Path) -> None:
         loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = facts.number
-    page = environment.get_template("template.html").render(_content(result))
+    drawn = draw_without_mesh(result) if drawn is None else drawn
+    page = environment.get_template("template.html").render(drawn | _content_of_mesh(result))
     path = Path(path)
     work = path.with_name(f".{path.name}.part")
     work.write_text(page, encoding="utf-8")
     os.replace(work, path)
 
 
-def _content(result: StudyResult) -> dict[str, object]:
-    """Everything that the template names."""
+def draw_without_mesh(result: StudyResult) -> dict[str, object]:
+    """Everything of the page that neither shows the mesh nor tells of the whole run, which may still be at work."""
     function, study, marks = result.function, result.study, result.segmented.marks
-    measurements, wall, mesh = facts.measurement_rows(function, marks), facts.wall_rows(function, marks), _mesh(result)
+    measurements, wall = facts.measurement_rows(function, marks), facts.wall_rows(function, marks)
     return {
         "title": study_name(result),
         "date": datetime.date.today().isoformat(),
@@ -65,12 +66,10 @@ def _content(result: StudyResult) -> dict[str, object]:
         "patient": facts.patient_rows(study.patient),
         "views": facts.view_rows(study.cines),
         "left_out": [facts.without_folder(line, study) for line in study.left_out],
-        "warnings": [facts.without_folder(note, study) for note in facts.all_notes(result)],
         "notes": result.label_notes,
         "headline": facts.headline(function, marks),
         "measurements": measurements,
         "weak": reasons(measurements),
-        "volumes": facts.volume_rows(function, study_volumes(result)),
         "volume_unit": species_named(function.species).unit("ml")[1],
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
         "phases": _phases(result),
@@ -93,17 +92,26 @@ def _content(result: StudyResult) -> dict[str, object]:
         "long_axis": _long_axis(result),
         "valves": None if result.landmarks is None else valve_content(result.landmarks, result.annulus),
         "quality": None if result.quality is None else quality_content(result.quality),
+        "mesh_scripts": [_file("heart3d/three.min.js"), _file("heart3d/heart.js")],
+        "network": facts.network_rows(result.bundle),
+    }
+
+
+def _content_of_mesh(result: StudyResult) -> dict[str, object]:
+    """The rest of what the template names."""
+    mesh = _mesh(result)
+    return {
+        "volumes": facts.volume_rows(result.function, study_volumes(result)),
+        "warnings": [facts.without_folder(note, result.study) for note in facts.all_notes(result)],
         "mesh": None if result.mesh is None else mesh_views(result.mesh),
         "mesh_gltf": "" if result.mesh is None else mesh_gltf(result.mesh),
         "mesh_parts": " ".join(_parts(result)),
-        "mesh_scripts": [_file("heart3d/three.min.js"), _file("heart3d/heart.js")],
         "motion": None if result.motion is None else motion_view(result.motion),
         "motion_curves": _motion_curves(result),
         "mesh_rows": mesh,
         "mesh_weak": reasons(mesh),
         "mesh_notes": [] if result.mesh is None else result.mesh.notes,
         "seconds": facts.second_rows(result.seconds),
-        "network": facts.network_rows(result.bundle),
     }
 
 

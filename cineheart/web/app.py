@@ -10,8 +10,10 @@ from trame_server import Server
 from trame_slicer import module as slicer_module
 from trame_slicer.core import SlicerApp
 
+from BiVMeshLib.mrml.surface_colours import HELIX_LIMITS, STRAIN_LIMITS
 from CardiacLib.errors import InputError
 from CardiacLib.mrml.nodes.host import use_scene
+from CardiacLib.mrml.panel.words import words
 from CardiacLib.species import species_named
 from CardiacLib.types.choices import SPECIES_NAMES
 
@@ -30,6 +32,11 @@ BRUSH_MM = 8
 """Diameter of the brush at first, for a human heart."""
 MEASURED_AFTER_S = 0.3
 """After an edit, in which more may follow."""
+MESH_SCALES = {
+    "helix": [f"{end:.0f}\N{DEGREE SIGN}" for end in HELIX_LIMITS],
+    "strain": [f"{STRAIN_LIMITS[0]:.0f} % (shorter)", f"{STRAIN_LIMITS[1]:.0f} % (longer round the wall)"],
+}
+"""What the ends of the colour scale stand for."""
 REPLACES = {"study": {LABELS, POINTS}, "segment": {LABELS}, "find_points": {POINTS}}
 """What a job puts in place of what may have been edited."""
 
@@ -61,6 +68,7 @@ class App:
                 "trame__title": "CineHeart", "folder": "", "entries": [], "problem": "", "name": "", "frame": 0,
                 "last_frame": 0, "playing": False, "busy": False, "fraction": 0.0, "doing": "", "tables": [],
                 "table": 0, "mesh_views": [], "mesh_view": "",
+                "mesh_words": words()["view"], "mesh_scales": MESH_SCALES,
                 "species": SPECIES_NAMES[0], "all_species": list(SPECIES_NAMES), "downloads": [], "has_labels": False,
                 "tool": next(iter(TOOLS)), "structure": next(iter(STRUCTURES)), "structures": list(STRUCTURES),
                 "brush_mm": BRUSH_MM, "can_undo": False, "can_redo": False, "measuring": False, "old_mesh": False,

@@ -7,6 +7,8 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
 
+from CardiacLib.mrml.nodes.colours import STOPS
+
 
 class Answers(Protocol):
     """What answers the controls of the page (:class:`cineheart.web.app.App`)."""
@@ -27,6 +29,10 @@ for (const file of files) { const answer = await window.fetch('upload?name=' + e
 {method: 'POST', body: file}); if (!answer.ok) { problem = (await answer.json()).error; return; } }
 if (files.length) trigger('open_uploads', [files.length === 1 ? files[0].name : '']); })()"""
 """JavaScript of the page: send what was chosen or dropped, then have it opened."""
+
+
+_SCALE = ", ".join(f"rgb({red:.0%} {green:.0%} {blue:.0%})" for red, green, blue in STOPS)
+"""Of the colours of the mesh, in CSS."""
 
 
 def build_page(server: Server, app: Answers) -> None:
@@ -101,9 +107,13 @@ def _steps(app: Answers) -> None:
         v_model=("coarse",), label="Coarse mesh, for a look", id="coarse", density="compact", hide_details=True
     )
     vuetify.VSelect(
-        v_model=("mesh_view",), items=("mesh_views",), label="Colour of the mesh", density="compact", id="mesh-view",
-        v_if=("mesh_views.length",),
+        v_model=("mesh_view",), items=("mesh_views.map(value => ({title: mesh_words[value], value}))",),
+        label="Colour of the mesh", density="compact", id="mesh-view", v_if=("mesh_views.length",), hide_details=True,
     )  # fmt: skip
+    with html.Div(v_if=("mesh_scales[mesh_view]",), id="mesh-scale", classes="text-caption mb-2"):
+        html.Div(style=f"height: 8px; background: linear-gradient(to right, {_SCALE})")
+        with html.Div(style="display: flex; justify-content: space-between"):
+            html.Span("{{ end }}", v_for="end in mesh_scales[mesh_view]", key="end")
 
 
 def _editing(app: Answers) -> None:

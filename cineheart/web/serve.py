@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from CardiacLib.errors import InputError
-from cineheart.workers import terminated_as_interrupted
+from cineheart.signals import terminated_as_interrupted
 
 from .gateway import is_loopback, make_gateway, new_token
 from .sessions import ServerOptions

@@ -49,14 +49,18 @@ def helix_angle_deg(mesh: BiVMesh) -> np.ndarray:
     across the wall, whose outward direction is the gradient of the coordinate ``transmural``; a fibre along the wall's
     own direction (none there) gets 0.
     """
-    base = mesh.patch("BASE")
-    corners = mesh.nodes[base]
-    up = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).sum(0)
-    up /= np.linalg.norm(up)
+    up = base_normal(mesh)
     fibre = mesh.cell_fields["fibre"]
     across = np.cross(up, _gradient(mesh, mesh.point_fields["transmural"]))
     sense = np.sign(np.einsum("ij,ij->i", fibre, across))
     return np.degrees(np.arcsin(np.clip(fibre @ up, -1.0, 1.0))) * sense
+
+
+def base_normal(mesh: BiVMesh) -> np.ndarray:
+    """(3,) unit vector, LPS, at right angles to the base, away from the apex."""
+    corners = mesh.nodes[mesh.patch("BASE")]
+    up = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).sum(0)
+    return up / np.linalg.norm(up)
 
 
 def _gradient(mesh: BiVMesh, values: np.ndarray) -> np.ndarray:

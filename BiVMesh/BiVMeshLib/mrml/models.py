@@ -5,20 +5,24 @@ import json
 import numpy as np
 
 from CardiacLib.errors import InputError
-from CardiacLib.mrml.nodes.colours import show_scalar
+from CardiacLib.mrml.nodes.colours import show_scalar, show_segments
 from CardiacLib.mrml.nodes.frames import cell_array, named_array, points_ras, swap_points
 from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.host import plain_host
+from CardiacLib.mrml.nodes.sequences import sequence_of
 from CardiacLib.types.bivmesh import MESH_VIEWS, PATCH_RGB, PATCHES, BiVMesh
 from CardiacLib.types.mesh_quality import MeshQuality
 
 from .fibres import add_fibres
+from .surface_colours import colour_surfaces
 
 VECTORS = ("fibre", "sheet", "normal")
 """Cell fields that are directions, and so change from LPS to RAS."""
 QUALITY_ATTRIBUTE, NOTES_ATTRIBUTE = "CineHeart.quality", "CineHeart.notes"
 TRIANGLES, PATCH_IDS = "triangles", "patches"
 """Field arrays of the tetrahedra's model: the boundary, so that a mesh can be had back from one node."""
+EPI_OPACITY = 0.35
+"""The cavities show through the epicardium, unless it is coloured."""
 SURFACES, FIBRES = "CineHeart.surface", "CineHeart.fibres"
 """Node references of the tetrahedra's model to the other models of the mesh."""
 
@@ -43,7 +47,7 @@ def mesh_to_scene(mesh: BiVMesh, name: str) -> Nodes:
         model.CreateDefaultDisplayNodes()
         display = model.GetDisplayNode()
         display.SetColor(*PATCH_RGB[patch])
-        display.SetOpacity(0.35 if patch == "EPI" else 1.0)  # the cavities show through
+        display.SetOpacity(EPI_OPACITY if patch == "EPI" else 1.0)
         display.SetBackfaceCulling(False)
         models[patch] = model
     models["VOLUME"] = _volume_model(mesh, f"{name} tetrahedra")
@@ -68,6 +72,8 @@ def mesh_views(volume) -> list[str]:
     grid = volume.GetUnstructuredGrid()
     shown = {"surfaces"} | ({"fibres"} if volume.GetNodeReference(FIBRES) else set())
     if grid is not None:
+        shown |= {"helix"} if shown & {"fibres"} and grid.GetPointData().HasArray("transmural") else set()
+        shown |= {"strain"} if _moves(volume) else set()
         shown |= {
             view for view in MESH_VIEWS if grid.GetCellData().HasArray(view) or grid.GetPointData().HasArray(view)
         }
@@ -77,6 +83,8 @@ def mesh_views(volume) -> list[str]:
 def show_mesh(volume, view: str) -> None:
     """Show a mesh by one of :func:`mesh_views`; the models that would hide it are hidden.
 
+    Patches, helix angle, strain and, of a mesh that moves, AHA segments are shown on the surfaces, which move.
+
     Raises:
         InputError: the mesh has no such array or no fibres.
     """
@@ -84,18 +92,40 @@ def show_mesh(volume, view: str) -> None:
 
     if view not in mesh_views(volume):
         raise InputError(f"'{volume.GetName()}' has no {view}; build the mesh again with it.")
-    surfaces = [volume.GetNthNodeReference(SURFACES, n) for n in range(volume.GetNumberOfNodeReferences(SURFACES))]
+    surfaces = _surfaces(volume)
+    on_surfaces = view in ("helix", "strain") or (view == "aha" and _moves(volume))
+    if on_surfaces:
+        colour_surfaces(surfaces, mesh_from_node(volume), view)
     fibres = volume.GetNodeReference(FIBRES)
     for surface in surfaces:
         outside = surface.GetName().endswith((" EPI", " BASE"))
-        surface.SetDisplayVisibility(view == "surfaces" or (view == "fibres" and not outside))
+        surface.SetDisplayVisibility(view == "surfaces" or on_surfaces or (view == "fibres" and not outside))
+        display = surface.GetDisplayNode()
+        if on_surfaces:
+            display.SetOpacity(1.0)
+        elif display.GetScalarVisibility():
+            display.SetScalarVisibility(False)
+            display.SetOpacity(EPI_OPACITY if surface.GetName().endswith(" EPI") else 1.0)
     if fibres is not None:
         fibres.SetDisplayVisibility(view == "fibres")
-    volume.SetDisplayVisibility(view not in ("surfaces", "fibres"))
+    volume.SetDisplayVisibility(view not in ("surfaces", "fibres") and not on_surfaces)
     if volume.GetDisplayVisibility():
         on_cells = volume.GetUnstructuredGrid().GetCellData().HasArray(view)
         place = vtk.vtkAssignAttribute.CELL_DATA if on_cells else vtk.vtkAssignAttribute.POINT_DATA
-        show_scalar(volume.GetDisplayNode(), view, place)
+        if view == "aha":
+            show_segments(volume.GetDisplayNode(), view, place)
+        else:
+            show_scalar(volume.GetDisplayNode(), view, place)
+
+
+def _surfaces(volume) -> list:
+    """The models of the patches."""
+    return [volume.GetNthNodeReference(SURFACES, n) for n in range(volume.GetNumberOfNodeReferences(SURFACES))]
+
+
+def _moves(volume) -> bool:
+    """Whether the surfaces play in a sequence browser."""
+    return any(sequence_of(surface)[1] is not None for surface in _surfaces(volume))
 
 
 def mesh_from_node(model) -> BiVMesh:

@@ -2,6 +2,8 @@
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from CardiacLib.errors import InputError
 from CardiacLib.types.choices import AUTO
@@ -10,8 +12,27 @@ X86 = ("x86_64", "amd64", "i386", "i686")
 """What ``platform.machine`` calls processors of this kind, lower case."""
 
 
+_left: list[int] = []
+"""Cores that blocks of :func:`leaving_cores` leave to other processes."""
+
+
+@contextmanager
+def leaving_cores(count: int = 1) -> Iterator[None]:
+    """Networks that are opened in the block have ``count`` threads fewer, at least one."""
+    _left.append(count)
+    try:
+        yield
+    finally:
+        _left.remove(count)
+
+
 def processor_threads() -> int:
-    """Threads for networks: as OMP_NUM_THREADS says, else one for each core that this process may use."""
+    """Threads for networks that are opened now: the usable ones, without those that are left to other processes."""
+    return max(usable_threads() - sum(_left), 1)
+
+
+def usable_threads() -> int:
+    """As many as OMP_NUM_THREADS says, else one for each core that this process may use."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     if said.isdigit() and int(said) > 0:
         return int(said)

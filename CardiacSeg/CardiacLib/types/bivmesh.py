@@ -27,8 +27,8 @@ ALL_PATCH_RGB = PATCH_RGB | {name: VALVE_COLOURS[name.lower()] for name in VALVE
 """The same with the valves."""
 REGIONS = {"LV_MYO": 11, "RV_WALL": 12, "SEPTUM": 13}
 """Cell region ids (dimension 3). No id occurs in both tables: some readers merge ids over dimensions."""
-MESH_VIEWS = ("surfaces", "fibres", "region", "aha", "transmural", "apicobasal", "rotational")
-"""What of a mesh a scene can show: the patches, the fibres, or an array of the tetrahedra."""
+MESH_VIEWS = ("surfaces", "fibres", "helix", "region", "aha", "transmural", "apicobasal", "rotational", "strain")
+"""What of a mesh a scene can show: the patches, the fibres, an array of the tetrahedra, helix angle or strain."""
 
 
 def whole_patches(patches: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.host import plain_host
-from CardiacLib.mrml.nodes.tables import add_chart, add_table, time_column
+from CardiacLib.mrml.nodes.tables import add_chart, add_table, set_columns, time_column
 from CardiacLib.species import Species, species_named
 from CardiacLib.types.labels import LV, RV, structures
 from CardiacLib.types.measures.marks import Mark, Marks
@@ -148,6 +148,15 @@ def volumes_to_scene(rows: Sequence[VolumeRow], name: str, species: str = "human
         species: as of :mod:`CardiacLib.species`, in whose unit volumes are shown.
     """
     plain_host()
+    return add_table(f"{name} table of volumes", _volume_columns(rows, species))
+
+
+def update_volumes(table, rows: Sequence[VolumeRow], species: str = "human") -> None:
+    """Put other rows into a table of :func:`volumes_to_scene`."""
+    set_columns(table, _volume_columns(rows, species))
+
+
+def _volume_columns(rows: Sequence[VolumeRow], species: str) -> tuple[tuple[str, list[str], bool], ...]:
     factor, ml = species_named(species).unit("ml")
     values = {
         f"EDV ({ml})": _times([row.ed_ml for row in rows], factor),
@@ -160,7 +169,7 @@ def volumes_to_scene(rows: Sequence[VolumeRow], name: str, species: str = "human
         *((title, ["" if v is None else f"{v:.1f}" for v in column]) for title, column in values.items()),
         ("Why it differs", [row.reason for row in rows]),
     )
-    return add_table(f"{name} table of volumes", tuple((*column, False) for column in columns))
+    return tuple((*column, False) for column in columns)
 
 
 def _strain(function: dict, name: str) -> Nodes:

@@ -59,8 +59,7 @@ def batch(
 ) -> int:
     """Many studies as of 'run', in several processes; one table and one page. The same command goes on."""
     from BiVMeshLib.exporters import choose_formats
-    from cineheart.cohort import BatchOptions, run_batch
-    from cineheart.cohort.batch import shard_of
+    from cineheart.cohort.batch import BatchOptions, run_batch, shard_of
     from cineheart.cohort.engine import Workers
     from cineheart.commands.study import FurtherFiles, RunOptions, mesh_choice
     from cineheart.report.paper import require_browser

@@ -1,5 +1,6 @@
 """A MRML scene outside the Slicer application, from the ``slicer-core`` wheel: scene, logics, node classes."""
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,10 +25,12 @@ segmentations logic also registers the converters without which no segment can b
 
 
 def in_slicer() -> bool:
-    """True inside the Slicer application (or a stand-in that offers ``slicer.app`` and a scene)."""
-    import slicer
+    """True inside the Slicer application (or a stand-in that offers ``slicer.app`` and a scene).
 
-    return getattr(slicer, "app", None) is not None
+    The application has imported ``slicer`` before anything else runs; elsewhere the import takes most of a second, and
+    is left to whoever needs the scene.
+    """
+    return getattr(sys.modules.get("slicer"), "app", None) is not None
 
 
 def plain_host() -> None:
@@ -46,10 +49,10 @@ def plain_host() -> None:
 
 def require_free_scene() -> None:
     """Raise InputError inside the Slicer application when its scene holds data; they belong to the user."""
-    import slicer
-
     if not in_slicer():
         return
+    import slicer
+
     for kind in ("vtkMRMLDisplayableNode", "vtkMRMLSequenceNode", "vtkMRMLTableNode"):
         for number in range(slicer.mrmlScene.GetNumberOfNodesByClass(kind)):
             node = slicer.mrmlScene.GetNthNodeByClass(number, kind)

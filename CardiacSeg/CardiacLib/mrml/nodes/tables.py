@@ -15,17 +15,24 @@ def time_column(times_ms: Sequence[float] | None, n_frames: int) -> tuple[str, S
 def add_table(name: str, columns):
     """A new table node; ``columns`` holds title, values, and whether these are numbers."""
     import slicer
-    import vtk
 
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
+    set_columns(node, columns)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    return node
+
+
+def set_columns(node, columns) -> None:
+    """Put other columns, as of :func:`add_table`, into a table node."""
+    import vtk
+
+    node.RemoveAllColumns()
     for title, values, numeric in columns:
         column = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
         column.SetName(title)
         for value in values:
             column.InsertNextValue(float(value) if numeric else value)
         node.AddColumn(column)
-    node.SetUseColumnTitleAsColumnHeader(True)
-    return node
 
 
 def add_chart(name: str, table, curves, y_title: str):

@@ -34,11 +34,13 @@ def words() -> Mapping[str, Mapping[str, str]]:
         "view": {
             "surfaces": _("Surfaces"),
             "fibres": _("Fibres"),
+            "helix": _("Helix angle"),
             "region": _("Regions"),
             "aha": _("AHA segments"),
             "transmural": _("Depth in the wall"),
             "apicobasal": _("From apex to base"),
             "rotational": _("Around the long axis"),
+            "strain": _("Circumferential strain"),
         },
     }
 

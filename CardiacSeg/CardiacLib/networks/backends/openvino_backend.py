@@ -7,7 +7,7 @@ import numpy as np
 
 from CardiacLib.errors import InputError
 from CardiacLib.networks.compiled_networks import compiled_file, keep_compiled, read_compiled
-from CardiacLib.networks.device import processor_threads
+from CardiacLib.networks.device import processor_threads, usable_threads
 
 BATCH = 12
 """A whole frame: with every batch the requests wait for one another."""
@@ -19,8 +19,9 @@ TELEMETRY = "openvino_telemetry"
 class OpenVinoPredictor:
     """A network run by OpenVINO, on the processor in bfloat16 where that is native and allowed; see ``Predictor``.
 
-    The network is compiled at the first call, once for all sizes of slice. A batch is shared among as many requests at
-    a time as there are threads, up to STREAMS.
+    The network is compiled at the first call, once for all sizes of slice. A batch is cut into as many parts as this
+    process may use threads, up to STREAMS, and those are shared among as many requests at a time as it may use now. So
+    the parts, and with them the rounding, do not depend on what runs beside.
 
     Args:
         content: of ``model.onnx``.
@@ -32,6 +33,7 @@ class OpenVinoPredictor:
 
     def __init__(self, content: bytes, device: str = "cpu", *, bfloat16: bool = True):
         self.device, self.batch, self.threads = device, BATCH, processor_threads()
+        self._parts = min(usable_threads(), STREAMS) if device == "cpu" else 1
         self._content, self._bfloat16 = content, bfloat16
         self._requests: list = []
 
@@ -46,7 +48,13 @@ class OpenVinoPredictor:
             streams = int(compiled.get_property("NUM_STREAMS"))
             self._requests = [compiled.create_infer_request() for _ in range(max(streams, 1))]
             self._content = b""
-        parts = np.array_split(inputs, min(len(self._requests), len(inputs)))
+        parts = np.array_split(inputs, min(max(self._parts, len(self._requests)), len(inputs)))
+        count = len(self._requests)
+        rounds = [self._run(parts[n : n + count]) for n in range(0, len(parts), count)]
+        return rounds[0] if len(rounds) == 1 else np.concatenate(rounds)
+
+    def _run(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The answers to as many parts as there are requests, or fewer."""
         running = self._requests[: len(parts)]
         for request, part in zip(running, parts, strict=True):
             request.start_async(np.ascontiguousarray(part, np.float32), share_inputs=True)

@@ -163,7 +163,8 @@ def _require_bits(words: np.ndarray, dataset, path: Path) -> None:
     bits = int(dataset.get("BitsStored") or dataset.get("BitsAllocated") or 16)
     if not words.size or words.dtype.kind not in "iu" or bits >= words.dtype.itemsize * 8:
         return
-    if any(element.tag.group >> 8 == 0x60 and element.tag.element == 0x0102 and element.value for element in dataset):
+    # Of tags, not of elements: those are decoded when they are asked for.
+    if any(tag.group >> 8 == 0x60 and tag.element == 0x0102 and dataset[tag].value for tag in dataset.keys()):  # noqa: SIM118
         return
     # A negative number has its upper bits set, or cleared.
     low, high = (-(1 << (bits - 1)) if words.dtype.kind == "i" else 0), (1 << bits) - 1
