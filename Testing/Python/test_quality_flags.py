@@ -106,6 +106,10 @@ def at_border(labels):
     labels[0, MIDDLE, 0, 5:9] = RV
 
 
+def beyond_border(labels):
+    labels[0, MIDDLE, 0, 5:45] = RV
+
+
 @pytest.mark.parametrize(
     ("change", "code", "severity"),
     [
@@ -114,7 +118,8 @@ def at_border(labels):
         (rv_in_lv, "rv_inside_lv", "warning"),
         (rv_far, "rv_apart", "warning"),
         (open_wall, "open_ring", "warning"),
-        (at_border, "image_border", "serious"),
+        (at_border, "image_border", "warning"),
+        (beyond_border, "image_border", "serious"),
     ],
     ids=lambda v: v.__name__ if callable(v) else v,
 )

@@ -1,6 +1,7 @@
 """``cineheart segment --landmarks``: labels and volumes end at the valve planes that the file's points give."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS, read_land
 from CardiacLib.types.segmentation import Segmentation, SliceStatistics
 from CardiacLib.writers.images import write_cine
 from CardiacSegLib.segment.slice_network import SliceNetwork
-from CardiacSegLib.segment.valve_plane import cut_at_valve_plane
+from CardiacSegLib.segment.valve_plane import cut_at_valve_plane, off_plane_mm
 from cineheart.cli import main
 
 
@@ -97,6 +98,18 @@ def test_a_slice_left_empty_below_the_plane_counts(spacing, continued):
     plain = np.abs(found.volume_ml(LV) / phantom.volumes["lv"] - 1)
     np.testing.assert_array_equal(cut.labels.labels[short == 0], 0)
     assert (left.max() < 0.05) == continued and left.mean() < plain.mean()
+
+
+def test_a_view_that_drifts_shows_off_the_plane(phantom):
+    """The phantom's mitral points lie in its plane; two of six that rise by 12 mm lie 8 mm over the middle of all."""
+    assert off_plane_mm(phantom.landmarks).max() < 1e-6
+    drifted = phantom.landmarks.points.copy()
+    in_2ch = [n for n, name in enumerate(LANDMARK_NAMES) if name.startswith("mitral") and name.endswith("2CH")]
+    drifted[3, in_2ch] += 12.0 * phantom.heart_to_lps[:3, 2]
+    off = off_plane_mm(replace(phantom.landmarks, points=drifted))
+    assert 6.0 < off[3] < 12.0 and np.delete(off, 3).max() < 1e-6
+    drifted[:, [n for n in range(len(LANDMARK_NAMES)) if n not in in_2ch]] = np.nan
+    assert np.isnan(off_plane_mm(replace(phantom.landmarks, points=drifted))).all()
 
 
 def test_points_of_another_number_of_frames_are_refused(files, phantom, tmp_path, monkeypatch, capsys):

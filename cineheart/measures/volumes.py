@@ -16,7 +16,7 @@ from CardiacSegLib.function.papillary import papillary_to_myocardium
 from CardiacSegLib.function.records import INDEXED
 from CardiacSegLib.function.volume_table import cut_rows
 from CardiacSegLib.quality.marks import NEEDS
-from CardiacSegLib.segment.valve_plane import cut_at_valve_plane, valve_planes
+from CardiacSegLib.segment.valve_plane import cut_at_valve_plane, off_plane_mm, valve_planes
 
 if TYPE_CHECKING:
     from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
@@ -75,4 +75,6 @@ def _at_valves(result: StudyResult) -> list[VolumeRow]:
     rows = [row for row in cut_rows(function, cut_at_valve_plane(labels, points), places) if known[row.ventricle]]
     marks = point_marks(found)
     weak = {LEFT: of_points(valve_points("mitral"), marks), RIGHT: of_points(valve_points("tricuspid"), marks)}
-    return [row.because(weak[row.ventricle].reason) for row in rows]
+    off = f"At ED and ES the mitral points lie within {off_plane_mm(points).max():.1f} mm of one plane."
+    told = {LEFT: off, RIGHT: ""}
+    return [row.because(told[row.ventricle]).because(weak[row.ventricle].reason) for row in rows]

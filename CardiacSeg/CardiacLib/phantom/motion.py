@@ -11,7 +11,6 @@ from .anatomy import APEX_WALL, HeartShape, ventricle_fields, view_direction
 from .options import PhantomOptions
 from .shapes import cap_volume
 
-BASE_TILT = 0.22  # rise of the LV valve plane per mm towards the aortic side (about 12 degrees)
 OUTFLOW_RISE_MM = 6.0  # the RV's upper end at the outflow tract over the LV valve plane's centre
 APEX_RISE_MM = 1.5  # the apex is nearly still
 WIDEST, RV_WIDEST = 0.68, 0.80  # where each ventricle is widest, from apex to base
@@ -99,9 +98,9 @@ def _rv_occupied_ml(shape: HeartShape, step_mm: float) -> float:
     return total * step_mm**3 / 1000.0
 
 
-def _tilted(h0: float) -> tuple[float, float, float]:
+def _tilted(options: PhantomOptions, h0: float) -> tuple[float, float, float]:
     cx, cy = view_direction("3ch")
-    return h0, BASE_TILT * cx, BASE_TILT * cy
+    return h0, options.base_tilt * cx, options.base_tilt * cy
 
 
 def _lv_shape(options: PhantomOptions, phase: float, radius: float, wall: float, h0: float) -> HeartShape:
@@ -113,7 +112,7 @@ def _lv_shape(options: PhantomOptions, phase: float, radius: float, wall: float,
         wall=wall,
         center_z=apex + WIDEST * length,
         semi_z=WIDEST * length,
-        base=_tilted(h0),
+        base=_tilted(options, h0),
         rv_wall=options.rv_wall_mm,
     )
 

@@ -15,6 +15,7 @@ class PhantomOptions:
         wall_mm: LV wall thickness at ED; later thickness follows from a constant myocardial volume.
         rv_wall_mm: thickness of the RV free wall.
         mapse_mm, tapse_mm: systolic descent along the LV axis of the mitral ring and of the tricuspid free-wall hinge.
+        base_tilt: rise of the LV valve plane per mm towards the aortic side; 0.22 is about 12 degrees.
         rr_ms, n_frames: the cycle and its even sampling; frame 0 is ED.
         sax_pixel_mm, sax_size: short-axis pixel and number of pixels per side.
         slice_spacing_mm, slice_thickness_mm: between slice centres, and what one slice averages.
@@ -39,6 +40,7 @@ class PhantomOptions:
     rv_wall_mm: float = 3.0
     mapse_mm: float = 12.0
     tapse_mm: float = 20.0
+    base_tilt: float = 0.22
     rr_ms: float = 920.0
     n_frames: int = 25
     sax_pixel_mm: float = 1.4
@@ -91,6 +93,7 @@ _LIMITS = {
     "rv_wall_mm": (1.0, 8.0),
     "mapse_mm": (0.0, 20.0),
     "tapse_mm": (0.0, 30.0),
+    "base_tilt": (0.0, 0.6),
     "rr_ms": (300.0, 2500.0),
     "n_frames": (1, 200),
     "sax_pixel_mm": (0.5, 5.0),

@@ -24,6 +24,9 @@ OPEN_RING, OPEN_RING_AT_BASE = 0.10, 0.50
 """Share of the LV pool's outline without myocardium. Experts: 0, and at most 0.16 in the most basal slice."""
 OPEN_MM = 10.0
 """Length of outline without myocardium that is needed as well: the pool of the last apical slice is a few pixels."""
+BORDER, BORDER_MM = 0.10, 10.0
+"""Share and length of a structure's outline on the border of the image from which a part of it is held for lost.
+Experts: 0. Of labels in cropped images, muscle with less was right."""
 FEWEST_SLICES = 6
 """With LV at end-diastole (quality control of ukbb_cardiac, Bai et al., JCMR 2018). Experts: at least 6."""
 APEX_AREA = 0.45
@@ -45,7 +48,7 @@ class Heart:
             stack that covers the ventricles).
         ed: frame of end-diastole.
         cycle: number of frames, and which are end-diastole and end-systole.
-        cut_off: (T, K) whether something labelled touches the border of the image.
+        border_mm: (T, K, 3) length of the outline of LV, myocardium and RV on the border of the image.
         names: of the structures that are drawn in this species, by label.
 
     Args:
@@ -60,7 +63,9 @@ class Heart:
         self.ed, self.cycle = ed, Cycle({ed, es}, len(everything))
         self.pixel_mm = tuple(np.linalg.norm(labels.ijk_to_lps[:3, :2], axis=0)[::-1])
         heart = everything > 0
-        self.cut_off = heart[:, :, [0, -1]].any((2, 3)) | heart[:, :, :, [0, -1]].any((2, 3))
+        rows, columns = everything[:, :, [0, -1]], everything[..., [0, -1]]
+        ends = ((rows, self.pixel_mm[1]), (columns, self.pixel_mm[0]))
+        self.border_mm = sum(np.stack([(e == n).sum((2, 3)) for n in _LABELS], -1) * mm for e, mm in ends)
         rows, columns = (np.flatnonzero(heart.any((0, 1, axis))) for axis in (3, 2))
         if rows.size:
             everything = everything[:, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -161,11 +166,7 @@ def open_ring(heart: Heart) -> Iterator[Flag]:
     In the most basal slice with LV the outflow tract has no muscle on one side, so that half may be open there.
     """
     pool, left = heart.labels == LV, (heart.labels == LV) | (heart.labels == MYO)
-    outline, bare = np.zeros((2, *pool.shape[:2]))
-    for axis, step in ((2, heart.pixel_mm[1]), (3, heart.pixel_mm[0])):  # an edge between rows is a column wide
-        for way in (1, -1):
-            outline += (pool & ~np.roll(pool, way, axis)).sum((2, 3)) * step
-            bare += (pool & ~np.roll(left, way, axis)).sum((2, 3)) * step
+    outline, bare = _outline_mm(heart, pool, pool), _outline_mm(heart, pool, left)
     at_base = np.arange(outline.shape[1]) == heart.basal_slice(LV)[:, None]
     limit = np.where(at_base, OPEN_RING_AT_BASE, OPEN_RING)
     yield from heart.flag(
@@ -177,9 +178,27 @@ def open_ring(heart: Heart) -> Iterator[Flag]:
     )
 
 
+def _outline_mm(heart: Heart, mask: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(T, K) length of a mask's outline, where nothing of the other mask is beyond it."""
+    length = np.zeros(mask.shape[:2])
+    for axis, step in ((2, heart.pixel_mm[1]), (3, heart.pixel_mm[0])):  # an edge between rows is a column wide
+        for way in (1, -1):
+            length += (mask & ~np.roll(other, way, axis)).sum((2, 3)) * step
+    return length
+
+
 def image_border(heart: Heart) -> Iterator[Flag]:
-    """Something labelled touches the border of the image."""
-    yield from heart.flag("image_border", "serious", "Labels touch the border of the image", np.argwhere(heart.cut_off))
+    """A structure lies on the border of the image: with a large part of its outline, or just touches it."""
+    for n, label in enumerate(_LABELS):
+        on_border = heart.border_mm[..., n]
+        if on_border.any():
+            mask = heart.labels == label
+            lost = (on_border > BORDER * _outline_mm(heart, mask, mask)) & (on_border > BORDER_MM)
+            of = (CODES[label],)
+            finding = f"The {NAMES[label]} is cut off by the border of the image"
+            yield from heart.flag("image_border", "serious", finding, np.argwhere(lost), of=of)
+            finding = f"The {NAMES[label]} touches the border of the image"
+            yield from heart.flag("image_border", "warning", finding, np.argwhere((on_border > 0) & ~lost), of=of)
 
 
 def stack_end(heart: Heart) -> Iterator[Flag]:

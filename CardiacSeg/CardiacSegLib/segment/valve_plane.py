@@ -120,6 +120,21 @@ def valve_planes(labels: LabelMap, landmarks: Landmarks) -> ValvePlanes:
     return ValvePlanes(points, normals, radii)
 
 
+def off_plane_mm(landmarks: Landmarks) -> np.ndarray:
+    """(T,) mm by which the farthest mitral point lies off the least-squares plane of all; NaN without a plane.
+
+    A healthy annulus is a saddle a few mm high. More says that the views disagree: breath holds, or wrong points.
+    """
+    farthest = np.full(len(landmarks.points), np.nan)
+    for t, found in enumerate(landmarks.points):
+        mitral = found[MITRAL][np.isfinite(found[MITRAL]).all(1)]
+        plane = fit_plane(mitral)
+        if plane is not None:
+            middle, normal = plane
+            farthest[t] = np.abs((mitral - middle) @ normal).max()
+    return farthest
+
+
 def _positions(labels: LabelMap) -> np.ndarray:
     """LPS mm of every voxel centre, (K, J, I, 3)."""
     k, j, i = np.indices(labels.labels.shape[1:])

@@ -34,6 +34,9 @@ View = Annotated[str | None, typer.Option(help="Only cases of this view: sax, 2c
 External = Annotated[
     bool, typer.Option("--external", help="By data set and phase: Dice, offset of the border, slices at the ends.")
 ]
+Lights = Annotated[
+    bool, typer.Option("--lights", help="Precision and recall of the red light, also of hearts damaged on purpose.")
+]
 Fold = Annotated[int | None, typer.Option(help="Which fold of the subjects is held out, from 0.")]
 Folds = Annotated[int | None, typer.Option(min=2, help="Number of folds, where the data state none.")]
 SplitFile = Annotated[Path | None, typer.Option(help="CSV (subject, split) or JSON of who is held out.")]
@@ -103,6 +106,7 @@ def evaluate(
     view: View = None,
     every: Annotated[bool, typer.Option("--every", help="All cases, not only those held out.")] = False,
     external: External = False,
+    lights: Lights = False,
     update_card: UpdateCard = False,
     device: Device = AUTO,
     backend: Backend = AUTO,
@@ -117,20 +121,21 @@ def evaluate(
     from cineheart.evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
     from cineheart.evaluate.phantom import phantom_section
     from cineheart.evaluate.propagation import EvaluationOptions, evaluate_propagation, propagates
-    from cineheart.evaluate.quality import quality_section
+    from cineheart.evaluate.quality import evaluate_lights, quality_section
 
     choice = CaseChoice(label_order, split_file=None if split is None else str(split), hold_out=hold_out, view=view)
     with Console("cineheart evaluate", as_json, lines=True) as console:
         runs_on, progress = RunsOn(device, backend), console.progress
         network = NetworkChoice(bundle, runs_on, trust=trust)
-        if (finds_landmarks(bundle) or propagates(bundle)) and (external or every or choice != CaseChoice()):
+        own = not (external or lights or every) and choice == CaseChoice()
+        if (finds_landmarks(bundle) or propagates(bundle)) and not own:
             raise InputError(f"{bundle}: is judged by its own data; leave out what says which labelled cases to take.")
         if finds_landmarks(bundle):
             answer = evaluate_landmark_bundle(network, data, output, update_card=update_card, progress=progress)
         elif propagates(bundle):
             options = EvaluationOptions(runs_on, robustness, meshes, workers, trust, update_card)
             answer = evaluate_propagation(bundle, data, output, options, progress=progress)
-        elif not external and choice == CaseChoice() and not every and is_acdc_validation(bundle, data):
+        elif own and is_acdc_validation(bundle, data):
             parts = (quality_section, lambda _: phantom_section(network))
             answer = evaluate_bundle(
                 network, data, output, EvaluationChoice(robustness, parts, update_card), progress=progress
@@ -139,7 +144,7 @@ def evaluate(
             raise InputError("--robustness is measured on ACDC's validation patients; give their folder and no choice.")
         else:
             labelled = LabelledEvaluation(choice, every, update_card)
-            judge = evaluate_external if external else evaluate_on_cases
+            judge = evaluate_lights if lights else evaluate_external if external else evaluate_on_cases
             answer = judge(network, data, output, labelled, progress=progress)
         console.finish(answer)
     return 0
