@@ -92,7 +92,7 @@ from .cli_options import (
 from .console import Console, Json
 from .fem.cli import fem
 from .provenance import remembered
-from .signals import terminated_as_interrupted
+from .workers import terminated_as_interrupted
 
 app = typer.Typer(
     name="cineheart",

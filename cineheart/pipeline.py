@@ -35,7 +35,6 @@ from CardiacSegLib.long_axis import LongAxisResult
 from CardiacSegLib.result import SegmentResult
 
 from . import steps
-from .beside import Beside, beside
 from .corrected import CorrectedFiles, read_corrected_labels, read_corrected_points
 from .landmark_files import write_landmarks
 from .measures.dicom_report import study_report
@@ -56,6 +55,7 @@ from .report import draw_without_mesh, write_report
 from .report.paper import PDF_NAME, require_browser, write_pdf
 from .results import HIDDEN, WAITED, StudyResult, anonymised
 from .scene import scene_without_mesh
+from .workers import Beside, beside
 
 
 @dataclass(frozen=True)

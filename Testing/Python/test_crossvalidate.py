@@ -2,36 +2,68 @@
 
 import json
 
+import numpy as np
+import pytest
+
 from CardiacLib.datasets.acdc import patient_folders
 from cineheart.cli import main
 from cineheart.evaluate.propagation import BUNDLES, methods_of
 from cineheart.outputs import write_rows
 
 
-def test_every_fold_is_trained_without_its_patients_and_kept(tmp_path, monkeypatch):
+def touch(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def acdc(root):
+    for number in range(1, 6):
+        folder = root / f"patient{number:03d}"
+        for frame in ("01", "01_gt", "12", "12_gt"):
+            touch(folder / f"{folder.name}_frame{frame}.nii.gz")
+        (folder / "Info.cfg").write_text("ED: 1\nES: 12\n")
+
+
+def pairs(root):
+    for name in "abcde":
+        for phase in ("ED", "ES"):
+            touch(root / "images" / f"{name}_{phase}.nii.gz")
+            touch(root / "labels" / f"{name}_{phase}.nii.gz")
+
+
+@pytest.mark.parametrize(("layout", "folds"), [(acdc, 5), (pairs, 2)])
+def test_every_fold_is_trained_without_its_patients_and_kept(layout, folds, tmp_path, monkeypatch):
     trained, evaluated = [], []
+    layout(tmp_path / "data")
 
     def train(name, data, folder, options, progress):
         trained.append((name, options.fold, options.epochs))
 
     def evaluate(bundle, data, output, options, *, progress):
-        fold = options.fold
+        fold = int(output.parent.name.removeprefix("fold"))
+        assert data == output.parent / BUNDLES[0] / "training" / "cases.csv" and options.labelled.every
+        assert options.segmentation == (layout is acdc and fold == 0)  # of no other fold is cineheart_sax independent
         evaluated.append(fold)
         output.mkdir(parents=True)
-        write_rows(output / "evaluation.csv", [{"method": m, "myocardium": 0.5 + fold / 10} for m in methods_of(fold)])
+        methods = methods_of(options.segmentation)
+        write_rows(output / "evaluation.csv", [{"method": m, "myocardium": 0.5 + fold / 10} for m in methods])
 
     monkeypatch.setattr("cineheart.commands.networks.crossvalidate.train_bundle", train)
     monkeypatch.setattr("cineheart.commands.networks.crossvalidate.evaluate_propagation", evaluate)
-    words = ["crossvalidate", "biv_propagation", "--data", str(tmp_path), "-o", str(tmp_path / "out"), "--epochs", "2"]
+    words = ["crossvalidate", "biv_propagation", "--data", str(tmp_path / "data"), "-o", str(tmp_path / "out")]
+    words += ["--epochs", "2", "--folds", str(folds)]
     assert main(words) == 0
-    assert trained == [(name, fold, 2) for fold in range(5) for name in BUNDLES] and evaluated == [0, 1, 2, 3, 4]
+    every = list(range(folds))
+    assert trained == [(name, fold, 2) for fold in every for name in BUNDLES] and evaluated == every
     facts = json.loads((tmp_path / "out" / "crossvalidation.json").read_text())
-    assert facts["volumes"] == 5 and facts["network"].startswith("0.7000 +- 0.1581")
-    assert set(facts) - {"volumes", "provenance"} == set(methods_of(1))  # no mean of one fold among means of five
-    (tmp_path / "out" / "fold3" / "evaluation" / "evaluation.csv").unlink()
-    (tmp_path / "out" / "fold3" / "evaluation").rmdir()
-    assert main(words) == 0 and evaluated == [0, 1, 2, 3, 4, 3]
-    assert main(["crossvalidate", "cineheart_sax", "--data", str(tmp_path), "-o", str(tmp_path / "other")]) == 2
+    values = 0.5 + np.arange(folds) / 10
+    assert facts["volumes"] == folds
+    assert facts["network"].startswith(f"{values.mean():.4f} +- {values.std(ddof=1):.4f}")
+    # No mean of one fold among means of five.
+    assert set(facts) - {"volumes", "provenance"} == set(methods_of(False))
+    (tmp_path / "out" / "fold1" / "evaluation" / "evaluation.csv").unlink()
+    (tmp_path / "out" / "fold1" / "evaluation").rmdir()
+    assert main(words) == 0 and evaluated == [*every, 1]
 
 
 def test_folds_hold_out_every_patient_once(tmp_path):

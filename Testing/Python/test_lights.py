@@ -14,6 +14,7 @@ from CardiacLib.types.segmentation import Segmentation, SliceStatistics
 from CardiacLib.writers.images import write_cine, write_labels
 from CardiacSegLib.evaluate.damage import IMAGE_DAMAGES, LABEL_DAMAGES
 from CardiacSegLib.evaluate.lights import AS_THEY_ARE, IMAGES, LABELS, LightRow, chosen_for_damage, found_by, light_rows
+from cineheart.cli import main
 from cineheart.evaluate import quality
 from cineheart.evaluate.labelled import LabelledEvaluation
 
@@ -99,15 +100,14 @@ def test_damaged_hearts_and_the_page(heart, tmp_path, monkeypatch):
     answer = quality.evaluate_lights(
         NetworkChoice("cineheart_sax"), tmp_path / "manifest.csv", tmp_path / "out", LabelledEvaluation(every=True)
     )
-    assert set(answer.facts) == {f"there, {kind}" for kind in (AS_THEY_ARE, IMAGES, LABELS)} | {
-        f"all, {kind}" for kind in (AS_THEY_ARE, IMAGES, LABELS)
-    }
+    places = [*(f"there, {name}" for name in ("LV", "MYO", "RV")), "all"]
+    assert set(answer.facts) == {f"{place}, {kind}" for place in places for kind in (AS_THEY_ARE, IMAGES, LABELS)}
     text = (tmp_path / "out" / "lights.csv").read_text().splitlines()
     assert len(text) == 1 + 3 * (1 + len(IMAGE_DAMAGES) + len(LABEL_DAMAGES))
     swapped = [line for line in text if "swapped" in line]
     assert len(swapped) == 3 and all("red,refused" in line for line in swapped)
     assert all("red,missing_slice" in line for line in text if "two middle slices" in line)
-    assert "two middle slices empty | 3 |" in (tmp_path / "out" / "lights.md").read_text()
+    assert "| all |  | two middle slices empty | 3 |" in (tmp_path / "out" / "lights.md").read_text()
 
 
 def test_damaged_subjects_are_spread_evenly():
@@ -115,3 +115,8 @@ def test_damaged_subjects_are_spread_evenly():
     chosen = sorted(chosen_for_damage(names))
     assert len(chosen) == 12 and chosen[0] == "s00" and chosen[-1] == "s38"
     assert chosen_for_damage(names[:5]) == set(names[:5])
+
+
+def test_two_evaluations_at_once_are_refused(tmp_path, capsys):
+    assert main(["evaluate", "cineheart_sax", "--data", str(tmp_path), "--external", "--lights"]) == 2
+    assert "one after the other" in capsys.readouterr().err

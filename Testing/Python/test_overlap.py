@@ -20,11 +20,11 @@ from CardiacLib.types.labels import LV
 from CardiacLib.types.landmarks import LANDMARK_NAMES
 from CardiacLib.writers.images import write_labels
 from CardiacLib.writers.markups import points_document
-from cineheart.beside import THREADS, beside
 from cineheart.corrected import CorrectedFiles
 from cineheart.pipeline import FurtherFiles, RunOptions, run_study
 from cineheart.report.facts import second_rows
 from cineheart.results import WAITED
+from cineheart.workers import THREADS, beside
 
 COARSE = MeshOptions(
     edge_length_mm=5.0,

@@ -26,6 +26,7 @@ from BiVMeshLib.propagation.training_data import (
     make_heart,
 )
 from CardiacLib import geometry
+from CardiacLib.datasets.splits import CaseChoice
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.networks.intensity import normalise
@@ -38,6 +39,7 @@ from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.writers.images import write_cine, write_labels
 from cineheart.cli import main
+from cineheart.evaluate.labelled import LabelledEvaluation
 from cineheart.evaluate.propagation import EvaluationOptions, evaluate_propagation, methods_of
 
 TINY = {"biv_propagation": [[8, 12], [6, 8]], "biv_initialization": [[6, 8], [6, 8], [6, 8]]}
@@ -437,18 +439,18 @@ def test_evaluate_writes_every_method_and_the_cards(
     assert (tmp_path / "out" / "dice_by_slice.png").stat().st_size > 5000
     for name in TINY:
         card = (together / name / "docs" / "README.md").read_text()
-        assert "2 volumes (ED and ES)" in card and "missing" in card
+        assert "2 volumes of patients" in card and "missing" in card
 
 
 @pytest.mark.slow
-def test_other_folds_leave_out_the_network_that_has_seen_their_patients(
+def test_pairs_without_the_network_that_may_have_seen_them(
     patients, random_bundles, rough_meshes, tmp_path, monkeypatch, read_json
 ):
     monkeypatch.setattr("cineheart.evaluate.propagation.CHANGES", ("noise",))
-    folder = tmp_path / "acdc" / "patient001"
-    shutil.copytree(patients / "patient005", folder)
-    for file in folder.glob("patient005*"):
-        file.rename(folder / file.name.replace("005", "001"))
+    for file in (patients / "patient005").glob("*.nii.gz"):
+        place = tmp_path / "pairs" / ("labels" if "_gt" in file.name else "images")
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place / f"anna_{'ED' if 'frame01' in file.name else 'ES'}.nii.gz")
 
     def refused(*given):
         raise AssertionError("cineheart_sax was trained on this patient")
@@ -456,11 +458,13 @@ def test_other_folds_leave_out_the_network_that_has_seen_their_patients(
     monkeypatch.setattr("cineheart.evaluate.propagation.open_segmenter", refused)
     out = tmp_path / "out"
     bundle = copied(random_bundles, tmp_path / "bundles")
-    options = EvaluationOptions(robustness=True, trust=True, fold=1)
-    facts = evaluate_propagation(bundle, folder.parent, out, options).facts
-    assert set(facts) == set(methods_of(1)) == set(METHODS) - set(OF_SEGMENTATION) and methods_of(0) == METHODS
+    labelled = LabelledEvaluation(CaseChoice("acdc"))
+    options = EvaluationOptions(labelled=labelled, robustness=True, trust=True, segmentation=False)
+    facts = evaluate_propagation(bundle, tmp_path / "pairs", out, options).facts
+    assert set(facts) == set(methods_of(False)) == set(METHODS) - set(OF_SEGMENTATION) and methods_of(True) == METHODS
     stated = read_json(out / "evaluation.json")
-    assert set(stated["methods"]) == set(facts) and set(stated["spoilt"]["noise"]) == set(methods_of(1)[1:])
+    assert stated["volumes"] == 2 and all(method["ed"] is not None for method in stated["methods"].values())
+    assert set(stated["methods"]) == set(facts) and set(stated["spoilt"]["noise"]) == set(methods_of(False)[1:])
     assert (out / "dice_by_slice.png").stat().st_size > 5000
     assert "cineheart_sax" not in (out / "evaluation.md").read_text()
 

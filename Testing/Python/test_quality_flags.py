@@ -11,8 +11,10 @@ from made_study import make_result
 
 from CardiacLib.errors import InputError
 from CardiacLib.networks.bundles import bundle_path
+from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, MYO, RV, LabelMap
 from CardiacLib.types.segmentation import Segmentation, SliceStatistics
+from CardiacLib.writers.images import write_cine, write_labels
 from CardiacSegLib.function import Function, measure
 from CardiacSegLib.quality import assess
 from CardiacSegLib.quality.accuracy import detection, roc_auc
@@ -33,6 +35,7 @@ from CardiacSegLib.quality.flags import ranges
 from CardiacSegLib.quality.shape_rules import Heart, shape_flags
 from CardiacSegLib.quality.summary import judge
 from CardiacSegLib.result import SegmentResult
+from cineheart.cli import main
 from cineheart.outputs import write_segmentation, write_study_summary
 from cineheart.report import write_report
 
@@ -110,6 +113,11 @@ def beyond_border(labels):
     labels[0, MIDDLE, 0, 5:45] = RV
 
 
+def small_slice(labels):
+    wall = np.flatnonzero((labels[0, MIDDLE] == MYO).any(0))
+    labels[0, MIDDLE, :, wall[: 2 * len(wall) // 5]] = 0
+
+
 @pytest.mark.parametrize(
     ("change", "code", "severity"),
     [
@@ -120,6 +128,7 @@ def beyond_border(labels):
         (open_wall, "open_ring", "warning"),
         (at_border, "image_border", "warning"),
         (beyond_border, "image_border", "serious"),
+        (small_slice, "area_leap", "warning"),
     ],
     ids=lambda v: v.__name__ if callable(v) else v,
 )
@@ -129,6 +138,15 @@ def test_each_defect_is_found_where_it_is(made, change, code, severity):
         assert flag.severity == severity
         assert flag.slices == (MIDDLE,) and 0 in flag.frames
         assert f"slice {MIDDLE + 1};" in flag.sentence and "frame" in flag.sentence
+
+
+def test_slices_out_of_order_are_serious(made):
+    def exchanged(labels):
+        labels[:, [2, 8]] = labels[:, [8, 2]]
+
+    worst = found(altered(made, exchanged), made)["area_leap"][0]
+    assert worst.severity == "serious" and 8 in worst.slices and worst.structures == ()
+    assert made.function.ed in worst.frames
 
 
 def test_a_defect_off_ed_and_es_counts_less(made):
@@ -321,6 +339,42 @@ def test_fit_and_file(made, tmp_path, read_json):
         load_calibration(bundle)
     with pytest.raises(InputError, match="at least 5 patients"):
         fit(list(cases(made, 2)))
+
+
+def test_calibrating_on_data_of_any_layout(made, tmp_path, monkeypatch, read_json, capsys):
+    bundle, rows = tmp_path / "own_bundle", ["image,subject,phase,structures,vendor"]
+    shutil.copytree(bundle_path("cineheart_sax") / "configs", bundle / "configs")
+    (bundle / "models").mkdir()
+    (bundle / "models" / "model.pt").write_bytes(b"weights")
+    for name, _, true in cases(made, 5):
+        for t, phase in ((1, "ES"), (0, "ED")):
+            one = true.only([t])
+            write_cine(tmp_path / f"{name}{phase}.nii.gz", Cine(one.labels * 50.0, one.ijk_to_lps, np.zeros(1)))
+            write_labels(tmp_path / f"{name}{phase}_gt.nii.gz", one)
+            rows.append(f"{name}{phase}.nii.gz,{name},{phase},,GE")
+    rows += ["p0ED.nii.gz,partial,ED,lv,GE", "p0ES.nii.gz,partial,ES,lv,GE", "p0ED.nii.gz,once,ED,,GE"]
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    waiting = [segmentation for _, segmentation, _ in cases(made, 5)]
+
+    class Network:
+        def segment(self, cine):
+            segmentation = waiting.pop(0)
+            assert cine.n_frames == 2 and (cine.frames[0] > 0).sum() > (cine.frames[1] > 0).sum()  # ED comes first
+            return segmentation
+
+    monkeypatch.setattr("cineheart.commands.networks.calibrate.open_segmenter", lambda network: Network())
+    assert main(["calibrate", str(bundle), "--data", str(tmp_path), "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert any("2 cases without all three" in n for n in notes) and any(
+        "1 subjects without ED and ES" in n for n in notes
+    )
+    calibration, note = load_calibration(bundle)
+    expected = fit(list(cases(made, 5))).calibration
+    assert note == "" and calibration.offsets == pytest.approx(expected.offsets, rel=1e-5)
+    assert read_json(bundle / "configs" / "quality.json")["fitted_on"] == "ED and ES of p0, p1, p2, p3, p4 (GE)"
+    (tmp_path / "manifest.csv").write_text("\n".join([rows[0], *rows[-3:-1]]))
+    assert main(["calibrate", str(bundle), "--data", str(tmp_path)]) == 2
+    assert "no case has all of LV, myocardium and RV drawn" in capsys.readouterr().err
 
 
 def test_low_confidence_turns_the_light(made):

@@ -13,7 +13,9 @@ from made_study import CENTRE, contractions, grid_points, labels_at, make_mesh, 
 
 from BiVMeshLib.check.quality import measure as measure_mesh
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.patient import Patient
+from CardiacSegLib.long_axis import LongAxisMeasures, LongAxisResult
 from cineheart.report import facts, mesh_view, pictures, slices, write_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -78,12 +80,28 @@ def written(tmp_path_factory):
     made = make_result(mesh=mesh)
     segmentation = dataclasses.replace(made.segmented.segmentation, notes=("A slice was added.",))
     segmented = dataclasses.replace(made.segmented, segmentation=segmentation)
-    result = dataclasses.replace(made, segmented=segmented, bundle="cineheart_sax")
+    result = dataclasses.replace(made, segmented=segmented, long_axis=four_chamber(made), bundle="cineheart_sax")
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(result, path)
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
     text = path.read_text(encoding="utf-8")
     return result, text, Page(text)
+
+
+def four_chamber(made) -> LongAxisResult:
+    """A pool of 100 ml at ED, 40 ml at ES by area and length, and labels on the view's cine."""
+    cine = made.study.cines["4ch"]
+    labels = np.zeros(cine.frames.shape, np.uint8)
+    labels[..., 10:25, 12:20] = 1
+    curve, nothing = np.linspace(100.0, 40.0, cine.n_frames), np.full((cine.n_frames, 2, 2), np.nan)
+    measures = LongAxisMeasures(curve, curve, curve, curve, nothing, nothing[..., 0], ed=0, es=cine.n_frames - 1)
+    return LongAxisResult(LabelMap.of(labels, cine), measures, "cineheart_lax_labels")
+
+
+def test_area_length_is_a_row_of_the_table_of_volumes(written):
+    _, _, page = written
+    (row,) = (row for row in page.rows if any("four-chamber view, area-length" in cell for cell in row))
+    assert row[2:5] == ["100", "40", "60"] and "taken to be round" in row[5]
 
 
 def test_the_page_needs_nothing_else(written):

@@ -90,7 +90,13 @@ def trained(patients, narrow_bundle, tmp_path_factory):
 def test_train_writes_weights_log_and_learning_curve(trained):
     assert (trained / "models" / "model.pt").is_file()
     assert is_png(trained / "training" / "learning_curve.png")
-    assert list(read_log(trained / "training" / "log.csv")) == [1]
+    log = read_log(trained / "training" / "log.csv")
+    assert list(log) == [1]
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    board = accumulator.EventAccumulator(str(trained / "training" / "tensorboard")).Reload()
+    assert {"loss", "seconds", *log[1]["validation"]} <= set(board.Tags()["scalars"])
+    (loss,) = board.Scalars("loss")
+    assert loss.step == 1 and loss.value == pytest.approx(log[1]["loss"], rel=1e-5)
 
 
 @pytest.mark.slow

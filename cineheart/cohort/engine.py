@@ -1,5 +1,6 @@
 """The engine of batches: one task for each job, in Dask's workers, each process with its share of the cores."""
 
+import logging
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from CardiacLib.errors import InputError
 from CardiacLib.files import remove_unfinished
 from CardiacLib.progress import Progress, silent
-from cineheart.beside import THREADS
+from cineheart.workers import THREADS
 
 Row = dict[str, object]
 
@@ -162,6 +163,7 @@ def _client(workers: Workers) -> Iterator:
             processes=True,
             dashboard_address="127.0.0.1:0",
             memory_limit=0,
+            silence_logs=logging.CRITICAL,  # rows say what became of a job, and of a process that died at it
         )
         with local, Client(local) as client:
             try:

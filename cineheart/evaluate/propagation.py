@@ -1,7 +1,7 @@
 """``cineheart evaluate`` of the slice propagation: Dice of the myocardium, with and without, and of spoilt stacks."""
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +20,24 @@ from BiVMeshLib.propagation.evaluation import (
     reference,
     spoilt,
 )
-from CardiacLib.datasets.acdc import patient_folders
+from CardiacLib.datasets.hearts import read_hearts, require_complete
+from CardiacLib.datasets.records import CaseRecord
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory, write_json
 from CardiacLib.networks.bundles import bundle_document, bundle_path
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import INITIALIZATION_BUNDLE, PROPAGATION_BUNDLE, NetworkChoice, RunsOn
+from CardiacLib.types.cine import Cine
+from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.mesh_options import MeshOptions
 from CardiacSegLib import open_segmenter
-from CardiacSegLib.evaluate.evaluation import PHASES, acdc_patients
 from cineheart.cohort.engine import Workers, run_jobs
 from cineheart.console import Answer
 from cineheart.outputs import write_rows
 from cineheart.provenance import provenance
 
 from .card import folded, write_section
+from .labelled import LabelledEvaluation, cases_to_judge
 from .plots import COLOURS
 from .tables import number, table
 
@@ -77,7 +80,7 @@ class Job:
     """One patient to evaluate; what a worker process gets.
 
     Attributes:
-        patient: folder of the ACDC patient.
+        cases: of the patient, all with complete labels.
         bundles: folders of the propagation and of the initialization network.
         runs_on: what runs the networks.
         methods: of METHODS.
@@ -86,7 +89,7 @@ class Job:
         trust: let the bundles' configurations run code.
     """
 
-    patient: Path
+    cases: tuple[CaseRecord, ...]
     bundles: tuple[str, str]
     runs_on: RunsOn
     methods: tuple[str, ...]
@@ -101,22 +104,22 @@ class EvaluationOptions:
 
     Attributes:
         runs_on: what runs the networks.
+        labelled: which cases, and whether the numbers are written into both model cards too.
         robustness: also evaluate stacks with a spoilt slice.
         meshes: also build the mesh of every method's labels and count those that pass the gate.
         workers: processes, each with a patient.
         trust: let the configurations of foreign bundles run code.
-        update_card: write the numbers into both model cards too.
-        fold: patients that were held out in training. cineheart_sax was trained on those of folds 1 to 4: the methods
-            that start from its labels are left out there.
+        segmentation: also evaluate the methods that start from the labels of cineheart_sax: not on patients that it
+            has learned from.
     """
 
     runs_on: RunsOn = RunsOn()
+    labelled: LabelledEvaluation = field(default_factory=LabelledEvaluation)
     robustness: bool = False
     meshes: bool = False
     workers: int = 1
     trust: bool = False
-    update_card: bool = False
-    fold: int = 0
+    segmentation: bool = True
 
 
 def evaluate_propagation(
@@ -126,28 +129,31 @@ def evaluate_propagation(
 
     Args:
         bundle: either of the two; the other is that which lies beside it, else the shipped one.
-        data: folder with the ACDC patients.
+        data: labelled short-axis cases of any layout, all structures drawn in every slice.
         output: folder for ``evaluation.csv``, ``slices.csv``, ``evaluation.json``, ``.md`` and ``dice_by_slice.png``.
         options: what is evaluated.
         progress: of the whole.
 
     Returns:
-        Mean Dice of each method.
+        Mean Dice of each method; what was left out.
+
+    Raises:
+        InputError: no case is left, or one has some structures or slices only.
     """
     options = options or EvaluationOptions()
     folders = [_beside(bundle_path(bundle), name) for name in BUNDLES]
-    methods = methods_of(options.fold)
+    cases, notes = _cases(folders, data, options)
     jobs = {
-        patient.name: Job(
-            patient=patient,
+        subject: Job(
+            cases=tuple(case for case in cases if case.subject == subject),
             bundles=tuple(map(str, folders)),
             runs_on=options.runs_on,
-            methods=methods,
+            methods=methods_of(options.segmentation),
             robustness=options.robustness,
             meshes=options.meshes,
             trust=options.trust,
         )
-        for patient in patient_folders(data, validation=True, fold=options.fold)
+        for subject in dict.fromkeys(case.subject for case in cases)
     }
     found: dict[str, list[Volume]] = {}
     with closing(run_jobs(_evaluated, jobs, Workers(options.workers))) as results:
@@ -169,30 +175,46 @@ def evaluate_propagation(
         provenance([data], [str(folder) for folder in folders]).stamp(work)
     rest = [folded("Spoilt slices, and meshes", "\n".join(more(result)))] if more(result) else []
     card = "\n".join([accuracy(result), *rest])
-    for folder in folders if options.update_card else ():
+    for folder in folders if options.labelled.update_card else ():
         write_section(folder / "docs" / "README.md", "evaluation", "Accuracy on held-out patients", card)
-    return Answer({method: round(result["methods"][method]["dice"]["mean"], 4) for method in methods})
+    return Answer(
+        {method: round(result["methods"][method]["dice"]["mean"], 4) for method in methods_of(options.segmentation)},
+        notes,
+    )
 
 
-def methods_of(fold: int) -> tuple[str, ...]:
-    """The methods whose networks have seen no patient of a fold."""
-    return METHODS if fold == 0 else tuple(m for m in METHODS if m not in OF_SEGMENTATION)
+def _cases(folders: list[Path], data: Path, options: EvaluationOptions) -> tuple[list[CaseRecord], tuple[str, ...]]:
+    """Short-axis cases that neither network was trained on."""
+    labelled = replace(options.labelled, choice=replace(options.labelled.choice, view="sax"))
+    found = [cases_to_judge(folder, data, labelled) for folder in folders]
+    common = [case for case in found[0][0] if case in found[1][0]]
+    if not common:
+        raise InputError(f"{data}: one or the other network was trained on each of these cases.")
+    return common, tuple(dict.fromkeys(note for _, notes in found for note in notes))
+
+
+def methods_of(segmentation: bool) -> tuple[str, ...]:
+    """All methods, or those that do not start from the labels of cineheart_sax."""
+    return METHODS if segmentation else tuple(m for m in METHODS if m not in OF_SEGMENTATION)
 
 
 def _evaluated(job: Job) -> list[Volume]:
-    """ED and ES of one patient."""
+    """All labelled frames of one patient."""
     propagation, initialization = job.bundles
     networks = SlicePropagation(job.runs_on, propagation=propagation, initialization=initialization, trust=job.trust)
     needed = not set(OF_SEGMENTATION).isdisjoint(job.methods)
     segmenter = open_segmenter(NetworkChoice(runs_on=job.runs_on)) if needed else None
-    patient = next(acdc_patients([job.patient]))
-    segmented = segmenter.segment(patient.cine).labels if needed else None
     volumes = []
-    for frame, phase in enumerate(PHASES):
-        found = compare_all(networks, patient.cine, patient.true, frame, segmented, methods=job.methods)
-        changed = _spoilt(networks, segmenter, patient, frame, job.methods) if job.robustness and phase == "ED" else {}
-        meshed = {m: _meshed(found[m]) for m in MESHED if m in found} if job.meshes else {}
-        volumes.append(Volume(patient.name, patient.group, phase, found, changed, meshed))
+    for heart in require_complete(read_hearts(job.cases)):
+        true = LabelMap.of(heart.labels, heart.cine)
+        segmented = segmenter.segment(heart.cine).labels if segmenter else None
+        for frame, record in enumerate(heart.records):
+            found = compare_all(networks, heart.cine, true, frame, segmented, methods=job.methods)
+            spoil = job.robustness and record.phase in ("", "ED")
+            changed = _spoilt(networks, segmenter, (heart.cine, true), frame, job.methods) if spoil else {}
+            meshed = {m: _meshed(found[m]) for m in MESHED if m in found} if job.meshes else {}
+            phase = record.phase or f"frame {frame if record.frame is None else record.frame}"
+            volumes.append(Volume(record.subject, record.group, phase, found, changed, meshed))
     return volumes
 
 
@@ -203,17 +225,20 @@ def _beside(folder: Path, name: str) -> Path:
     return other if (other / "models" / "model.pt").is_file() else bundle_path(name)
 
 
-def _spoilt(networks, segmenter, patient, frame: int, methods) -> dict[tuple[str, str], tuple[float, float]]:
+def _spoilt(
+    networks, segmenter, heart: tuple[Cine, LabelMap], frame: int, methods
+) -> dict[tuple[str, str], tuple[float, float]]:
     """(change, method) to Dice of the volume and mean Dice near the spoilt slice, the start's neighbour to the apex."""
-    expert = reference(patient.cine, patient.true, frame)
-    count = patient.cine.n_slices
+    images, true = heart
+    expert = reference(images, true, frame)
+    count = images.n_slices
     slice_ = expert.start_slice + (1 if expert.turned else -1)
     methods = methods[1:]  # the expert's slice stays as it is
     rows = {}
     for change in CHANGES:
-        cine = spoilt(patient.cine, slice_, change)
+        cine = spoilt(images, slice_, change)
         segmented = segmenter.segment(cine).labels if segmenter else None
-        found = compare_all(networks, cine, patient.true, frame, segmented, methods=methods)
+        found = compare_all(networks, cine, true, frame, segmented, methods=methods)
         for method in methods:
             rows[change, method] = found[method].dice, near(found[method], expert, slice_, count)
     return rows
@@ -238,10 +263,14 @@ def summary(volumes: list[Volume]) -> dict[str, object]:
         values = np.array([c.dice for c in found])
         worst = volumes[int(values.argmin())]
         methods[method] = {
-            "dice": {"mean": float(values.mean()), "sd": float(values.std(ddof=1)), "worst": float(values.min())},
+            "dice": {
+                "mean": float(values.mean()),
+                "sd": float(values.std(ddof=min(1, len(values) - 1))),
+                "worst": float(values.min()),
+            },
             "worst_case": f"{worst.patient} {worst.phase}",
-            "ed": float(np.mean([v.found[method].dice for v in volumes if v.phase == "ED"])),
-            "es": float(np.mean([v.found[method].dice for v in volumes if v.phase == "ES"])),
+            "ed": _phase(volumes, method, "ED"),
+            "es": _phase(volumes, method, "ES"),
             "structures": np.mean([c.structures for c in found], axis=0).tolist(),
             "failed": sum(bool(c.error) for c in found),
             "apical_third": _third(found, 2 / 3, 1.0),
@@ -255,6 +284,12 @@ def summary(volumes: list[Volume]) -> dict[str, object]:
         pairs = np.array([v.spoilt[change, method] for v in volumes if v.spoilt])
         changes.setdefault(change, {})[method] = {"dice": float(pairs[:, 0].mean()), "near": float(pairs[:, 1].mean())}
     return {"volumes": len(volumes), "methods": methods, "spoilt": changes}
+
+
+def _phase(volumes: list[Volume], method: str, phase: str) -> float | None:
+    """Mean Dice of a method at a phase; None where there is no such volume."""
+    own = [v.found[method].dice for v in volumes if v.phase == phase]
+    return float(np.mean(own)) if own else None
 
 
 def _third(found: list[Comparison], low: float, high: float) -> float:
@@ -324,7 +359,7 @@ def accuracy(result: dict) -> str:
         cells += [m["basal_third"], m["apical_third"]]
         rows.append([TITLES[method], *(number(value, 3) for value in cells), str(m["failed"])])
     text = (
-        f"{result['volumes']} volumes (ED and ES) of patients that were never trained on. 3-D Dice of both ventricles' "
+        f"{result['volumes']} volumes of patients that were never trained on. 3-D Dice of both ventricles' "
         "myocardium on 1.25 mm voxels, all slices up to the expert's base slice, which every method was given; the "
         "truth is the experts' labels interpolated by shape with an RV wall of 3 mm. The thirds are means of 2-D Dice. "
         "Written by `cineheart evaluate`.\n"

@@ -37,6 +37,8 @@ from .tables import number, table
 TITLE = "Quality control"
 LIGHTS_SECTION, LIGHTS_TITLE = "lights", "Red lights elsewhere"
 KINDS = (AS_THEY_ARE, IMAGES, LABELS)
+POOLED = ("all", "")
+"""Set and structure of all together."""
 LIGHTS = {"red": ("red",), "red or amber": ("red", "amber")}
 
 
@@ -111,7 +113,7 @@ def evaluate_lights(
     if options.update_card:
         write_section(bundle / "docs" / "README.md", LIGHTS_SECTION, LIGHTS_TITLE, page)
     told = [row for row in summary if row["light"] == "red" and row["limit"] == LIMITS[0] and not row["damage"]]
-    return Answer({f"{row['set']}, {row['kind']}": _told(row) for row in told}, notes)
+    return Answer({_name(row): _told(row) for row in told}, notes)
 
 
 def _damaged(cases: Sequence[CaseRecord]) -> set[tuple[str, str]]:
@@ -121,19 +123,27 @@ def _damaged(cases: Sequence[CaseRecord]) -> set[tuple[str, str]]:
 
 
 def lights_summary(rows: Sequence[LightRow]) -> list[dict[str, object]]:
-    """:func:`~CardiacSegLib.evaluate.lights.found_by` by set, by kind of all sets, and by damage, ready for JSON."""
-    groups = [(name, kind, "") for name in [*sorted({row.set for row in rows}), "all"] for kind in KINDS]
-    groups += [
-        ("all", kind, damage) for kind, damage in dict.fromkeys((row.kind, row.damage) for row in rows) if damage
-    ]
+    """:func:`~CardiacSegLib.evaluate.lights.found_by` by set and structure, of all by kind and by damage, for JSON.
+
+    Where several sets are pooled, ``set`` is "all" and ``structure`` empty.
+    """
     summary: list[dict[str, object]] = []
-    for name, kind, damage in groups:
-        chosen = [r for r in rows if r.kind == kind and name in (r.set, "all") and damage in (r.damage, "")]
+    for (name, structure), kind, damage in _groups(rows):
+        chosen = [r for r in rows if r.kind == kind and damage in (r.damage, "")]
+        if structure:
+            chosen = [r for r in chosen if (r.set, r.structure) == (name, structure)]
+        group = {"set": name, "structure": structure, "kind": kind, "damage": damage}
         for limit in LIMITS if chosen else ():
             for light, counted in LIGHTS.items():
-                found = asdict(found_by(chosen, limit, counted))
-                summary.append({"set": name, "kind": kind, "damage": damage, "limit": limit, "light": light} | found)
+                summary.append(group | {"limit": limit, "light": light} | asdict(found_by(chosen, limit, counted)))
     return summary
+
+
+def _groups(rows: Sequence[LightRow]) -> list[tuple[tuple[str, str], str, str]]:
+    """Set and structure, kind, damage of every row of the summary."""
+    sets = [*sorted({(row.set, row.structure) for row in rows}), POOLED]
+    groups = [(place, kind, "") for place in sets for kind in KINDS]
+    return groups + [(POOLED, *of) for of in dict.fromkeys((row.kind, row.damage) for row in rows) if of[1]]
 
 
 def lights_page(summary: Sequence[dict[str, object]]) -> str:
@@ -143,7 +153,7 @@ def lights_page(summary: Sequence[dict[str, object]]) -> str:
         "95 % of bootstrap draws of subjects. Damaged labels are judged by rules alone, as labels of a person.\n"
     ]
     for light, limit in ((light, limit) for light in LIGHTS for limit in LIMITS):
-        head = ["set", "", "structures", f"Dice < {limit:.2f}", light, "both", "precision", "recall"]
+        head = ["set", "structure", "", "number", f"Dice < {limit:.2f}", light, "both", "precision", "recall"]
         chosen = [row for row in summary if row["light"] == light and row["limit"] == limit]
         cells = [_cells(row) for row in chosen if light == "red" or not row["damage"]]
         parts.append(table(head, cells))
@@ -152,12 +162,23 @@ def lights_page(summary: Sequence[dict[str, object]]) -> str:
 
 def _cells(row: dict) -> list[str]:
     counts = [str(row[name]) for name in ("count", "bad", "red", "both")]
-    return [row["set"], row["damage"] or row["kind"], *counts, _share(row, "precision"), _share(row, "recall")]
+    return [
+        row["set"],
+        row["structure"],
+        row["damage"] or row["kind"],
+        *counts,
+        _share(row, "precision"),
+        _share(row, "recall"),
+    ]
 
 
 def _share(row: dict, name: str) -> str:
     span = row[f"{name}_range"]
     return number(row[name], 2) + (f" ({span[0]:.2f} to {span[1]:.2f})" if row[name] is not None and span else "")
+
+
+def _name(row: dict) -> str:
+    return ", ".join(filter(None, (row["set"], row["structure"], row["kind"])))
 
 
 def _told(row: dict) -> str:

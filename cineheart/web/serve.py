@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from CardiacLib.errors import InputError
-from cineheart.signals import terminated_as_interrupted
+from cineheart.workers import terminated_as_interrupted
 
 from .gateway import is_loopback, make_gateway, new_token
 from .sessions import ServerOptions
@@ -17,6 +17,8 @@ from .sessions import ServerOptions
 TOKEN_VARIABLE = "CINEHEART_TOKEN"
 """Environment variable of a token of one's own, at least 16 characters."""
 SHORTEST_TOKEN = 16
+EVERY_ADDRESS = ("0.0.0.0", "::")
+"""To listen at; no browser can open them."""
 
 
 def serve(root: Path, options: ServerOptions, say: Callable[[str], object]) -> None:
@@ -45,6 +47,7 @@ async def _serve(root: Path, options: ServerOptions, token: str, say: Callable[[
                 f"{options.host}:{options.port}: cannot be listened at ({error}); try --port 0."
             ) from error
         host = f"[{options.host}]" if ":" in options.host else options.host
+        host = "localhost" if options.host in EVERY_ADDRESS else host
         address = f"http://{host}:{runner.addresses[0][1]}/"
         say(f"Open {address}{f'?token={token}' if token else ''} (end with Ctrl+C)")
         await asyncio.Event().wait()

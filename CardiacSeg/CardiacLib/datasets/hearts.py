@@ -11,7 +11,7 @@ from CardiacLib.progress import Progress, silent
 from CardiacLib.types.cine import Cine
 
 from .read import LabelledCase, read_case
-from .records import NAMES, UNKNOWN, CaseRecord
+from .records import NAMES, PHASES, UNKNOWN, CaseRecord
 from .subjects import phases_of_pair
 
 
@@ -53,6 +53,13 @@ class LabelledHeart:
         large, small = int(volumes.argmax()), int(volumes.argmin())
         middle = (volumes[large] + volumes[small]) / 2
         return np.where(volumes >= middle, small, large) if large != small else np.arange(len(volumes))[::-1]
+
+    def at_ed_and_es(self) -> "LabelledHeart | None":
+        """The heart at ED and ES, in this order; None where one of them is not among its frames."""
+        if not set(PHASES) <= set(self.phases):
+            return None
+        frames = [self.phases.index(phase) for phase in PHASES]
+        return LabelledHeart(tuple(self.records[t] for t in frames), self.cine.only(frames), self.labels[frames])
 
 
 def read_hearts(

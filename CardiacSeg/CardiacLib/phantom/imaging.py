@@ -1,10 +1,12 @@
 """Image formation: tissues at sub-planes of each slice, averaged over its thickness, shaded, with Rician noise."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from CardiacLib.networks.device import usable_threads
 from CardiacLib.progress import Progress, silent
 
 from . import vessels as v
@@ -80,10 +82,15 @@ def _render_slice(scene: Scene, points: np.ndarray, shift: np.ndarray, pixel: fl
     at = tuple(np.ascontiguousarray(c[:, rows, columns]) for c in heart)
     body, still = body[:, rows, columns], still[:, rows, columns]
     grain = scene.texture([c[:1] for c in at], 4.0)
-    for t, (shape, around) in enumerate(zip(scene.shapes, scene.around, strict=True)):
+
+    def paint(t: int) -> None:
         image = body.copy()
-        _paint_heart(Canvas(image, signal, edge), shape, around, still, grain, at)
+        _paint_heart(Canvas(image, signal, edge), scene.shapes[t], scene.around[t], still, grain, at)
         images[t, rows, columns] = image.mean(axis=0)
+
+    # Frames do not depend on one another, and NumPy lets other threads run.
+    with ThreadPoolExecutor(usable_threads()) as pool:
+        list(pool.map(paint, range(len(scene.shapes))))
     return images
 
 

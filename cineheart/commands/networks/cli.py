@@ -34,9 +34,16 @@ View = Annotated[str | None, typer.Option(help="Only cases of this view: sax, 2c
 External = Annotated[
     bool, typer.Option("--external", help="By data set and phase: Dice, offset of the border, slices at the ends.")
 ]
+Robustness = Annotated[
+    bool, typer.Option("--robustness", help="Also after turns, changes of contrast, resolution, field (ACDC).")
+]
+Meshes = Annotated[
+    bool, typer.Option("--meshes", help="Of slice propagation: also mesh the labels and count what passes.")
+]
 Lights = Annotated[
     bool, typer.Option("--lights", help="Precision and recall of the red light, also of hearts damaged on purpose.")
 ]
+Every = Annotated[bool, typer.Option("--every", help="All cases, not only those held out.")]
 Fold = Annotated[int | None, typer.Option(help="Which fold of the subjects is held out, from 0.")]
 Folds = Annotated[int | None, typer.Option(min=2, help="Number of folds, where the data state none.")]
 SplitFile = Annotated[Path | None, typer.Option(help="CSV (subject, split) or JSON of who is held out.")]
@@ -93,18 +100,14 @@ def evaluate(
         typer.Option(help="Labelled cases of any layout, or 4CH frames; of what states who is held out only those."),
     ],
     output: EvaluateOutput = Path("runs/evaluation"),
-    robustness: Annotated[
-        bool, typer.Option("--robustness", help="Also after turns, changes of contrast, resolution, field (ACDC).")
-    ] = False,
-    meshes: Annotated[
-        bool, typer.Option("--meshes", help="Of slice propagation: also mesh the labels and count what passes.")
-    ] = False,
+    robustness: Robustness = False,
+    meshes: Meshes = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of slice propagation.")] = 1,
     label_order: LabelOrder = AUTO,
     split: SplitFile = None,
     hold_out: HoldOut = None,
     view: View = None,
-    every: Annotated[bool, typer.Option("--every", help="All cases, not only those held out.")] = False,
+    every: Every = False,
     external: External = False,
     lights: Lights = False,
     update_card: UpdateCard = False,
@@ -116,26 +119,25 @@ def evaluate(
     """Accuracy on labelled cases, per structure, phase, view, vendor and disease; in the card with --update-card."""
     from CardiacLib.datasets.splits import CaseChoice
     from cineheart.evaluate import EvaluationChoice, evaluate_bundle
-    from cineheart.evaluate.external import evaluate_external
-    from cineheart.evaluate.labelled import LabelledEvaluation, evaluate_on_cases
+    from cineheart.evaluate.labelled import LabelledEvaluation
     from cineheart.evaluate.landmarks import evaluate_landmark_bundle, finds_landmarks
     from cineheart.evaluate.phantom import phantom_section
     from cineheart.evaluate.propagation import EvaluationOptions, evaluate_propagation, propagates
-    from cineheart.evaluate.quality import evaluate_lights, quality_section
+    from cineheart.evaluate.quality import quality_section
 
     choice = CaseChoice(label_order, split_file=None if split is None else str(split), hold_out=hold_out, view=view)
     with Console("cineheart evaluate", as_json, lines=True) as console:
         runs_on, progress = RunsOn(device, backend), console.progress
         network = NetworkChoice(bundle, runs_on, trust=trust)
-        own = not (external or lights or every) and choice == CaseChoice()
-        if (finds_landmarks(bundle) or propagates(bundle)) and not own:
-            raise InputError(f"{bundle}: is judged by its own data; leave out what says which labelled cases to take.")
+        labelled = LabelledEvaluation(choice, every, update_card)
+        chosen = every or choice != CaseChoice()
+        require_own_way(bundle, external or lights or view is not None, chosen)
         if finds_landmarks(bundle):
             answer = evaluate_landmark_bundle(network, data, output, update_card=update_card, progress=progress)
         elif propagates(bundle):
-            options = EvaluationOptions(runs_on, robustness, meshes, workers, trust, update_card)
+            options = EvaluationOptions(runs_on, labelled, robustness, meshes, workers, trust)
             answer = evaluate_propagation(bundle, data, output, options, progress=progress)
-        elif own and is_acdc_validation(bundle, data):
+        elif not (external or lights or chosen) and is_acdc_validation(bundle, data):
             parts = (quality_section, lambda _: phantom_section(network))
             answer = evaluate_bundle(
                 network, data, output, EvaluationChoice(robustness, parts, update_card), progress=progress
@@ -143,11 +145,40 @@ def evaluate(
         elif robustness:
             raise InputError("--robustness is measured on ACDC's validation patients; give their folder and no choice.")
         else:
-            labelled = LabelledEvaluation(choice, every, update_card)
-            judge = evaluate_lights if lights else evaluate_external if external else evaluate_on_cases
-            answer = judge(network, data, output, labelled, progress=progress)
+            answer = _judge(external, lights)(network, data, output, labelled, progress=progress)
         console.finish(answer)
     return 0
+
+
+def require_own_way(bundle: str, of_slices: bool, chosen: bool) -> None:
+    """Check that a bundle that is judged in a way of its own is not asked to be judged in another one.
+
+    Args:
+        bundle: any.
+        of_slices: a view, or the tables of external data or of lights, were asked for.
+        chosen: cases were chosen.
+
+    Raises:
+        InputError: it is a landmark or slice network, and cannot be.
+    """
+    from cineheart.evaluate.landmarks import finds_landmarks
+    from cineheart.evaluate.propagation import propagates
+
+    if (of_slices or chosen) and finds_landmarks(bundle):
+        raise InputError(f"{bundle}: is judged by its own data; leave out what says which labelled cases to take.")
+    if of_slices and propagates(bundle):
+        raise InputError(f"{bundle}: is judged on whole short-axis stacks; leave out --external, --lights and --view.")
+
+
+def _judge(external: bool, lights: bool):
+    """What judges labelled cases: the table of hospitals, the red light, or accuracy."""
+    from cineheart.evaluate.external import evaluate_external
+    from cineheart.evaluate.labelled import evaluate_on_cases
+    from cineheart.evaluate.quality import evaluate_lights
+
+    if external and lights:
+        raise InputError("--external and --lights are two evaluations; run one after the other.")
+    return evaluate_lights if lights else evaluate_external if external else evaluate_on_cases
 
 
 def is_acdc_validation(bundle: str, data: Path) -> bool:
@@ -199,21 +230,34 @@ def crossvalidate(
 
 def calibrate(
     bundle: Annotated[str, typer.Argument(help="Bundle whose confidence to calibrate.")],
-    data: Annotated[Path, typer.Option(help="Folder with the ACDC patients; only the validation split is used.")],
+    data: Annotated[
+        Path, typer.Option(help="Labelled cases of any layout; of what states who is held out only those.")
+    ],
     appearance: Annotated[
         bool, typer.Option(help="Learn what the training cases of any data set look like, to warn of others.")
     ] = False,
+    label_order: LabelOrder = AUTO,
+    split: SplitFile = None,
+    hold_out: HoldOut = None,
+    every: Every = False,
     device: Device = AUTO,
     trust: Trust = False,
     as_json: Json = False,
 ) -> int:
     """Fit the confidence of quality control to the true Dice on held-out patients; kept in the bundle."""
+    from CardiacLib.datasets.splits import CaseChoice
     from cineheart.commands.networks.calibrate import calibrate_bundle, describe_training_images
+    from cineheart.evaluate.labelled import LabelledEvaluation
 
+    choice = CaseChoice(label_order, split_file=None if split is None else str(split), hold_out=hold_out, view="sax")
+    options = LabelledEvaluation(choice, every)
     with Console("cineheart calibrate", as_json) as console:
         network = NetworkChoice(bundle, RunsOn(device), trust=trust)
-        work = describe_training_images if appearance else calibrate_bundle
-        console.finish(work(network, data, progress=console.progress))
+        if appearance:
+            answer = describe_training_images(network, data, options, progress=console.progress)
+        else:
+            answer = calibrate_bundle(network, data, options, progress=console.progress)
+        console.finish(answer)
     return 0
 
 

@@ -11,13 +11,13 @@ from cineheart.console import Console, Json
 
 def gif(
     cine: Annotated[Path, typer.Argument(help="Cine: NIfTI, NRRD, .seq.nrrd, or DICOM folder of one stack.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The picture, a .gif.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture, a .gif or an .mp4.")],
     labels: Annotated[Path | None, typer.Option(help="Label map of the same frames: its contours are drawn.")] = None,
     slices: Annotated[str, typer.Option(help="all, middle, or numbers from 1, separated by commas.")] = "all",
     label_order: LabelOrder = "auto",
     as_json: Json = False,
 ) -> int:
-    """The beating heart as an animated GIF, slices side by side, with contours if labels are given."""
+    """The beating heart as an animated GIF or an MP4, slices side by side, with contours if labels are given."""
     from .gif import GifOptions, write_gif
 
     with Console("cineheart gif", as_json) as console:

@@ -1,13 +1,12 @@
-"""``cineheart gif``: a cine, with or without contours, as an animated picture in real time."""
+"""``cineheart gif``: a cine, with or without contours, as an animated picture or a video in real time."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from CardiacLib.errors import InputError
-from CardiacLib.files import require_output
+from CardiacLib.files import atomic_directory, require_output
 from CardiacLib.progress import Progress, silent
 from CardiacLib.readers.cases import read_one_image
 from CardiacLib.readers.labels.label_files import read_labels
@@ -15,6 +14,8 @@ from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap
 from cineheart.console import Answer
 from cineheart.report.pictures import caption, crop_box, dark_figure, draw_contours, grey_range, show
+
+from .video import import_opencv, write_mp4
 
 BEAT_MS = 1000.0
 """Of a cine whose file gives no times."""
@@ -40,31 +41,43 @@ class GifOptions:
 
 
 def write_gif(source: Path, output: Path, options: GifOptions | None = None, *, progress: Progress = silent) -> Answer:
-    """Draw every frame and write the GIF, which loops in the time of the heart beat.
+    """Draw every frame and write the GIF, which loops in the time of the heart beat, or an MP4 of several beats.
 
     Raises:
-        InputError: the output is no ``.gif``, the labels are on another grid, or there is no such slice.
+        InputError: the output is no ``.gif`` or ``.mp4``, what writes it is not installed, the labels are on another
+            grid, or there is no such slice.
     """
-    from PIL import Image
-
     options = options or GifOptions()
     require_output(output.parent)
-    if output.suffix.lower() != ".gif":
-        raise InputError(f"{output}: a moving picture is written as .gif.")
+    if output.suffix.lower() not in WRITERS:
+        raise InputError(f"{output}: a moving picture is written as {' or '.join(WRITERS)}.")
+    if output.suffix.lower() == ".mp4":
+        import_opencv()
     cine = read_one_image(source)
     labels = None if options.labels is None else _labels(options, cine)
     chosen = chosen_slices(options.slices, cine.n_slices)
     pictures = []
     for t in range(cine.n_frames):
         progress(t / cine.n_frames, f"drawing frame {t + 1} of {cine.n_frames}")
-        pictures.append(Image.fromarray(draw_frame(cine, labels, t, chosen)))
+        pictures.append(draw_frame(cine, labels, t, chosen))
     durations = frame_durations_ms(cine.times_ms, cine.n_frames)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    work = output.with_name(f".{output.name}.part.gif")
-    pictures[0].save(work, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
-    os.replace(work, output)
+    facts = {"frames": cine.n_frames, "slices": len(chosen), "output": str(output)}
+    with atomic_directory(output.parent) as work:
+        beats = WRITERS[output.suffix.lower()](work / output.name, pictures, durations)
     notes = cine.notes if labels is None else (*cine.notes, *labels.notes)
-    return Answer({"frames": cine.n_frames, "slices": len(chosen), "output": str(output)}, notes)
+    return Answer(facts | ({"beats": beats} if beats > 1 else {}), notes)
+
+
+def _write_gif(path: Path, pictures: list[np.ndarray], durations_ms: list[int]) -> int:
+    from PIL import Image
+
+    first, *rest = (Image.fromarray(picture) for picture in pictures)
+    first.save(path, save_all=True, append_images=rest, duration=durations_ms, loop=0)
+    return 1
+
+
+WRITERS = {".gif": _write_gif, ".mp4": write_mp4}
+"""What writes one beat, by the ending of the file."""
 
 
 def draw_frame(cine: Cine, labels: LabelMap | None, t: int, slices: list[int]) -> np.ndarray:

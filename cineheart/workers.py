@@ -1,4 +1,4 @@
-"""A process beside this one, for one task, that ends with the command that started it."""
+"""A process beside this one that ends with the command that started it, and signals that let both clean up."""
 
 import multiprocessing
 import os
@@ -18,6 +18,19 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GL
 """Variables that libraries take their number of threads from."""
 TOLD_S = 0.5
 """Between two messages of progress of a worker, which its pipe must hold while nobody reads them."""
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt as Ctrl+C does, so that unfinished files are removed and workers ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 class Beside:
