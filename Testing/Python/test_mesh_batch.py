@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from test_mesh_build import heart
 from CardiacLib.geometry import to_sitk
 from CardiacLib.readers import read_labels
 from cineheart.cli import main
+from cineheart.cohort.marker import write_marker
 from cineheart.commands import mesh_batch
+from cineheart.commands.mesh import MeshFile
 from cineheart.commands.mesh_table import COUNTS, beyond_limits
 
 QUICK = ["--edge-length", "4", "--no-fibres", "--no-coordinates", "--format", "vtp"]
@@ -86,6 +89,26 @@ def test_a_mistake_in_one_case_is_a_row_of_the_table(patients, tmp_path, monkeyp
     monkeypatch.setattr(mesh_batch, "mesh_of_file", broken)
     assert main(["mesh", str(patients), "-o", str(tmp_path / "out"), *QUICK]) == 1
     assert {row["reason"] for row in rows(tmp_path / "out").values()} == {"ZeroDivisionError: a bug"}
+
+
+def test_the_marker_of_a_case_goes_first_and_comes_last(patients, tmp_path, monkeypatch):
+    """Killed while its files are moved, a case is not taken for finished, by its old marker either."""
+    labels = patients / "patient001" / "patient001_frame01_gt.nii.gz"
+    case = mesh_batch.Case("a", labels, tmp_path / "out" / "a", MeshFile())
+    case.output.mkdir(parents=True)
+    write_marker(case.output / mesh_batch.CASE_FILE, {"status": "meshed"}, case.made_from())
+    assert mesh_batch.finished_row(case) == {"status": "meshed"}
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mesh_batch, "mesh_of_file", lambda *_: SimpleNamespace(mesh=None, frame=0))
+    monkeypatch.setattr(mesh_batch, "mesh_row", lambda *_: {})
+    monkeypatch.setattr(mesh_batch, "write_mesh", lambda made, folder, formats: (folder / "surface.vtp").touch())
+    monkeypatch.setattr(mesh_batch, "write_marker", killed)
+    with pytest.raises(KeyboardInterrupt):
+        mesh_batch.run_case(case)
+    assert (case.output / "surface.vtp").exists() and mesh_batch.finished_row(case) is None
 
 
 @pytest.mark.slow

@@ -176,6 +176,17 @@ def test_a_vessel_through_all_slices_is_no_heart():
     assert np.array_equal(kept[:, :60, :60], labels[:, :60, :60]) and not kept[:, 60:].any()
 
 
+def test_a_vessel_over_the_base_is_no_heart():
+    labels = np.zeros((9, 80, 80), np.uint8)
+    labels[1:5, 20:50, 20:50] = MYO
+    labels[1:5, 27:43, 27:43] = LV
+    labels[6:8, 30:40, 30:40] = LV  # over a slice without heart
+    kept = without_islands(labels)
+    assert np.array_equal(kept[:5], labels[:5]) and not kept[5:].any()
+    labels[5, 27:43, 27:43] = LV
+    assert np.array_equal(without_islands(labels), labels)
+
+
 def test_phases_of_drawn_frames():
     labels = np.zeros((6, 1, 60, 60), np.uint8)
     for frame, side in ((0, 40), (2, 12), (3, 20)):

@@ -217,3 +217,15 @@ def test_the_worker_fetches_and_says_what_is_wrong(tmp_path, weights, monkeypatc
     model_store.clear(name, cache)
     with pytest.raises(InputError, match="no such file"):
         TASKS["import_weights"](name, str(cache), str(tmp_path / "none.pt"), progress=lambda *told: None)
+
+
+def test_a_mouse_has_a_network_of_its_own(panel):
+    panel.panel.parameters.species = "mouse"
+    panel.panel.update()
+    shown = panel.ui
+    assert shown.weightsLabel.text == "Mouse short-axis cine segmentation, small: come with CineHeart"
+    assert shown.licenceLabel.text.startswith("Weights: Apache-2.0") and not shown.bundleSelector.enabled
+    assert "people" in shown.bundleSelector.toolTip
+    panel.panel.parameters.species = "human"
+    panel.panel.update()
+    assert "not here" in shown.weightsLabel.text and shown.bundleSelector.enabled

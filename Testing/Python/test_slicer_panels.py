@@ -1,5 +1,6 @@
 """The two panels on the panel host: real files, real scene, real worker processes, clicked as a user would."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -282,7 +283,9 @@ def test_unusable_input_is_refused_before_a_worker_starts(host, scene):
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory) -> str:
-    """The default network's bundle, four channels wide, with random weights: quick, and there in any tree."""
+    """The default network's bundle, four channels wide with random weights: quick; without PyTorch as it is."""
+    if importlib.util.find_spec("torch") is None:
+        return str(resource_path("Bundles") / "cineheart_sax")
     import torch
 
     from CardiacLib.networks.bundles import read_config

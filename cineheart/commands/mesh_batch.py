@@ -124,11 +124,11 @@ def run_case(case: Case) -> dict[str, object]:
     try:
         made = mesh_of_file(case.labels, case.options)
         row = mesh_row(case.name, made.mesh, clock.elapsed) | {"frame_index": made.frame}
-        with atomic_directory(case.output, replace=MOTION_NAMES) as folder:
+        with atomic_directory(case.output, replace=(CASE_FILE, *MOTION_NAMES)) as folder:
             write_mesh(made, folder, case.options.formats)
-            write_marker(folder / CASE_FILE, row, case.made_from())
             with remembered(case.command):
                 provenance_of(case.labels, case.options, case.output).stamp(folder)
+        write_marker(case.output / CASE_FILE, row, case.made_from())  # last: a process may be killed at any moment
     except Cancelled:
         raise
     except InputError as error:

@@ -4,7 +4,7 @@ One structure of one heart is judged: it is red if a serious finding is about it
 bad if its Dice with the expert, in the worst frame that was looked at, is below a limit.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,17 +166,20 @@ def found_by(rows: Sequence[LightRow], limit: float, lights: tuple[str, ...] = (
     bad, red, both = counts.sum(0)
     drawn = np.random.default_rng(seed).integers(0, max(len(subjects), 1), (DRAWS, len(subjects)))
     sums = counts[drawn].sum(1)
-    ratio: Callable[[float, float], float | None] = lambda a, b: float(a / b) if b else None  # noqa: E731
     return Found(
         len(rows),
         int(bad),
         int(red),
         int(both),
-        ratio(both, red),
-        ratio(both, bad),
+        _share(both, red),
+        _share(both, bad),
         _interval(sums[:, 2], sums[:, 1]),
         _interval(sums[:, 2], sums[:, 0]),
     )
+
+
+def _share(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole else None
 
 
 def _interval(parts: np.ndarray, wholes: np.ndarray) -> tuple[float, float] | None:

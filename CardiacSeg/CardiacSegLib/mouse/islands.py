@@ -1,7 +1,8 @@
 """Remove islands of labels as the published framework does, three-dimensional and one structure at a time.
 
-One thing is added: the component that the others are compared with lies at the other structure. The component through
-most slices alone may be the aorta, where a network mistakes vessels for the LV pool.
+Two things are added. The component that the others are compared with lies at the other structure: the component through
+most slices alone may be the aorta, where a network mistakes vessels for the LV pool. And no component stays beyond a
+slice without the heart's: a vessel over the base may lie near the heart's centre too.
 """
 
 import numpy as np
@@ -22,9 +23,9 @@ def without_islands(labels: np.ndarray) -> np.ndarray:
 
     Of each structure, components hold together by faces. Those of fewer than ``LEAST_VOXELS`` voxels go. The heart's is
     the one through most slices, the largest of equals, of those pools that myocardium surrounds, and of that myocardium
-    that touches this pool; of all where none does. Of the others those stay that lie in ``LEAST_SLICES`` slices or more
-    and whose centre is no farther than ``FARTHEST`` from that of the heart's. A structure of small components only
-    keeps the largest.
+    that touches this pool; of all where none does. Of the others those stay that lie in ``LEAST_SLICES`` slices or
+    more, whose centre is no farther than ``FARTHEST`` from that of the heart's, and that share a slice with it or lie
+    in the next one. A structure of small components only keeps the largest.
     """
     kept = labels.copy()
     pool = labels == LV
@@ -54,13 +55,14 @@ def _kept(mask: np.ndarray, of_heart) -> np.ndarray:
     numbers = np.flatnonzero(sizes >= LEAST_VOXELS) + 1
     if not numbers.size:
         return pieces == 1 + int(sizes.argmax())
-    slices = {n: int((pieces == n).any((1, 2)).sum()) for n in numbers}
+    slices = {n: np.flatnonzero((pieces == n).any((1, 2))) for n in numbers}
     candidates = [n for n in numbers if of_heart(pieces == n)] or list(numbers)
-    heart = max(candidates, key=lambda n: (slices[n], sizes[n - 1]))
+    heart = max(candidates, key=lambda n: (len(slices[n]), sizes[n - 1]))
+    first, last = slices[heart][0] - 1, slices[heart][-1] + 1
     centres = dict(zip(numbers, np.array(ndimage.center_of_mass(mask, pieces, numbers)), strict=True))
-    near = [
-        n
-        for n in numbers
-        if n == heart or (slices[n] >= LEAST_SLICES and np.linalg.norm(centres[n] - centres[heart]) <= FARTHEST)
-    ]
-    return np.isin(pieces, near)
+
+    def stays(n: int) -> bool:
+        beside = slices[n][0] <= last and slices[n][-1] >= first
+        return len(slices[n]) >= LEAST_SLICES and beside and np.linalg.norm(centres[n] - centres[heart]) <= FARTHEST
+
+    return np.isin(pieces, [n for n in numbers if n == heart or stays(n)])

@@ -78,7 +78,7 @@ class SegmentationPanel(ModulePanel):
         frames, choice = chosen.frames, segment_choice(chosen)
 
         def make_request() -> JobRequest:
-            ask_for_licence(chosen.bundle)
+            ask_for_licence(choice.network.bundle)
             ensure_dependencies(self.widget.moduleName, optional=torch_requirements(choice.network.runs_on))
             return self.logic.makeRequest(volume, frames, choice)
 
@@ -103,7 +103,7 @@ class SegmentationPanel(ModulePanel):
         output = parameters.segmentation if parameters else None
         labels = {"resultLabel": "summary", "lightLabel": "light", "notesLabel": "notes"}
         show_output(self.ui, output, labels, self._buttons)
-        self._network.update(parameters)
+        self._network.update(parameters, bundle_for(parameters) if parameters else "")
         self._export.update(parameters)
         self._editing.update(parameters)
         self._corrections.update(parameters)

@@ -1,5 +1,6 @@
 """Table, plot series and chart nodes."""
 
+import math
 from collections.abc import Sequence
 
 TIME_COLUMN, FRAME_COLUMN = "Time (ms)", "Frame"
@@ -13,7 +14,7 @@ def time_column(times_ms: Sequence[float] | None, n_frames: int) -> tuple[str, S
 
 
 def add_table(name: str, columns):
-    """A new table node; ``columns`` holds title, values, and whether these are numbers."""
+    """A new table node; ``columns`` holds title, values, and whether these are numbers (None: not a number)."""
     import slicer
 
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
@@ -31,7 +32,7 @@ def set_columns(node, columns) -> None:
         column = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
         column.SetName(title)
         for value in values:
-            column.InsertNextValue(float(value) if numeric else value)
+            column.InsertNextValue(value if not numeric else math.nan if value is None else float(value))
         node.AddColumn(column)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from CardiacLib.mrml.translation import _
-from CardiacLib.networks.bundles import cache_folder
+from CardiacLib.networks.bundles import bundle_metadata, bundle_path, cache_folder
 from CardiacLib.networks.manifest import manifest
 from CardiacLib.networks.model_store import WeightsSource, begun_bytes, clear, discard_unfinished, weights_source
 
@@ -45,11 +45,19 @@ class NetworkSection:
             return ""
         return _("The weights of {name} are not here: fetch or import them.").format(name=name)
 
-    def update(self, parameters) -> None:
-        """Show the state of the chosen network's weights; ``parameters`` may be None."""
+    def update(self, parameters, used: str = "") -> None:
+        """Show the state of a network's weights.
+
+        Args:
+            parameters: of the panel; may be None.
+            used: the network that takes the place of the chosen one, if one does: it is named, and none can be chosen.
+        """
         if parameters is None:
             return
-        self._name = name = parameters.bundle
+        self._name = name = used or parameters.bundle
+        replaced = name != parameters.bundle
+        tip = self._ui.bundleSelectorLabel.toolTip
+        set_enabled(self._ui.bundleSelector, tip, _("These networks were made for people.") if replaced else "")
         source = weights_source(name)
         texts = {
             "shipped": _("come with CineHeart"),
@@ -61,7 +69,8 @@ class NetworkSection:
         state = source.state
         if state == "missing" and begun_bytes(name):
             state = "begun"
-        self._ui.weightsLabel.text = texts[state]
+        title = bundle_metadata(bundle_path(name))["name"] + ": " if replaced else ""
+        self._ui.weightsLabel.text = title + texts[state]
         self._ui.licenceLabel.text = self._licence(source)
         for button, tip, reason in self._buttons(state, name in manifest()):
             set_enabled(button, tip, self._panel.running_or(reason))
