@@ -23,6 +23,7 @@ from BiVMeshLib.tetra.relax import relax
 from BiVMeshLib.tetra.smoothing import smooth
 from BiVMeshLib.tetra.stuffing import Stuffed, project, stuff
 from BiVMeshLib.tetra.tags import patch_ids, region_ids
+from BiVMeshLib.tetra.volumes import with_volumes
 from CardiacLib.errors import InputError
 from CardiacLib.geometry import towards_anterior
 from CardiacLib.label_axes import on_short_axis, stack_end_notes
@@ -251,13 +252,14 @@ def mesh_once(heart: Prepared, size: Sizing, options: MeshOptions, *, progress: 
     stuffed = smooth(stuffed, myocardium)
     if options.mesher == "stuffing":
         stuffed = relax(stuffed, myocardium)
-        if size.collapses:
+        if options.optimise and size.too_many(len(stuffed.tets)):
             progress(0.45, "Collapsing edges")
             aim = Aim(size.tets_wanted(len(stuffed.tets)), size.longest_mm)
             stuffed = relax(coarsen(stuffed, myocardium, aim, seed=options.seed), myocardium, rounds=3)
         if options.optimise:
             progress(0.55, "Improving the worst tetrahedra")
             stuffed = relax(climb(stuffed, myocardium, seed=options.seed), myocardium)
+            stuffed = with_volumes(stuffed, shape) if size.coarse else stuffed
     else:
         stuffed = remesh(options.mesher, stuffed, shape, edge)
     progress(0.9, "Measuring quality")

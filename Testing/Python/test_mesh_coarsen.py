@@ -9,9 +9,11 @@ from BiVMeshLib.check.topology import boundary_faces, euler, surface_defects
 from BiVMeshLib.shape.field import Field
 from BiVMeshLib.shape.sizing import COARSER, Sizing, edge_for, sizing_for
 from BiVMeshLib.tetra.coarsen import WORST, Aim, coarsen
+from BiVMeshLib.tetra.hill_climb import DONE
 from BiVMeshLib.tetra.relax import relax
 from BiVMeshLib.tetra.smoothing import smooth
 from BiVMeshLib.tetra.stuffing import Stuffed, positive, stuff
+from BiVMeshLib.tetra.volumes import enclosed_by, with_volumes
 from CardiacLib.errors import InputError
 from CardiacLib.types.mesh_options import MeshOptions
 
@@ -80,8 +82,9 @@ def test_sizes():
     assert not sizing_for(shape, MeshOptions(edge_length_mm=6.0, optimise=False)).collapses
     few, many = (sizing_for(half_shell(30.0, 25.0), MeshOptions(tets=n)) for n in (6_000, 2_000_000))
     assert few.collapses and few.tets_wanted(99) == 6_000 and not many.collapses and many.edge_mm < own
-    assert "6000 tetrahedra were asked for; 12000 are left" in few.left_over(12_000)[0]
+    assert "6000 tetrahedra were asked for; 12000 is about the smallest number" in few.left_over(12_000)[0]
     assert not few.left_over(6_500) and not coarse.left_over(10**6)
+    assert few.coarse and not many.coarse and many.too_many(3_000_000) and not many.too_many(2_100_000)
     finer = Sizing(2.0, 5.0, 8.0).refined(0.8)
     assert (finer.lattice_mm, finer.edge_mm) == (1.6, 5.0)
     with pytest.raises(InputError, match="choose one"):
@@ -90,3 +93,22 @@ def test_sizes():
 
 def test_positive_is_not_needed_after_collapses(coarse):
     assert np.array_equal(positive(coarse.points, coarse.tets.copy()), coarse.tets)
+
+
+def test_walls_enclose_what_the_shape_does(coarse):
+    """Large flat triangles cut the corners of a cavity; its wall is moved by what they take."""
+    shape = half_shell(20.0, 15.0)
+    true = with_volumes(coarse, shape)
+
+    def error(mesh, side, field):
+        faces = boundary_faces(mesh.tets)
+        a, b, c = (mesh.points[faces[(mesh.side[faces] == side).all(1)][:, n]] for n in range(3))
+        enclosed = abs(np.cross(b - a, c - a)[:, 2] @ (a + b + c)[:, 2]) / 6.0
+        return abs(enclosed / enclosed_by(field) - 1.0)
+
+    for side, field, radius in ((1, shape.outer, 20.0), (2, shape.lv, 15.0)):
+        assert enclosed_by(field) == pytest.approx(2 / 3 * np.pi * radius**3, rel=0.02)
+        assert error(coarse, side, field) > 0.01 > 4 * error(true, side, field)
+    least = min(shape_quality(coarse.points, coarse.tets).min(), DONE)
+    assert shape_quality(true.points, true.tets).min() >= least - 1e-6
+    assert (true.points[true.on_base, 2] == 0).all()

@@ -3,6 +3,8 @@
 Measured against the labels as they were given, without the clean-up: what was removed counts as error.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import scipy
 
@@ -67,9 +69,10 @@ def contour_distances(mesh: BiVMesh, stack: LabelStack, frame: HeartFrame) -> di
     In both directions: from points on the contours to the patch, and from points on the patch's sections with the
     slices to the contours. The outer surface counts farther than BESIDE_RV from the RV, where it is nearer to the LV.
     """
-    found = {}
     rv = contour_points(stack, frame, (RV, RV_WALL))
-    for name, (labels, patch) in SURFACES.items():
+
+    def measured(name: str) -> np.ndarray | None:
+        labels, patch = SURFACES[name]
         triangles = mesh.patch(patch)
         contour, section = contour_points(stack, frame, labels), _sections(mesh.nodes, triangles, stack)
         if name == "lv_outer" and len(rv) and len(contour):
@@ -77,10 +80,14 @@ def contour_distances(mesh: BiVMesh, stack: LabelStack, frame: HeartFrame) -> di
             contour = contour[to_rv.query(contour)[0] > BESIDE_RV]
             beside = to_rv.query(section)[0]
             section = section[(beside > BESIDE_RV) & (beside > to_lv.query(section)[0])]
-        if len(contour) and len(section):
-            there = distance_to_triangles(contour, mesh.nodes, triangles)
-            found[name] = np.concatenate([there, scipy.spatial.cKDTree(contour).query(section)[0]])
-    return found
+        if not len(contour) or not len(section):
+            return None
+        there = distance_to_triangles(contour, mesh.nodes, triangles)
+        return np.concatenate([there, scipy.spatial.cKDTree(contour).query(section)[0]])
+
+    with ThreadPoolExecutor(2) as two:
+        found = dict(zip(SURFACES, two.map(measured, SURFACES), strict=True))
+    return {name: distances for name, distances in found.items() if distances is not None}
 
 
 def contour_points(stack: LabelStack, frame: HeartFrame, labels: tuple[int, ...]) -> np.ndarray:

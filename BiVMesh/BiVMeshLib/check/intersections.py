@@ -10,6 +10,10 @@ import scipy
 
 TOUCH = 1e-6
 """mm. Triangles intersect if they overlap by more than this along every direction."""
+BLOCK = 16384
+"""Pairs that are worked on at once."""
+LARGE = 0.9
+"""Share of the triangles up to whose size pairs are looked for within that size; larger ones are looked for apart."""
 
 
 def self_intersections(points: np.ndarray, triangles: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
@@ -17,61 +21,108 @@ def self_intersections(points: np.ndarray, triangles: np.ndarray, near: np.ndarr
 
     Args:
         points: (N, 3) mm.
-        triangles: (F, 3) of about one size: all that lie nearer to each other than the largest is wide are compared.
-        near: numbers of the triangles round which to look, by default all; every pair with one of these is found.
+        triangles: (F, 3).
+        near: numbers of the triangles round which to look, by default all: of each pair that is found one is of these.
     """
-    if not len(triangles):
-        return np.zeros((0, 2), np.int64)
     corners = np.asarray(points, np.float64)[triangles]
-    if near is not None:
-        around = _around(corners, near)
-        return around[self_intersections(points, triangles[around])]
-    sides = np.roll(corners, -1, axis=1) - corners
-    normals = np.cross(sides[:, 0], sides[:, 1])
+    if not len(corners) or (near is not None and not len(near)):
+        return np.zeros((0, 2), np.int64)
+    around = np.arange(len(corners)) if near is None else _around(corners, near)
+    corners = corners[around]
     pairs = _near_pairs(corners)
-    for own in (0, 1):
-        pairs = pairs[~_separated(corners, pairs, normals[pairs[:, own]])]
-        for side in range(3):
-            outwards = np.cross(sides[pairs[:, own], side], normals[pairs[:, own]])
-            pairs = pairs[~_separated(corners, pairs, outwards)]
-    for first in range(3):
-        for second in range(3):
-            across = np.cross(sides[pairs[:, 0], first], sides[pairs[:, 1], second])
-            pairs = pairs[~_separated(corners, pairs, across)]
-    return pairs
+    if near is not None:
+        asked = np.zeros(len(triangles), bool)
+        asked[near] = True
+        asked = asked[around]
+        pairs = pairs[asked[pairs[:, 0]] | asked[pairs[:, 1]]]
+    across = np.ascontiguousarray(corners.transpose(1, 2, 0))
+    blocks = (pairs[first : first + BLOCK] for first in range(0, len(pairs), BLOCK))
+    return around[np.concatenate([_crossing(across, block) for block in blocks] or [pairs])]
 
 
 def _around(corners: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Numbers of the triangles that may touch one of ``near``, these included."""
-    if not len(near):
-        return np.zeros(0, np.int64)
     centre = corners.mean(1)
-    radius = np.linalg.norm(corners - centre[:, None], axis=2).max()
-    return np.flatnonzero(
-        scipy.spatial.cKDTree(centre[near]).query(centre, distance_upper_bound=2.0 * radius + TOUCH)[0] < np.inf
-    )
+    radius = np.linalg.norm(corners - centre[:, None], axis=2).max(1)
+    reach = radius.max() + radius[near].max() + TOUCH
+    distance = scipy.spatial.cKDTree(centre[near]).query(centre, distance_upper_bound=reach)[0]
+    return np.flatnonzero(np.isfinite(distance))
 
 
 def _near_pairs(corners: np.ndarray) -> np.ndarray:
-    """(P, 2) triangles whose boxes overlap or touch."""
+    """(P, 2) triangles whose boxes overlap or touch, in order."""
     centre = corners.mean(1)
-    radius = np.linalg.norm(corners - centre[:, None], axis=2).max()
-    pairs = scipy.spatial.cKDTree(centre).query_pairs(2.0 * radius, output_type="ndarray")
-    low, high = corners.min(1), corners.max(1)
+    radius = np.linalg.norm(corners - centre[:, None], axis=2).max(1)
+    usual = np.quantile(radius, LARGE)
+    small, large = np.flatnonzero(radius <= usual), np.flatnonzero(radius > usual)
+    tree = scipy.spatial.cKDTree(centre[small])
+    pairs = [small[tree.query_pairs(2.0 * usual, output_type="ndarray")]]
+    if len(large):
+        big, most = scipy.spatial.cKDTree(centre[large]), radius.max()
+        pairs.append(large[big.query_pairs(2.0 * most, output_type="ndarray")])
+        mixed = big.sparse_distance_matrix(tree, most + usual, output_type="ndarray")
+        pairs.append(np.stack([large[mixed["i"]], small[mixed["j"]]], axis=1))
+    pairs = np.concatenate([_with_boxes_that_meet(corners, some) for some in pairs])
+    return pairs[np.lexsort(pairs.T[::-1])]
+
+
+def _with_boxes_that_meet(corners: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Those of pairs (P, 2), the lower number first."""
+    low, high = (np.ascontiguousarray(ends.T) for ends in (corners.min(1), corners.max(1)))
     for axis in range(3):
         a, b = pairs.T
-        pairs = pairs[(low[a, axis] <= high[b, axis]) & (low[b, axis] <= high[a, axis])]
-    return pairs
+        pairs = pairs[(low[axis, a] <= high[axis, b]) & (low[axis, b] <= high[axis, a])]
+    return np.sort(pairs, axis=1)
 
 
-def _separated(corners: np.ndarray, pairs: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """bool (P,) whether the triangles lie on either side of a plane across ``direction`` (P, 3) of any length.
+def _crossing(across: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Those of pairs (P, 2) that no direction separates; ``across`` (3, 3, F): by corner and axis."""
+    corner = [[across[n].take(pairs[:, own], axis=1) for n in range(3)] for own in (0, 1)]
+    left = np.arange(len(pairs))
+    for number in range(17):
+        apart = _separated(corner, _direction(corner, number))
+        if apart.any():
+            kept = np.flatnonzero(~apart)
+            left, corner = left[kept], [[place.take(kept, axis=1) for place in one] for one in corner]
+        if not len(left):
+            break
+    return pairs[left]
+
+
+def _direction(corner: list[list[np.ndarray]], number: int) -> np.ndarray:
+    """(3, P) of each pair's 17 directions: two normals, six normals of sides within them, nine across two sides."""
+
+    def side(own, n):
+        return corner[own][(n + 1) % 3] - corner[own][n]
+
+    if number < 2:
+        return _cross(side(number, 0), side(number, 1))
+    if number < 8:
+        own, n = divmod(number - 2, 3)
+        return _cross(side(own, n), _cross(side(own, 0), side(own, 1)))
+    first, second = divmod(number - 8, 3)
+    return _cross(side(0, first), side(1, second))
+
+
+def _separated(corner: list[list[np.ndarray]], direction: np.ndarray) -> np.ndarray:
+    """bool (P,) whether the triangles lie on either side of a plane across ``direction`` (3, P) of any length.
 
     Not if both lie in that plane, nor if the direction is none (edges are parallel).
     """
-    length = np.linalg.norm(direction, axis=1, keepdims=True)
-    axis = direction / np.maximum(length, 1e-12)
-    a, b = (np.einsum("pnk,pk->pn", corners[pairs[:, n]], axis) for n in (0, 1))
-    gap = np.maximum(a.min(1) - b.max(1), b.min(1) - a.max(1))
-    extent = np.maximum(a.max(1), b.max(1)) - np.minimum(a.min(1), b.min(1))
-    return (gap >= -TOUCH) & (extent > 2.0 * TOUCH)
+    (a_low, a_high), (b_low, b_high) = (_extent([_dot(place, direction) for place in one]) for one in corner)
+    touch = TOUCH * np.maximum(np.sqrt(_dot(direction, direction)), 1e-12)
+    gap = np.maximum(a_low - b_high, b_low - a_high)
+    return (gap >= -touch) & (np.maximum(a_high, b_high) - np.minimum(a_low, b_low) > 2.0 * touch)
+
+
+def _extent(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    a, b, c = values
+    return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])

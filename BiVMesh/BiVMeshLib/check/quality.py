@@ -1,5 +1,6 @@
 """Measures of a tetrahedral mesh, its quality report and the gate that a mesh must pass."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,8 @@ from . import topology
 from .intersections import self_intersections
 
 EDGES = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])
+BLOCK = 8192
+"""Tets that are measured at once: what is between fits into a processor's own memory."""
 OPPOSITE = np.array([(2, 3), (1, 3), (1, 2), (0, 3), (0, 2), (0, 1)])
 """Faces (by their opposite corner) that meet at each edge of EDGES."""
 
@@ -22,16 +25,23 @@ class MeshError(InputError):
     """No mesh that passes the gate could be built; the message is one sentence."""
 
 
-def _corners(points, tets) -> list[np.ndarray]:
-    """Four contiguous (3, M) arrays of the corners' coordinates: sums over axes of length 3 or 4 are slow in numpy."""
-    across = np.ascontiguousarray(np.asarray(points).T)
-    return [across.take(tets[:, n], axis=1) for n in range(4)]
+def _across(points) -> np.ndarray:
+    """Points (N, 3) as a contiguous (3, N) array: sums over axes of length 3 or 4 are slow in numpy."""
+    return np.ascontiguousarray(np.asarray(points).T)
 
 
-def _edge_vectors(points, tets) -> list[np.ndarray]:
-    """Six (3, M) arrays in the order of EDGES."""
-    corner = _corners(points, tets)
+def _edge_vectors(across, tets) -> list[np.ndarray]:
+    """Six (3, M) arrays in the order of EDGES, of points (3, N)."""
+    corner = [across.take(tets[:, n], axis=1) for n in range(4)]
     return [corner[j] - corner[i] for i, j in EDGES]
+
+
+def _in_blocks(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], points, tets) -> np.ndarray:
+    """(M,) a measure of points (3, N) and tets, taken of BLOCK tets at a time."""
+    across, found = _across(points), np.empty(len(tets))
+    for first in range(0, len(tets), BLOCK):
+        found[first : first + BLOCK] = measure(across, tets[first : first + BLOCK])
+    return found
 
 
 def _dot(a, b) -> np.ndarray:
@@ -55,13 +65,21 @@ def _scaled_jacobian(length, six_volume) -> np.ndarray:
 
 def signed_volumes(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(M,) mm^3, positive for the node order of VTK and Gmsh."""
-    a, b, c, d = _corners(points, tets)
+    return _in_blocks(_volumes, points, tets)
+
+
+def _volumes(across, tets) -> np.ndarray:
+    a, b, c, d = (across.take(tets[:, n], axis=1) for n in range(4))
     return _dot(_cross(b - a, c - a), d - a) / 6.0
 
 
 def scaled_jacobian(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(M,) scaled Jacobian of each tet as in Verdict: 1 for a regular tet, <= 0 inverted."""
-    edge = _edge_vectors(points, tets)
+    return _in_blocks(_jacobians, points, tets)
+
+
+def _jacobians(across, tets) -> np.ndarray:
+    edge = _edge_vectors(across, tets)
     return _scaled_jacobian(_lengths(edge), _dot(_cross(edge[0], edge[1]), edge[2]))
 
 
@@ -75,7 +93,11 @@ def shape_quality(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
 
     The sine at an edge is 3 V l / (2 A1 A2) with the areas of its two faces; negative in an inverted tet.
     """
-    edge = _edge_vectors(points, tets)
+    return _in_blocks(_qualities, points, tets)
+
+
+def _qualities(across, tets) -> np.ndarray:
+    edge = _edge_vectors(across, tets)
     length, normals = _lengths(edge), _face_normals(edge)
     six_volume, area = -_dot(normals[3], edge[2]), _lengths(normals)
     worst = _scaled_jacobian(length, six_volume)
@@ -86,7 +108,7 @@ def shape_quality(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
 
 def dihedral_angles(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(M, 6) dihedral angles in degrees."""
-    normals = _face_normals(_edge_vectors(points, tets))
+    normals = _face_normals(_edge_vectors(_across(points), tets))
     unit = [normal / np.maximum(size, 1e-30) for normal, size in zip(normals, _lengths(normals), strict=True)]
     cosine = np.stack([_dot(unit[one], unit[two]) for one, two in OPPOSITE], axis=1)
     return 180.0 - np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
@@ -144,7 +166,7 @@ def measure_shape(mesh: BiVMesh) -> MeshShape:
     """The elements' shape and size."""
     jacobian = scaled_jacobian(mesh.nodes, mesh.tets)
     angles = dihedral_angles(mesh.nodes, mesh.tets)
-    lengths = np.stack(_lengths(_edge_vectors(mesh.nodes, mesh.tets)))
+    lengths = np.stack(_lengths(_edge_vectors(_across(mesh.nodes), mesh.tets)))
     p1, p5 = np.percentile(jacobian, [1, 5])
     return MeshShape(
         inverted_tets=int((signed_volumes(mesh.nodes, mesh.tets) <= 0).sum()),

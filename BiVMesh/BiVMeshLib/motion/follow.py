@@ -15,8 +15,11 @@ from BiVMeshLib.check.quality import shape_quality, signed_volumes
 from BiVMeshLib.prepare.frame import HeartFrame
 from BiVMeshLib.shape.field import Field
 from BiVMeshLib.shape.heart_shape import Shape
+from BiVMeshLib.tetra.minimise import Ways, evened
 from BiVMeshLib.tetra.smoothing import put_back
 from CardiacLib.types.bivmesh import PATCHES, BiVMesh
+
+from .solver import Cubes, System
 
 SMOOTHING = 2.0
 """mm. Weight of the Dirichlet energy of a step's displacement against the squared distances left on the surface:
@@ -29,8 +32,9 @@ MAX_STEPS = 12
 FLOOR = 0.01
 """Quality (lesser of scaled Jacobian and sine of dihedral angle) that every tet keeps in a step: where a surface cannot
 be followed so, as into a tip that closes, it is not reached. A higher floor locks whole regions."""
-TOLERANCE, MAX_ITERATIONS = 1e-3, 400
-"""Of the conjugate gradients; what a step leaves over the next one takes up."""
+POOR = 0.06
+"""Quality below which tets are made better in each frame, before the mesh follows the next one: what lies at the floor
+could not move any more, and what moves round it would be torn into a spike."""
 GAP, REACH = 0.5, 5.0
 """mm. Least distance of walls that face each other across a cavity; how far the other one is looked for."""
 FACING, NEIGHBOURS = -0.5, 48
@@ -75,14 +79,39 @@ def facing_walls(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, n
 
     ``normals`` (S, 3) point out of the muscle. Returns their numbers (C,), and how far each is to draw back, mm.
     """
-    distance, near = scipy.spatial.cKDTree(points).query(points, NEIGHBOURS, distance_upper_bound=REACH)
+    rows = np.flatnonzero(_may_face(points, normals))
+    if not len(rows):
+        return rows, np.zeros(0)
+    distance, near = scipy.spatial.cKDTree(points).query(points[rows], NEIGHBOURS, distance_upper_bound=REACH)
     there = np.minimum(near, len(points) - 1)
-    facing = np.isfinite(distance) & (np.einsum("snk,sk->sn", normals[there], normals) < FACING)
+    facing = np.isfinite(distance) & (np.einsum("snk,sk->sn", normals[there], normals[rows]) < FACING)
     nearest = np.where(facing, distance, np.inf).argmin(1)
-    other = points[there[np.arange(len(points)), nearest]]
-    gap = np.einsum("sk,sk->s", other - points, normals)
+    other = points[there[np.arange(len(rows)), nearest]]
+    gap = np.einsum("sk,sk->s", other - points[rows], normals[rows])
     close = np.flatnonzero(facing.any(1) & (gap < GAP))
-    return close, 0.5 * (GAP - gap[close])
+    return rows[close], 0.5 * (GAP - gap[close])
+
+
+def _may_face(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """bool (S,): what is left of the nodes without those that cannot face another one within REACH.
+
+    Normals of each cube of REACH mm lie in a cone; those of two neighbouring cubes differ by no more than their cones.
+    """
+    place = np.floor(points / REACH).astype(np.int64)
+    place += 1 - place.min(0)
+    shape = place.max(0) + 2
+    keys, cube = np.unique(np.ravel_multi_index(tuple(place.T), tuple(shape)), return_inverse=True)
+    axis = np.stack([np.bincount(cube, normals[:, k]) for k in range(3)], axis=1)
+    axis /= np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-12)
+    least = np.ones(len(keys))
+    np.minimum.at(least, cube, np.einsum("sk,sk->s", normals, axis[cube]))
+    width, found = np.arccos(np.clip(least, -1.0, 1.0)), np.zeros(len(keys), bool)
+    for step in np.ndindex(3, 3, 3):
+        to = keys + ((step[0] - 1) * shape[1] + step[1] - 1) * shape[2] + step[2] - 1
+        at = np.minimum(np.searchsorted(keys, to), len(keys) - 1)
+        angle = np.arccos(np.clip(np.einsum("sk,sk->s", axis, axis[at]), -1.0, 1.0)) + width + width[at]
+        found |= (keys[at] == to) & (angle > np.arccos(FACING) - 1e-6)
+    return found[cube]
 
 
 def surface_of(shape: Shape, name: str) -> Field:
@@ -112,6 +141,7 @@ class Follower:
         self.level = {w.name: surface_of(shape, w.name)(self.points[w.nodes]) for w in self.walls}
         self.free = np.ones_like(self.points)
         self.free[self.on_base, 2] = 0.0
+        self.cubes = Cubes(self.points, self.pattern.start, self.pattern.end)
 
     def follow(self, points: np.ndarray, before: Shape, after: Shape) -> np.ndarray:
         """(N, 3) places on the shape ``after`` of nodes that lie at ``points`` on ``before``.
@@ -120,9 +150,19 @@ class Follower:
         its nodes.
         """
         steps = int(np.clip(np.ceil(np.percentile(self.distances(points, after), 99) / STRIDE), 1, MAX_STEPS))
+        inverse = None
         for n in range(steps + LANDING - 1):
-            points = self.kept_good(points, points + self._step(points, before, after, min((n + 1) / steps, 1.0)))
-        return points
+            system = self._system(points, before, after, min((n + 1) / steps, 1.0))
+            inverse = self.cubes.inverse(system) if inverse is None else inverse
+            points = self.kept_good(points, points + self.cubes.solve(system, inverse))
+        return evened(points, self.tets, self.ways(points), POOR)
+
+    def ways(self, points: np.ndarray) -> Ways:
+        """Along which nodes may slide: those of the walls across their normals."""
+        normal = np.zeros_like(points)
+        for wall in self.walls:
+            normal[wall.nodes] = wall.normals(points, self.on_base)[0]
+        return Ways(normal, self.on_base, np.zeros(len(points), bool))
 
     def distances(self, points: np.ndarray, shape: Shape) -> np.ndarray:
         """(S,) mm by which the nodes of all walls miss their surfaces."""
@@ -139,8 +179,8 @@ class Follower:
         steep = np.linalg.norm(gradient, axis=1)
         return (value - self.level[wall.name]) / np.maximum(steep, 0.3), gradient / np.maximum(steep, 1e-6)[:, None]
 
-    def _step(self, points: np.ndarray, before: Shape, after: Shape, share: float) -> np.ndarray:
-        """One Gauss-Newton step (N, 3) towards the blend.
+    def _system(self, points: np.ndarray, before: Shape, after: Shape, share: float) -> System:
+        """Of one Gauss-Newton step towards the blend.
 
         A node only heeds a surface that faces its own way: across a thin cavity the other wall may be the nearer one.
         Walls that come too near to each other there draw back by half each.
@@ -158,7 +198,7 @@ class Follower:
             nodes, inwards = wall.nodes[close], normal[close]
             pull[nodes] += area[close, None, None] * inwards[:, :, None] * inwards[:, None, :]
             load[nodes] -= (area[close] * np.minimum(retreat, STRIDE))[:, None] * inwards
-        return self._solve(self._stiffness(points), pull, load)
+        return System(self._stiffness(points), pull, load, self.on_base)
 
     def _stiffness(self, points: np.ndarray) -> "scipy.sparse.csr_matrix":
         """Of the mesh as it is, with each tet's weight at rest: the flatter a tet already is, the less it gives."""
@@ -169,24 +209,3 @@ class Follower:
         """``moved``, with the nodes of tets put back that would fall below FLOOR (and below what they are)."""
         floor = np.minimum(shape_quality(points, self.tets), FLOOR)
         return put_back(points, moved, self.tets, floor, shape_quality)
-
-    def _solve(self, stiffness, pull, load) -> np.ndarray:
-        """(N, 3) of (stiffness + pull) u = load, no motion across the base plane."""
-        free, shape = self.free, load.shape
-        held = np.flatnonzero(pull[:, 0, 0] + pull[:, 1, 1] + pull[:, 2, 2])
-        at_held = np.ascontiguousarray(pull[held].transpose(1, 2, 0))
-
-        def apply(u):
-            u = u.reshape(shape) * free
-            out, (x, y, z) = stiffness @ u, u[held].T
-            out[held] += np.stack([row[0] * x + row[1] * y + row[2] * z for row in at_held], axis=1)
-            return (out * free).ravel()
-
-        diagonal = stiffness.diagonal()[:, None] + np.einsum("nii->ni", pull)
-        size = load.size
-        operator = scipy.sparse.linalg.LinearOperator((size, size), matvec=apply, dtype=float)
-        jacobi = scipy.sparse.linalg.LinearOperator((size, size), matvec=lambda v: v / diagonal.ravel(), dtype=float)
-        found, _ = scipy.sparse.linalg.cg(
-            operator, (load * free).ravel(), rtol=TOLERANCE, maxiter=MAX_ITERATIONS, M=jacobi
-        )
-        return found.reshape(shape) * free

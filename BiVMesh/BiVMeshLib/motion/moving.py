@@ -1,13 +1,13 @@
 """One frame's mesh carried over the cycle by the labels of all frames."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from BiVMeshLib.check.fidelity import label_volumes
 from BiVMeshLib.check.intersections import self_intersections
-from BiVMeshLib.check.quality import MeshError, measure_shape, measure_volumes, shape_quality
+from BiVMeshLib.check.quality import MeshError, measure_shape, measure_volumes
 from BiVMeshLib.pipeline import base_beyond
 from BiVMeshLib.prepare.align import align_slices
 from BiVMeshLib.prepare.frame import HeartFrame, heart_frame
@@ -15,35 +15,25 @@ from BiVMeshLib.prepare.labels_check import LabelStack, check_labels
 from BiVMeshLib.prepare.valve_base import continued
 from BiVMeshLib.shape.field import Field
 from BiVMeshLib.shape.heart_shape import make_shape
-from BiVMeshLib.tetra.hill_climb import climb
-from BiVMeshLib.tetra.stuffing import Stuffed
 from CardiacLib.clock import Clock
 from CardiacLib.errors import InputError
 from CardiacLib.label_axes import on_short_axis
 from CardiacLib.progress import Progress, part, silent
-from CardiacLib.types.bivmesh import PATCHES, BiVMesh, MovingMesh
+from CardiacLib.types.bivmesh import BiVMesh, MovingMesh
 from CardiacLib.types.labels import LV, RV, LabelMap
 from CardiacLib.types.landmarks import Landmarks
 from CardiacLib.types.mesh_options import MeshOptions
 from CardiacLib.types.mesh_quality import LABELS, VALVE_POINTS, FrameQuality, MotionQuality
 
-from .apart import kept_apart, parted
+from .apart import parted
 from .base_plane import base_from_labels, base_from_valves
+from .cores import TOGETHER, side_by_side
 from .cycle import Cycle
 from .follow import Follower
+from .repair import repaired
 
 HARMONICS = 6
 """Of the nodes' displacement over the cycle: at 25 frames all but the noise of single frames."""
-GOAL, ENOUGH = 0.10, 0.12
-"""Quality (lesser of scaled Jacobian and sine of dihedral angle): tets below ENOUGH are repaired till all have GOAL."""
-ROUNDS, TURNS, MOST_TURNS = 15, 12, 24
-"""Of the hill climb; after each turn of so many rounds nodes that let walls cross are put back where they were before
-it. After short turns the nodes round them make do with that, after long ones they no longer can."""
-LEAST = 0.05
-"""Quality with which the repair ends after TURNS; below it after MOST_TURNS it cares for the elements alone, and lets
-walls cross."""
-OFF_WALL = 0.5
-"""mm. A surface node that is farther from its surface could not follow it, and may be moved freely in the repair."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +79,14 @@ class Followed:
         """The places after the fit over the cycle; no tet falls below FLOOR of ``follow`` by it."""
         rest = self.follower.points
         smooth = cycle.smooth(self.local - rest, HARMONICS) + rest
-        for t in np.flatnonzero(cycle.usable):
-            smooth[t] = parted(self.follower, self.follower.kept_good(self.local[t], smooth[t]))
+        frames = iter(np.flatnonzero(cycle.usable))
+
+        def corrected() -> Iterator[int]:
+            for t in frames:
+                smooth[t] = parted(self.follower, self.follower.kept_good(self.local[t], smooth[t]))
+                yield t
+
+        list(side_by_side([corrected() for _ in range(TOGETHER)]))
         return replace(self, local=smooth)
 
 
@@ -136,10 +132,12 @@ def move_mesh(
             )
         heights = base_from_labels(stacks, rest, cycle) if by_valves is None else by_valves
         course = Course(mesh, _moments(stacks, rest, heights, at_valves), cycle, options)
-    found = _followed(course, clock, part(progress, 0.0, 0.8))
+    with clock.step("follow"):
+        found = _followed(course, part(progress, 0.0, 0.6))
     with clock.step("smooth"):
         found = found.smoothed(cycle)
-    displacements, frames = _checked(course, found, clock, part(progress, 0.8, 1.0))
+    with clock.step("repair"):
+        displacements, frames = _checked(course, found, part(progress, 0.7, 1.0))
     if crossing := sum(f.self_intersections > 0 for f in frames):
         notes += (f"The surface of the moving mesh crosses itself in {crossing} of {len(stacks)} frames.",)
     quality = MotionQuality(
@@ -203,40 +201,32 @@ def clean_stacks(labels: LabelMap, frame: int, align: bool = False) -> tuple[lis
     return stacks, tuple(notes)
 
 
-def _followed(course: Course, clock: Clock, progress: Progress) -> Followed:
+def _followed(course: Course, progress: Progress) -> Followed:
     """The mesh on the shape of every frame, each from its neighbour that lies nearer to the mesh's own frame.
 
-    While the mesh follows one shape, the next one is made on another core.
+    The frames after its own are walked on one core, those before it on another.
     """
     moments, options = course.moments, course.options
     count, start = len(moments), course.cycle.frame
-    with clock.step("shapes"):
-        rest = make_shape(moments[start].stack, moments[start].frame, options)
+    rest = make_shape(moments[start].stack, moments[start].frame, options)
     follower = Follower(course.mesh, moments[start].frame, rest)
     local = np.repeat(follower.points[None], count, axis=0)
     walls: list[Field | None] = [None] * count
     missed: list[float | None] = [None] * count
+
+    def walk(way: list[int]) -> Iterator[int]:
+        points, before = follower.points, rest
+        for t in way:
+            shape = make_shape(moments[t].stack, moments[t].frame, options)
+            points = follower.follow(points, before, shape)
+            missed[t] = float(follower.distances(points, shape).mean())
+            local[t], walls[t], before = points, shape.myocardium(), shape
+            yield t
+
     ways = [[t for t in way if moments[t].stack is not None] for way in _ways(moments, start)]
-    with ThreadPoolExecutor(1) as other_core:
-        order = iter([t for way in ways for t in way])
-
-        def begin():
-            t = next(order, None)
-            return None if t is None else other_core.submit(make_shape, moments[t].stack, moments[t].frame, options)
-
-        done, coming = 0, begin()
-        for way in ways:
-            points, before = follower.points, rest
-            for t in way:
-                progress(done / count, f"Following the labels of frame {t + 1} of {count}")
-                done += 1
-                with clock.step("shapes"):
-                    shape, coming = coming.result(), begin()
-                    walls[t] = shape.myocardium()
-                with clock.step("follow"):
-                    points = follower.follow(points, before, shape)
-                    missed[t] = float(follower.distances(points, shape).mean())
-                local[t], before = points, shape
+    progress(0.0, f"Following the labels of {count} frames")
+    for done, t in enumerate(side_by_side([walk(way) for way in ways])):
+        progress((done + 1) / count, f"Followed the labels of frame {t + 1} of {count}")
     return Followed(follower=follower, local=local, walls=walls, missed=missed)
 
 
@@ -249,70 +239,42 @@ def _ways(moments: list[Moment], start: int) -> list[list[int]]:
     return [onwards, [(start - n) % count for n in range(1, count - least)]]
 
 
-def _checked(
-    course: Course, found: Followed, clock: Clock, progress: Progress
-) -> tuple[np.ndarray, tuple[FrameQuality, ...]]:
+def _checked(course: Course, found: Followed, progress: Progress) -> tuple[np.ndarray, tuple[FrameQuality, ...]]:
     """Displacements (T, N, 3) in LPS after repair, and what was measured in each frame.
 
     Raises:
         MeshError: there is a frame with inverted elements.
     """
-    mesh, moments, frames = course.mesh, course.moments, []
+    mesh, moments = course.mesh, course.moments
+    count = len(moments)
     displacements = np.zeros(found.local.shape, np.float32)
-    for t, moment in enumerate(moments):
-        progress(t / len(moments), f"Checking the elements of frame {t + 1} of {len(moments)}")
-        with clock.step("repair"):
+    measured: list[FrameQuality | None] = [None] * count
+    frames = iter(range(count))
+
+    def check() -> Iterator[int]:
+        for t in frames:
             if t != course.cycle.frame:
-                repaired = _repaired(found.local[t], mesh, found.follower, found.walls[t], course.options.seed)
-                displacements[t] = moment.frame.to_lps(repaired) - mesh.nodes
-        with clock.step("measure"):
+                mended = repaired(found.follower, found.local[t], found.walls[t], course.options.seed)
+                displacements[t] = moments[t].frame.to_lps(mended) - mesh.nodes
             now = replace(mesh, nodes=mesh.nodes + displacements[t])
-            measured = FrameQuality(
-                shape=measure_shape(now),
-                volumes=measure_volumes(now),
-                self_intersections=len(self_intersections(now.nodes, now.triangles)),
-                label_ml={} if moment.stack is None else label_volumes(moment.stack, moment.frame),
-                surface_distance_mm=found.missed[t],
-            )
-        if inverted := measured.shape.inverted_tets:
+            measured[t] = _measured(now, moments[t], found.missed[t])
+            yield t
+
+    for done, t in enumerate(side_by_side([check() for _ in range(TOGETHER)])):
+        progress((done + 1) / count, f"Checked the elements of frame {t + 1} of {count}")
+        if inverted := measured[t].shape.inverted_tets:
             raise MeshError(
                 f"The mesh cannot follow the labels of frame {t + 1}: {inverted} elements would be inverted; check "
                 "these labels, or choose another edge length."
             )
-        frames.append(measured)
-    return displacements, tuple(frames)
+    return displacements, tuple(measured)
 
 
-NOWHERE = Field(np.full((2, 2, 2), 1e3), np.zeros(3), 1.0)
-"""A field without a surface: the repair leaves surface nodes where they are."""
-
-
-def _repaired(points: np.ndarray, mesh: BiVMesh, follower: Follower, myocardium: Field | None, seed: int) -> np.ndarray:
-    """Local nodes (N, 3) moved round elements below ENOUGH; those of the surface slide on it, if it is known.
-
-    No more triangles cross by it than do at ``points``, unless elements stay below LEAST otherwise.
-    """
-    if shape_quality(points, mesh.tets).min() >= GOAL:
-        return points
-    side = np.zeros(len(points), np.int8)
-    for wall in follower.walls:
-        side[wall.nodes] = PATCHES[wall.name]
-    loose = np.zeros(len(points), bool)
-    if myocardium is None:
-        myocardium = NOWHERE
-    else:
-        loose = (side > 0) & (np.abs(myocardium(points)) > OFF_WALL)
-    held = Stuffed(points=points, tets=mesh.tets, side=side, on_base=follower.on_base, loose=loose)
-    for turn in range(MOST_TURNS):
-        climbed = climb(
-            replace(held, points=points), myocardium, seed=seed + turn, rounds=ROUNDS, done=GOAL, enough=ENOUGH
-        )
-        points = kept_apart(follower, points, climbed.points)
-        least = shape_quality(points, mesh.tets).min()
-        if least >= (GOAL if turn + 1 < TURNS else LEAST):
-            return points
-    climbed = climb(
-        replace(held, points=points), myocardium, seed=seed, rounds=TURNS * ROUNDS, done=GOAL, enough=ENOUGH
+def _measured(mesh: BiVMesh, moment: Moment, missed: float | None) -> FrameQuality:
+    return FrameQuality(
+        shape=measure_shape(mesh),
+        volumes=measure_volumes(mesh),
+        self_intersections=len(self_intersections(mesh.nodes, mesh.triangles)),
+        label_ml={} if moment.stack is None else label_volumes(moment.stack, moment.frame),
+        surface_distance_mm=missed,
     )
-    free = climbed.points
-    return free if shape_quality(free, mesh.tets).min() > least else points

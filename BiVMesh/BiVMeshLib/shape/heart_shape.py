@@ -5,6 +5,7 @@ no wall can vanish: the outer body always reaches a wall's thickness beyond eith
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,14 +60,17 @@ def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Sh
     grid = make_grid(stack, frame, options.grid_mm, MARGIN + options.rv_wall_mm, ABOVE)
     parts = _Parts(stack, frame, grid)
     h, sigma = grid.spacing, options.smoothing_mm
-    closed = _closed(distance(_solid(parts.values(stack.lv)), h), h, SHEET_RADIUS)
+    with ThreadPoolExecutor(1) as other_core:
+        body = other_core.submit(lambda: _smoothed(distance(_solid(parts.values(stack.lv_epi)), h), h, sigma))
+        rv_values = other_core.submit(parts.values, stack.rv) if stack.has_rv else None
+        closed = _closed(distance(_solid(parts.values(stack.lv)), h), h, SHEET_RADIUS)
     lv = _upright(_smoothed(distance(_solid(closed), h), h, sigma), grid)
     lv = _with_volume(lv, grid, parts.volume(stack.lv), lambda pool: pool)
     lv = _half_ball(lv, grid, options.min_lv_wall_mm)
-    lv_body = _upright(_smoothed(distance(_solid(parts.values(stack.lv_epi)), h), h, sigma), grid)
+    lv_body = _upright(body.result(), grid)
     volume = parts.volume(stack.lv_epi)
     lv_body = _with_volume(lv_body, grid, volume, lambda body: np.minimum(body, lv - options.min_lv_wall_mm))
-    rv = _rv_pool(parts, lv, lv_body, options) if stack.has_rv else None
+    rv = None if rv_values is None else _rv_pool(rv_values.result(), parts, lv, lv_body, options)
     outer = _outer_body(parts, lv, lv_body, rv, options)
     return Shape(
         lv=Field(lv, grid.origin, h),
@@ -93,10 +97,9 @@ class _Parts:
         return slab_volume(sections, self.stack, self.frame)
 
 
-def _rv_pool(parts: _Parts, lv, lv_body, options) -> np.ndarray:
-    """RV pool beside the LV: cut free of its body and of the septum, rounded, in one piece."""
+def _rv_pool(values: np.ndarray, parts: _Parts, lv, lv_body, options) -> np.ndarray:
+    """RV pool of ``values`` beside the LV: cut free of its body and of the septum, rounded, in one piece."""
     grid, h = parts.grid, parts.grid.spacing
-    values = parts.values(parts.stack.rv)
     values = np.maximum(_closed(distance(values, h), h, SHEET_RADIUS), -lv_body)
     values = np.maximum(values, options.min_septum_mm - lv)
     values = distance(_solid(_opened(values, h)), h)
@@ -141,7 +144,9 @@ def distance(values: np.ndarray, spacing: float) -> np.ndarray:
     inside = values < 0
     if not inside.any() or inside.all():
         return np.where(inside, -50.0, 50.0).astype(np.float32)
-    out = np.where(inside, -_voxels_from(~inside), _voxels_from(inside))
+    out = _voxels_from(inside)
+    box = _round(inside)
+    out[box] = np.where(inside[box], -_voxels_from(~inside[box]), out[box])
     far = (out - 0.5 * np.sign(out)) * np.float32(spacing)
     z, y, x = np.nonzero(np.abs(out) <= 2.0)
     slope = np.zeros(len(z), np.float32)
@@ -154,6 +159,15 @@ def distance(values: np.ndarray, spacing: float) -> np.ndarray:
     guess = far[z, y, x]
     far[z, y, x] = np.clip(near, guess - spacing, guess + spacing)
     return far
+
+
+def _round(mask: np.ndarray) -> tuple[slice, ...]:
+    """The box of a mask with one voxel round it: the nearest voxel outside the mask is never farther."""
+    found = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(tuple(n for n in range(3) if n != axis)))
+        found.append(slice(max(int(hit[0]) - 1, 0), int(hit[-1]) + 2))
+    return tuple(found)
 
 
 def _voxels_from(mask: np.ndarray) -> np.ndarray:
@@ -202,8 +216,19 @@ def _solid(values: np.ndarray) -> np.ndarray:
     inside = values < 0
     keep = largest_piece(inside)
     out = np.where(inside & ~keep, np.float32(0.5), values)
-    cavities = ndimage.binary_fill_holes(keep) & ~keep
+    cavities = _cavities(keep)
     return np.where(cavities, np.float32(-0.5), out) if cavities.any() else out
+
+
+def _cavities(solid: np.ndarray) -> np.ndarray:
+    """bool: what lies outside ``solid`` without a way to the border of the grid."""
+    pieces, count = ndimage.label(~solid)
+    enclosed = np.ones(count + 1, bool)
+    enclosed[0] = False
+    for axis in range(3):
+        for end in (0, -1):
+            enclosed[pieces.take(end, axis=axis)] = False
+    return enclosed[pieces]
 
 
 def _opened(values: np.ndarray, spacing: float) -> np.ndarray:

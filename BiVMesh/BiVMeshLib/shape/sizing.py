@@ -27,7 +27,9 @@ COARSER = 4.0 / 3.0
 """Times the edge that the mean wall holds ACROSS times: longer ones are had by collapsing edges of a finer lattice."""
 LONGEST = 1.8
 """Longest edge that a collapse may make over the wanted mean edge."""
-ENOUGH = 1.1
+MORE = 1.1
+"""Times the wanted number of tets from which a lattice's mesh is made coarser."""
+ENOUGH = 1.2
 """Times the wanted number of tets that pass without a note."""
 TETS_MM = 9.0
 """Tets of a mesh times the cubed mean edge over the muscle's volume, measured: 8.8 at 1.8 mm, 9.7 at 2.4 mm."""
@@ -54,14 +56,23 @@ class Sizing:
         return self.edge_mm > self.lattice_mm
 
     @property
+    def coarse(self) -> bool:
+        """Whether triangles are so large that they cut the corners of a cavity."""
+        return self.edge_mm > COARSER * EDGE_MM
+
+    @property
     def longest_mm(self) -> float:
         """No collapse makes a longer edge."""
         return LONGEST * self.edge_mm
 
     def refined(self, factor: float) -> "Sizing":
-        """The same on a finer lattice; what is wanted stays where edges are collapsed."""
-        wanted = self.edge_mm if self.collapses else self.edge_mm * factor
+        """The same on a finer lattice; what is wanted stays where edges are collapsed, and where it is a number."""
+        wanted = self.edge_mm if self.collapses or self.tets else self.edge_mm * factor
         return Sizing(self.lattice_mm * factor, wanted, self.thickness_mm, self.tets)
+
+    def too_many(self, of_lattice: int) -> bool:
+        """Whether a lattice of so many tets is to be made coarser."""
+        return self.collapses or (self.tets is not None and of_lattice > MORE * self.tets)
 
     def tets_wanted(self, of_lattice: int) -> int:
         """Number at which collapsing ends; ``of_lattice``: that before."""
@@ -69,9 +80,12 @@ class Sizing:
 
     def left_over(self, tets: int) -> tuple[str, ...]:
         """A note where a mesh has clearly more tets than were asked for."""
-        if self.tets is None or not self.collapses or tets < ENOUGH * self.tets:
+        if self.tets is None or tets < ENOUGH * self.tets:
             return ()
-        return (f"{self.tets} tetrahedra were asked for; {tets} are left, since fewer would not be as well shaped.",)
+        return (
+            f"{self.tets} tetrahedra were asked for; {tets} is about the smallest number that keeps two well-shaped "
+            "elements across this wall.",
+        )
 
 
 def sizing_for(shape: Shape, options: MeshOptions) -> Sizing:

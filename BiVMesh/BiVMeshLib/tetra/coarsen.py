@@ -17,7 +17,8 @@ from BiVMeshLib.check.quality import shape_quality
 from BiVMeshLib.check.topology import boundary_faces
 from BiVMeshLib.shape.field import Field
 
-from .relax import relax
+from .hill_climb import DONE
+from .minimise import even_out
 from .stuffing import Stuffed
 
 WORST = 0.26
@@ -31,8 +32,12 @@ TURN = 0.6
 ROUNDS = 24
 SETS = 8
 """Passes in which a round's independent set is filled up."""
-RELAX_EVERY = 3
-"""Rounds after which the nodes are relaxed, which makes room for more collapses."""
+EVEN_EVERY, EVEN_BELOW = 3, 0.4
+"""Rounds after which the tets below this shape quality are made more even, which makes room for more collapses."""
+SLOW = 0.95
+"""Share of the tets that are left after these rounds, above which no more are tried."""
+READY, READY_ROUNDS = 0.40, 2
+"""Shape quality below which tets are made more even at the end, and how often: the hill climb then has little to do."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,19 @@ class Aim:
 def coarsen(mesh: Stuffed, myocardium: Field, aim: Aim, seed: int = 0) -> Stuffed:
     """Collapse the shortest edges first until the aim is reached or no collapse is allowed any more."""
     work = _Work(mesh, myocardium, aim, seed)
+    before = len(work.tets)
     for n in range(ROUNDS):
         if len(work.tets) <= aim.tets or not work.round():
             break
-        if n % RELAX_EVERY == RELAX_EVERY - 1:
-            work.relax()
-    return work.mesh()
+        if n % EVEN_EVERY == EVEN_EVERY - 1:
+            if len(work.tets) > SLOW * before:
+                break
+            before = len(work.tets)
+            work.even_out()
+    mesh = work.mesh()
+    for _ in range(READY_ROUNDS):
+        mesh = even_out(mesh, myocardium, READY, DONE)
+    return mesh
 
 
 class _Work:
@@ -64,6 +76,7 @@ class _Work:
     def __init__(self, mesh: Stuffed, myocardium: Field, aim: Aim, seed: int):
         self.given, self.points, self.tets = mesh, mesh.points, mesh.tets
         self.side, self.on_base, self.field, self.aim = mesh.side, mesh.on_base, myocardium, aim
+        self.faces = boundary_faces(self.tets)
         self.tried = np.zeros(len(mesh.points), np.int64)
         self.rng = np.random.default_rng(seed)
 
@@ -80,11 +93,11 @@ class _Work:
             loose=given.loose[used],
         )
 
-    def relax(self) -> None:
+    def even_out(self) -> None:
         """Move the nodes that are left to better places; what could not be collapsed is tried again."""
         used = np.unique(self.tets)
         self.points = self.points.copy()
-        self.points[used] = relax(self.mesh(), self.field).points
+        self.points[used] = even_out(self.mesh(), self.field, EVEN_BELOW, WORST).points
         self.tried[:] = 0
 
     def round(self) -> bool:
@@ -111,7 +124,7 @@ class _Work:
         size = len(self.points)
         keys = self._keys(self.tets)
         start, end = keys // size, keys % size
-        faces = boundary_faces(self.tets)
+        faces = self.faces
         base = self.on_base[faces].all(1)
 
         in_wall, in_base = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
@@ -174,7 +187,7 @@ class _Work:
 
     def _surface_allowed(self, away: np.ndarray, onto: np.ndarray) -> np.ndarray:
         """bool (C,) of surface nodes: the surface stays a manifold and in its place, no triangle turns over."""
-        faces = boundary_faces(self.tets)
+        faces = self.faces
         row = np.full(len(self.points), -1)
         row[away] = np.arange(len(away))
         owners = row[faces]
@@ -243,6 +256,7 @@ class _Work:
         whole = (ordered[:, 1:] != ordered[:, :-1]).all(1)
         self.tried[changed.ravel()] = 0
         self.tets = np.concatenate([self.tets[~touched], changed[whole]])
+        self.faces = boundary_faces(self.tets)
 
 
 def columns_or(marks: np.ndarray) -> np.ndarray:

@@ -86,7 +86,10 @@ class Lattice:
 
     def codes(self, state: np.ndarray) -> np.ndarray:
         """(N,) 14-bit code: which neighbours have ``state``; points outside the box have not."""
-        return self.codes_at(np.arange(len(self.points)), np.append(state, False))
+        code, padded = np.zeros(len(state), np.int32), np.append(state, False)
+        for bit in range(N_NEIGHBOURS):
+            code |= padded[self.neighbours[:, bit]].astype(np.int32) << bit
+        return code
 
     def codes_at(self, which: np.ndarray, padded: np.ndarray) -> np.ndarray:
         """Codes of some points for a state (N + 1,) whose last entry stands for the outside."""
@@ -122,7 +125,7 @@ def make_lattice(low: np.ndarray, high: np.ndarray, edge: float) -> Lattice:
     index = grid[grid.sum(1) % 2 == 0]
     number = np.full(shape + 4, len(index), np.int32)
     number[tuple((index - first + 2).T)] = np.arange(len(index))
-    neighbours = np.empty((len(index), N_NEIGHBOURS), np.int32)
+    neighbours = np.empty((len(index), N_NEIGHBOURS), np.int32, order="F")  # read by column
     for n, offset in enumerate(OFFSETS):
         other = index + offset
         other[:, 1] = -np.abs(other[:, 1])
