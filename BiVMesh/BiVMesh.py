@@ -69,6 +69,7 @@ class BiVMeshParameterNode:
     valvePoints: vtkMRMLMarkupsFiducialNode
     frame: MeshFrame = MeshFrame.END_DIASTOLE
     motion: bool = False
+    valveRings: bool = False
     propagationVolume: vtkMRMLScalarVolumeNode
     startSlice: Annotated[int, WithinRange(-1, 199)] = -1
     baseSlice: Annotated[int, WithinRange(-1, 199)] = -1
@@ -144,6 +145,7 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         alignSlices: bool = False,
         meshNode=None,
         valvePoints=None,
+        valveRings: bool = False,
     ):
         """Mesh one frame in a worker process, wait, and add the mesh to the scene.
 
@@ -159,9 +161,11 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
             alignSlices: move slices that breath-holds displaced back into line in any case, not only where it helps.
             meshNode: tetrahedra of an earlier result to update in place, with its models; None makes new nodes.
             valvePoints: a point list of Cardiac Landmarks: the base is then the plane of the valves.
+            valveRings: annuli of the valves as rings, the base split into them and muscle; needs the valve points.
 
         Returns:
-            nodes by name: models of the patches EPI, ENDO_LV, ENDO_RV, BASE, VOLUME, FIBRES, and the table QUALITY.
+            nodes by name: models of the patches EPI, ENDO_LV, ENDO_RV, BASE, VOLUME, FIBRES, the table QUALITY, and
+            the rings MITRAL, AORTIC, TRICUSPID.
 
         Raises:
             CardiacLib.errors.InputError: the segmentation cannot be meshed; the scene is unchanged.
@@ -172,7 +176,8 @@ class BiVMeshLogic(ScriptedLoadableModuleLogic):
         options = mesh_options(
             edge_mm=edgeLength, rv_wall_mm=rvWallThickness, helix_deg=helixDegrees, align_slices=alignSlices
         )
-        request = self.makeRequest(segmentationNode, MeshChoice(frame.value, options, motion), valvePoints)
+        choice = MeshChoice(frame.value, options, motion, valve_rings=valveRings)
+        request = self.makeRequest(segmentationNode, choice, valvePoints)
         return self._run(request, progress, lambda found: self.addResult(segmentationNode, found, name, meshNode))
 
     def makeRequest(self, node, choice, valvePoints=None):

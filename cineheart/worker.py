@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from BiVMeshLib.exporters import choose_formats, export, write_quality
+from BiVMeshLib.exporters import choose_formats, export, write_quality, write_rings
 from BiVMeshLib.propagation import Propagation
 from BiVMeshLib.result import MeshChoice, MeshResult, PropagateChoice
 from CardiacLandmarksLib.result import PointsResult
@@ -34,6 +34,7 @@ from CardiacSegLib.segment.slice_network import OnFrame
 
 from . import steps
 from .measures.dicom_report import labels_report
+from .outputs import RINGS_NAME
 
 
 def segment(cine: Cine, choice: SegmentChoice, *, progress: Progress, on_frame: OnFrame) -> SegmentResult:
@@ -99,10 +100,12 @@ def study(path: str, files: tuple[str, ...] = (), *, progress: Progress) -> Stud
 
 
 def export_mesh(mesh: BiVMesh, folder: str, formats: str, *, progress: Progress) -> None:
-    """Write a mesh in formats separated by commas, and its quality report."""
+    """Write a mesh in formats separated by commas, its quality report, and the rings that it has."""
     progress(0.1, "writing the mesh")
     with atomic_directory(folder) as work:
         export(mesh, work, choose_formats(formats))
+        if mesh.rings:
+            write_rings(mesh, work / RINGS_NAME)
         write_quality(mesh, work / "quality.json")
 
 

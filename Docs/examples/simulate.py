@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "CardiacSeg"), str(ROOT / "BiVMesh"), str(Path(__file__).parent)]
 
 from mechanics import KPA_PER_MMHG, elasticity, laplace, lv_wall_mm, read_heart  # noqa: E402
-from skfem import ElementTetP1, ElementTetP2  # noqa: E402
 
 from cineheart.fem.mechanics.loading import Deformed, contraction, deform, filling  # noqa: E402
 from cineheart.fem.mechanics.materials import Guccione  # noqa: E402
-from cineheart.fem.mechanics.solid import Load, SolidHeart  # noqa: E402
+from cineheart.fem.mechanics.nodal import NodalSolid  # noqa: E402
+from cineheart.fem.mechanics.solid import Load, Solid, SolidHeart  # noqa: E402
 from cineheart.fem.mechanics.unload import Unloaded, UnloadOptions, unload  # noqa: E402
 
 FILLED = {"ENDO_LV": 1.0, "ENDO_RV": 0.3}
@@ -90,11 +90,11 @@ def write(heart: SolidHeart, result: Deformed, path: Path) -> None:
     meshio.Mesh(heart.mesh.p.T, tets, points, {name: [values] for name, values in cells.items()}).write(path)
 
 
-def fill(heart: SolidHeart, steps: int, element, folder: Path) -> Deformed:
+def fill(heart: SolidHeart, steps: int, solid, folder: Path) -> Deformed:
     """Passive filling: energies and forces in balance, beside Klotz's rule."""
     pressures = {name: FILLED[name] for name in heart.endocardia}
     start = time.process_time()
-    result = deform(heart, filling(pressures, steps), Guccione(), element, say=report)
+    result = deform(heart, filling(pressures, steps), Guccione(), solid, say=report)
     last, first = result.steps[-1], result.steps[0]
     title = f"Inflation, {time.process_time() - start:.0f} s of processor time"
     balance(title, result.load, result.reaction, last.work, last.energy)
@@ -106,13 +106,13 @@ def fill(heart: SolidHeart, steps: int, element, folder: Path) -> Deformed:
     return result
 
 
-def contract(heart: SolidHeart, steps: int, element, folder: Path) -> Deformed:
+def contract(heart: SolidHeart, steps: int, solid, folder: Path) -> Deformed:
     """Filling, then contraction along the fibres against the pressure of end-systole."""
     filled = Load({name: FILLED[name] for name in heart.endocardia})
     ejected = Load({name: EJECTED[name] for name in heart.endocardia}, TENSION)
     start = time.process_time()
     loads = [*filling(filled.pressure, 2), *contraction(filled, ejected, steps)]
-    result = deform(heart, loads, Guccione(kappa=STIFF_VOLUME), element, say=report)
+    result = deform(heart, loads, Guccione(kappa=STIFF_VOLUME), solid, say=report)
     first, full, last = (result.steps[n].volume for n in (0, 2, -1))
     print(f"Contraction, {time.process_time() - start:.0f} s of processor time")
     for name in heart.endocardia:
@@ -128,11 +128,11 @@ def contract(heart: SolidHeart, steps: int, element, folder: Path) -> Deformed:
     return result
 
 
-def unloaded(heart: SolidHeart, element) -> Unloaded:
+def unloaded(heart: SolidHeart, solid) -> Unloaded:
     """The shape that the filling pressures inflate to the mesh that was read."""
     start = time.process_time()
     pressures = {name: FILLED[name] for name in heart.endocardia}
-    found = unload(heart, pressures, UnloadOptions(element=element))
+    found = unload(heart, pressures, UnloadOptions(solid=solid))
     errors = "  ".join(f"{error:.3f}" for error in found.errors_mm)
     print(f"Unloaded, {time.process_time() - start:.0f} s of processor time; mm from the mesh that was read: {errors}")
     for name in heart.endocardia:
@@ -147,7 +147,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="load steps of the filling")
     parser.add_argument("--contract", type=int, metavar="N", help="contraction in N steps too")
     parser.add_argument("--unload", action="store_true", help="the unloaded shape too")
-    parser.add_argument("--linear", action="store_true", help="linear displacements, which lock: for comparison")
+    parser.add_argument(
+        "--linear", action="store_true", help="linear displacements, volume averaged at the nodes: faster"
+    )
     arguments = parser.parse_args()
     folder = arguments.mesh or arguments.output / "mesh"
     if arguments.mesh is None:
@@ -159,13 +161,13 @@ def main() -> None:
     small = elasticity(heart.mesh, "ENDO_LV", 0.1)
     balance("Elasticity, 0.1 kPa in the LV", small.load, small.reaction, small.work, small.energy)
 
-    element = ElementTetP1() if arguments.linear else ElementTetP2()
+    solid = NodalSolid if arguments.linear else Solid
     arguments.output.mkdir(parents=True, exist_ok=True)
-    found = {"inflation": [vars(s) for s in fill(heart, arguments.steps, element, arguments.output).steps]}
+    found = {"inflation": [vars(s) for s in fill(heart, arguments.steps, solid, arguments.output).steps]}
     if arguments.contract:
-        found["contraction"] = [vars(s) for s in contract(heart, arguments.contract, element, arguments.output).steps]
+        found["contraction"] = [vars(s) for s in contract(heart, arguments.contract, solid, arguments.output).steps]
     if arguments.unload:
-        shape = unloaded(heart, element)
+        shape = unloaded(heart, solid)
         found["unloaded"] = {name: getattr(shape, name) for name in ("errors_mm", "unloaded_ml", "inflated_ml")}
     (arguments.output / "results.json").write_text(json.dumps(found, indent=2))
 

@@ -2,7 +2,8 @@
 
     python Testing/Benchmarks/bench_run.py [STUDY ...]
 
-Without a study it makes the phantom first. Each study runs in a process of its own.
+Without a study it makes the phantom first. Each study runs in a process of its own; where that makes the mesh in
+another one, the memory told is that of the larger of the two.
 """
 
 import json

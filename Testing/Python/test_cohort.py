@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from CardiacLib.files import safe_name
 from CardiacLib.writers.images import write_cine
 from cineheart.cli import main
 from cineheart.cohort.batch import shard_of
-from cineheart.cohort.engine import RowTask, Workers, rows_of, run_jobs
+from cineheart.cohort.engine import RowTask, Workers, _require_usable, rows_of, run_jobs
 from cineheart.cohort.graphs import bland_altman, histogram
 from cineheart.cohort.page import outlier_scores, write_page
 from cineheart.cohort.studies import find_studies
@@ -185,7 +186,7 @@ def test_jobs_of_a_queue_are_workers_too(tmp_path, monkeypatch):
     """Dask-jobqueue's local class: its worker is started by a job script, comes late, and does all of them."""
     local = pytest.importorskip("dask_jobqueue.local")
     monkeypatch.chdir(tmp_path)
-    with local.LocalCluster(cores=2, processes=1, memory="1GB", interface="lo") as cluster:
+    with local.LocalCluster(cores=1, processes=1, memory="1GB", interface="lo") as cluster:
         cluster.scale(jobs=1)
         workers = Workers(1, cluster.scheduler_address)
         with pytest.raises(InputError, match="workers cannot import test_cohort"):
@@ -194,7 +195,7 @@ def test_jobs_of_a_queue_are_workers_too(tmp_path, monkeypatch):
     assert found == {"a": "x_y", "b": "study", "c": "z"}
 
 
-def test_the_job_script_of_the_page_is_one(monkeypatch):
+def test_the_job_script_of_the_page_is_one():
     """The lines of Docs/Cohorts.md, up to the start of jobs, by the class that talks to SLURM."""
     slurm = pytest.importorskip("dask_jobqueue.slurm")
     page = (Path(__file__).parents[2] / "Docs" / "Cohorts.md").read_text(encoding="utf-8")
@@ -202,7 +203,14 @@ def test_the_job_script_of_the_page_is_one(monkeypatch):
     script = slurm.SLURMJob("tcp://node:8786", "cineheart", **eval(f"dict({arguments})")).job_script()
     for line in ("#SBATCH --cpus-per-task=16", "#SBATCH --mem=60G", "#SBATCH -t 08:00:00", "export OMP_NUM_THREADS=2"):
         assert line in script.splitlines(), script
-    assert f"{sys.executable} -m distributed.cli.dask_worker tcp://node:8786" in script and "--nworkers 8" in script
+    assert f"{sys.executable} -m distributed.cli.dask_worker tcp://node:8786" in script
+    assert "--nworkers 8" in script and "--nthreads 1" in script
+
+
+def test_workers_of_several_threads_are_refused():
+    client = SimpleNamespace(wait_for_workers=lambda count: None, nthreads=lambda: {"tcp://a:1": 1, "tcp://b:1": 2})
+    with pytest.raises(InputError, match="tcp://s:1: its workers do several studies in one process"):
+        _require_usable("math", client, "tcp://s:1")
 
 
 def test_one_worker_needs_no_dask():

@@ -11,7 +11,7 @@ from BiVMeshLib.mrml import models
 from CardiacLib import Cine, InputError, LabelMap
 from CardiacLib.mrml.nodes import cines, frames, host, segmentations, sequences
 from CardiacLib.resources import resource_path
-from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
+from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh, ValveRing
 from CardiacLib.types.labels import TERMINOLOGY_CONTEXT, structures
 from CardiacSegLib.mrml import tables as function_tables
 
@@ -238,6 +238,39 @@ def tetrahedron() -> BiVMesh:
     return BiVMesh(nodes, np.array([[0, 1, 2, 3]]), regions, triangles, patches)
 
 
+def rings() -> tuple[ValveRing, ...]:
+    """Two circles of different numbers of points."""
+    made = []
+    for name, count, cap in (("MITRAL", 12, 700.0), ("AORTIC", 9, 300.0)):
+        turn = np.linspace(0, 2 * np.pi, count, endpoint=False)
+        circle = np.stack([10 + 5 * np.cos(turn), 20 + 5 * np.sin(turn), np.full(count, 36.0)], axis=1)
+        made.append(ValveRing(name, circle, ("a", "b"), rms_mm=0.5, cap_mm2=cap, cap_perimeter_mm=90.0))
+    return tuple(made)
+
+
+def test_rings_move_with_the_mesh_and_are_missing_where_a_frame_has_none(scene):
+    from dataclasses import replace
+
+    from BiVMeshLib.mrml.motion import motion_to_scene
+    from CardiacLib.types.bivmesh import MovingMesh
+
+    cine = make_cine()
+    browser, _ = cines.cine_to_scene(cine, "study sax")
+    mesh, still = replace(tetrahedron(), rings=rings()), np.zeros((5, 4, 3), np.float32)
+    frames_of = tuple(
+        tuple(replace(ring, points=ring.points + t) for ring in rings() if (ring.name, t) != ("AORTIC", 3))
+        for t in range(5)
+    )
+    made = models.mesh_to_scene(mesh, "heart")
+    motion_to_scene(MovingMesh(mesh, 0, still, cine.times_ms, rings=frames_of), made, browser)
+    for t in (2, 3, 4):
+        sequences.select_frame(browser, t)
+        lines = [made[name].GetPolyData() for name in ("MITRAL", "AORTIC")]
+        assert [line.GetNumberOfLines() for line in lines] == [1, int(t != 3)]
+        assert lines[0].GetPoint(0)[2] == pytest.approx(36.0 + t)
+    assert [ring.points[0, 2] for ring in models.mesh_from_node(made["VOLUME"]).rings] == [36.0, 36.0]
+
+
 def test_mesh_nodes_are_ras_and_keep_their_orientation(scene):
     import vtk
 
@@ -268,6 +301,7 @@ def test_a_mesh_comes_back_from_its_node_also_after_saving(scene, tmp_path):
         notes=("A note.",),
         cell_fields={"fibre": fibre, "aha": np.array([7], np.int32)},
         point_fields={"transmural": np.array([0.0, 0.2, 0.5, 1.0])},
+        rings=rings(),
     )
     volume = models.mesh_to_scene(mesh, "heart")["VOLUME"]
     assert models.mesh_views(volume) == ["surfaces", "fibres", "helix", "region", "aha", "transmural"]
@@ -279,8 +313,12 @@ def test_a_mesh_comes_back_from_its_node_also_after_saving(scene, tmp_path):
         np.testing.assert_allclose(getattr(found, name), getattr(mesh, name), atol=1e-5)
     np.testing.assert_allclose(found.cell_fields["fibre"], fibre, atol=1e-6)
     assert found.cell_fields["aha"].tolist() == [7] and found.quality == mesh.quality and found.notes == mesh.notes
+    assert [ring.to_dict() for ring in found.rings] == [ring.to_dict() for ring in mesh.rings]
+    line = scene.GetFirstNodeByName("heart AORTIC ring")
+    assert line.GetPolyData().GetNumberOfLines() == 1 and line.GetDisplayVisibility()
+    np.testing.assert_allclose(line.GetPolyData().GetPoint(1), mesh.rings[1].points[1] * (-1, -1, 1), atol=1e-5)
     models.show_mesh(scene.GetFirstNodeByName("heart tetrahedra"), "transmural")
-    assert not scene.GetFirstNodeByName("heart EPI").GetDisplayVisibility()
+    assert not scene.GetFirstNodeByName("heart EPI").GetDisplayVisibility() and not line.GetDisplayVisibility()
     with pytest.raises(InputError, match="no rotational"):
         models.show_mesh(scene.GetFirstNodeByName("heart tetrahedra"), "rotational")
     with pytest.raises(InputError, match="no mesh of"):
@@ -329,6 +367,8 @@ def test_function_tables_and_chart(scene):
     table = nodes["volumes"].GetTable()
     assert [table.GetColumnName(c) for c in range(3)] == ["Time (ms)", "LV volume (ml)", "RV volume (ml)"]
     assert table.GetValue(1, 1).ToDouble() == 60.0
+    some = function_tables.function_to_scene(FUNCTION | {"lv_ml": [None, *FUNCTION["lv_ml"][1:]]}, "part")
+    assert np.isnan(some["volumes"].GetTable().GetValue(0, 1).ToDouble())  # a frame in which it is not drawn
     rows = nodes["measurements"].GetTable()
     shown = {rows.GetValue(r, 0).ToString(): rows.GetValue(r, 1).ToString() for r in range(rows.GetNumberOfRows())}
     assert shown["LV ejection fraction"] == "50.0" and shown["RV ejection fraction"] == ""

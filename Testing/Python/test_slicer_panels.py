@@ -163,6 +163,11 @@ def test_motion_needs_a_sequence_and_plays_in_its_browser(host, scene):
     request = panel.logic.makeRequest(cycle, mesh_choice(panel.panel.parameters))
     expected = MeshOptions(edge_length_mm=3.0, rv_wall_mm=3.0, align_slices=True, fibres=False)
     assert request.arguments["choice"] == MeshChoice(1, expected, motion=True)
+    panel.ui.valveRingsCheckBox.checked = True
+    assert not panel.ui.applyButton.enabled and "need valve points" in panel.ui.applyButton.toolTip
+    assert mesh_choice(panel.panel.parameters).valve_rings
+    panel.ui.valveRingsCheckBox.checked = False
+    assert panel.ui.applyButton.enabled
     assert request.task == "mesh" and len(request.arguments["labels"].labels) == 3
     faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
     nodes = np.vstack([np.zeros(3), np.eye(3)])

@@ -82,7 +82,7 @@ def run_jobs(task: Callable, jobs: Mapping[str, object], workers: Workers) -> It
     Whatever ends the loop ends the local workers, at once and in the middle of their jobs.
 
     Raises:
-        InputError: Dask is not installed, there is no scheduler at the address, or its workers have no CineHeart.
+        InputError: Dask is not installed, there is no scheduler at the address, or its workers cannot be used.
     """
     if workers.own_process:
         for name, job in jobs.items():
@@ -92,7 +92,7 @@ def run_jobs(task: Callable, jobs: Mapping[str, object], workers: Workers) -> It
         from distributed import as_completed
 
         if workers.scheduler is not None:
-            _require_importable(task.__module__, client, workers.scheduler)
+            _require_usable(task.__module__, client, workers.scheduler)
 
         waiting = iter(jobs.items())
         names: dict[object, str] = {}
@@ -116,9 +116,11 @@ def run_jobs(task: Callable, jobs: Mapping[str, object], workers: Workers) -> It
             yield name, result, "" if error is None else _sentence(error)
 
 
-def _require_importable(module: str, client, scheduler: str) -> None:
+def _require_usable(module: str, client, scheduler: str) -> None:
     """Wait for the first worker of a scheduler; of one that cannot import a task, Dask would wait for ever."""
     client.wait_for_workers(1)
+    if max(client.nthreads().values()) > 1:
+        raise InputError(f"{scheduler}: its workers do several studies in one process; start them with --nthreads 1.")
     for found in client.run(import_module, module, on_error="return").values():
         if isinstance(found, Exception):
             raise InputError(f"{scheduler}: its workers cannot import {module} ({found}); install CineHeart there.")

@@ -68,7 +68,7 @@ def unload(
     rv_pressure: Annotated[float, typer.Option(help="Of the RV, kPa.")] = 0.5,
     stiffness: Annotated[float, typer.Option(help="Guccione's c of the muscle, kPa.")] = 2.0,
     tolerance: Annotated[float, typer.Option(min=1e-4, help="Greatest distance from the imaged mesh, mm.")] = 0.05,
-    linear: Annotated[bool, typer.Option("--linear", help="Linear displacements: faster, too stiff.")] = False,
+    linear: Annotated[bool, typer.Option("--linear", help="Linear displacements: faster, somewhat stiffer.")] = False,
     as_json: Json = False,
 ) -> int:
     """The unloaded shape that the pressures inflate to the mesh, by inverse iteration; needs scikit-fem."""

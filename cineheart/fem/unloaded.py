@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from skfem import ElementTetP1, ElementTetP2
 
 from BiVMeshLib.check.quality import scaled_jacobian, signed_volumes
 from BiVMeshLib.convert import WRITABLE, convert_mesh, read_mesh
@@ -17,7 +16,8 @@ from CardiacLib.types.bivmesh import BiVMesh
 from cineheart.console import Answer
 
 from .mechanics.materials import Guccione
-from .mechanics.solid import SolidHeart
+from .mechanics.nodal import NodalSolid
+from .mechanics.solid import Solid, SolidHeart
 from .mechanics.unload import Unloaded, UnloadOptions, unload
 
 MOST_TETS = {False: 60_000, True: 400_000}
@@ -33,7 +33,8 @@ class UnloadFile:
         lv_kpa, rv_kpa: pressures when the heart was imaged.
         stiffness_kpa: Guccione's c.
         tolerance_mm: see :class:`UnloadOptions`.
-        linear: displacements, many times faster but too stiff, since they lock; else quadratic.
+        linear: displacements with the volume averaged at the nodes, many times faster and somewhat stiffer; else
+            quadratic.
     """
 
     lv_kpa: float = 1.5
@@ -91,14 +92,14 @@ def unload_mesh(mesh: BiVMesh, choice: UnloadFile, *, progress: Progress = silen
     if len(mesh.tets) > most:
         raise InputError(
             f"has {len(mesh.tets)} tetrahedra, more than the {most} that can be unloaded in reasonable time; make a "
-            "coarser mesh with --tets 20000, or unload with --linear, which is faster and less accurate."
+            "coarser mesh with --tets 20000, or unload with --linear, which is faster and somewhat stiffer."
         )
     linear = replace(mesh, middles=None)
     heart = Heart(linear, Space())
     imaged = SolidHeart(heart.to_skfem(), heart.fibres)
     pressures = {"ENDO_LV": choice.lv_kpa, "ENDO_RV": choice.rv_kpa}
-    element = ElementTetP1() if choice.linear else ElementTetP2()
-    options = UnloadOptions(Guccione(c=choice.stiffness_kpa), choice.tolerance_mm, element=element)
+    solid = NodalSolid if choice.linear else Solid
+    options = UnloadOptions(Guccione(c=choice.stiffness_kpa), choice.tolerance_mm, solid=solid)
     shape = unload(imaged, {name: pressures[name] for name in imaged.endocardia}, options, progress=progress)
     nodes = shape.heart.mesh.p.T.copy()
     if signed_volumes(nodes, mesh.tets).min() <= 0:

@@ -4,14 +4,15 @@ The lid of a mesh with valve rings has a cap for each valve and nodes of its own
 triangles of the rim's nodes alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from BiVMeshLib.valves.lids import Lid
+from BiVMeshLib.valves.lids import Lid, plain_lid
 from BiVMeshLib.valves.openings import opening_of, plane_axes
 from BiVMeshLib.valves.with_rings import LID_OF, LIDS, VENTRICLES, lids_of
-from CardiacLib.types.bivmesh import PATCHES, VALVE_PATCHES, BiVMesh
+from CardiacLib.types.bivmesh import PATCHES, VALVE_PATCHES, BiVMesh, ValveRing
 
 POOLS = {"LV_POOL": "ENDO_LV", "RV_POOL": "ENDO_RV"}
 """Wall of each pool."""
@@ -48,9 +49,9 @@ class ClosedPool:
         a, b, c = (self.nodes[self.triangles[:, n]] - self.nodes[self.triangles[0, 0]] for n in range(3))
         return float(np.einsum("ij,ij->", a, np.cross(b, c))) / 6000.0
 
-    def moved(self, nodes: np.ndarray) -> "ClosedPool":
-        """The same surface for moved nodes (N, 3) of the mesh; the lid's own nodes go with the rim."""
-        return replace(self, nodes=np.concatenate([nodes, self.cover.own(nodes)]))
+    def moved(self, nodes: np.ndarray, rings: Sequence[ValveRing] | None = None) -> "ClosedPool":
+        """The same surface for moved nodes (N, 3) of the mesh; its caps span the rings given, else go with the rim."""
+        return replace(self, nodes=np.concatenate([nodes, self.cover.own(nodes, rings)]))
 
 
 def closed_pools(mesh: BiVMesh) -> list[ClosedPool]:
@@ -79,16 +80,14 @@ def closed_pools(mesh: BiVMesh) -> list[ClosedPool]:
             faces=np.concatenate([np.full(len(inward), PATCHES[wall], np.int32), cover.faces]),
             cover=cover,
         )
-        pools.append(pool.moved(mesh.nodes))
+        pools.append(pool.moved(mesh.nodes, mesh.rings))
     return pools
 
 
 def _plain_lid(nodes: np.ndarray, endocardium: np.ndarray, number: int) -> Lid:
     """A lid of the rim's nodes alone."""
-    line = opening_of(nodes, endocardium).line
-    triangles = span(nodes[line], np.arange(len(line)))
-    faces = np.full(len(triangles), number, np.int32)
-    return Lid(line, weights=np.zeros((0, len(line))), triangles=triangles, faces=faces)
+    opening = opening_of(nodes, endocardium)
+    return plain_lid(opening, span(nodes[opening.line], np.arange(len(opening.line))), number)
 
 
 def span(nodes: np.ndarray, line: np.ndarray) -> np.ndarray:

@@ -4,17 +4,19 @@ Numbers are single precision and compressed (VTK's zlib blocks): connectivity re
 """
 
 import base64
+import csv
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from CardiacLib.types.bivmesh import MovingMesh
+from BiVMeshLib.check.intersections import self_intersections
+from CardiacLib.types.bivmesh import PATCHES, VALVE_PATCHES, MovingMesh
 
-from .closed_pools import closed_pools
+from .closed_pools import ClosedPool, closed_pools
 from .vtk import TYPES, VTK_TETRA, write_surface
 
-COLLECTION, FOLDER, POOLS_FOLDER = "motion.pvd", "motion", "pools"
+COLLECTION, FOLDER, POOLS_FOLDER, VOLUMES = "motion.pvd", "motion", "pools", "volumes.csv"
 KINDS = {**TYPES, "f4": "Float32"}
 LEVEL = 4
 """Of zlib; higher ones take longer and gain less than 5 %."""
@@ -51,17 +53,38 @@ def write_moving_pools(moving: MovingMesh, folder: Path) -> None:
 
     Triangles and their order are those of ``pools/LV_POOL.vtp`` in every frame; points are LPS mm. ``ModelFaceID`` as
     there, point array ``displacement`` is from the frame of the mesh. ``folder/pools`` is made if it is not there.
+    ``pools/volumes.csv`` has, of every frame, the enclosed volume of each pool, ml, the areas of its caps, mm^2, and
+    how many pairs of triangles of its lid cross.
     """
+    rows: list[dict[str, float]] = [
+        {"frame_index": t} | ({} if moving.times_ms is None else {"time_ms": float(moving.times_ms[t])})
+        for t in range(len(moving))
+    ]
     for pool in closed_pools(moving.mesh):
         at = folder / POOLS_FOLDER / pool.name
         at.mkdir(parents=True)
         names = [f"{pool.name}/frame_{t:03d}.vtp" for t in range(len(moving))]
         cells = {"patch": pool.faces, "ModelFaceID": pool.faces}
         for t, name in enumerate(names):
-            there = pool.moved(moving.nodes(t))
+            there = pool.moved(moving.nodes(t), moving.rings[t] if moving.rings else None)
+            rows[t] |= _measured(there)
             points = {"displacement": there.nodes - pool.nodes}
             write_surface(at.parent / name, there.nodes, there.triangles, points, cells, pool.ids())
         _collect(at.with_suffix(".pvd"), names, moving)
+    with open(folder / POOLS_FOLDER / VOLUMES, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _measured(pool: ClosedPool) -> dict[str, float]:
+    lid = pool.triangles[pool.faces != PATCHES[pool.wall]]
+    found: dict[str, float] = {f"{pool.name.lower()}_ml": round(pool.volume_ml(), 3)}
+    for valve in pool.valves:
+        a, b, c = (pool.nodes[pool.triangles[pool.faces == VALVE_PATCHES[valve], n]] for n in range(3))
+        area = 0.5 * float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
+        found[f"{valve.lower()}_cap_mm2"] = round(area, 1)
+    return found | {f"{pool.name.lower()}_crossing": len(self_intersections(pool.nodes, lid))}
 
 
 def _collect(path: Path, names: list[str], moving: MovingMesh) -> None:

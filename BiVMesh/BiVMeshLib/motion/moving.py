@@ -102,8 +102,8 @@ def move_mesh(
     """Carry the mesh of one frame over all frames of its labels.
 
     Each frame's labels become a shape as those of the mesh did, cut by a base plane that moves along the slice normal.
-    The mesh follows from frame to frame, from its own both ways to the frame with the least LV pool. The displacement
-    is fitted by a Fourier series over the cycle, then poor elements are repaired.
+    The mesh follows from its own frame both ways to that with the least LV pool. The displacement is fitted by a
+    Fourier series over the cycle, then poor elements are repaired.
 
     Args:
         mesh: as made by :func:`build_mesh` from ``labels.labels[frame]`` with the same ``options``.
@@ -117,8 +117,7 @@ def move_mesh(
         Cancelled: from ``progress``.
     """
     options, clock = options or MeshOptions(), Clock()
-    if len(labels.labels) < 2:
-        raise InputError(f"{labels.source or 'the labels'}: a motion needs the labels of two frames or more.")
+    _require_frames(labels)
     with clock.step("labels"):
         labels = on_short_axis(labels, frame)
         stacks, notes = clean_stacks(labels, frame, _aligned(mesh, options))
@@ -133,9 +132,9 @@ def move_mesh(
         heights = base_from_labels(stacks, rest, cycle) if by_valves is None else by_valves
         course = Course(mesh, _moments(stacks, rest, heights, at_valves), cycle, options)
     with clock.step("follow"):
-        found = _followed(course, part(progress, 0.0, 0.6))
+        followed = _followed(course, part(progress, 0.0, 0.6))
     with clock.step("smooth"):
-        found = found.smoothed(cycle)
+        found = followed.smoothed(cycle)
     with clock.step("repair"):
         displacements, frames = _checked(course, found, part(progress, 0.7, 1.0))
     if crossing := sum(f.self_intersections > 0 for f in frames):
@@ -151,6 +150,11 @@ def move_mesh(
         seconds={name: round(s, 2) for name, s in clock.seconds.items()},
     )
     return MovingMesh(mesh, frame, displacements=displacements, times_ms=labels.times_ms, quality=quality, notes=notes)
+
+
+def _require_frames(labels: LabelMap) -> None:
+    if len(labels.labels) < 2:
+        raise InputError(f"{labels.source or 'the labels'}: a motion needs the labels of two frames or more.")
 
 
 def _aligned(mesh: BiVMesh, options: MeshOptions) -> bool:

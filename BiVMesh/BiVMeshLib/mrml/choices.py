@@ -17,7 +17,7 @@ def mesh_choice(parameters) -> MeshChoice:
         helix_deg=helix,
         align_slices=parameters.alignSlices,
     )
-    return MeshChoice(parameters.frame.value, options, parameters.motion)
+    return MeshChoice(parameters.frame.value, options, parameters.motion, valve_rings=parameters.valveRings)
 
 
 def mesh_options(

@@ -1,4 +1,4 @@
-"""Biventricular meshes as model nodes: one surface per named patch, the tetrahedra, the fibres; and back."""
+"""Biventricular meshes as model nodes: a surface for each patch, tetrahedra, fibres, valve rings; and back."""
 
 import json
 
@@ -10,10 +10,11 @@ from CardiacLib.mrml.nodes.frames import cell_array, named_array, points_ras, sw
 from CardiacLib.mrml.nodes.hierarchy import Nodes
 from CardiacLib.mrml.nodes.host import plain_host
 from CardiacLib.mrml.nodes.sequences import sequence_of
-from CardiacLib.types.bivmesh import MESH_VIEWS, PATCH_RGB, PATCHES, BiVMesh
+from CardiacLib.types.bivmesh import ALL_PATCHES, MESH_VIEWS, PATCH_RGB, PATCHES, BiVMesh
 from CardiacLib.types.mesh_quality import MeshQuality
 
 from .fibres import add_fibres
+from .rings import add_rings, keep_rings, rings_of
 from .surface_colours import colour_surfaces
 
 VECTORS = ("fibre", "sheet", "normal")
@@ -32,8 +33,9 @@ def mesh_to_scene(mesh: BiVMesh, name: str) -> Nodes:
 
     Returns:
         model node by patch name; under ``VOLUME`` the model of the tetrahedra with the cell array ``region`` (ids of
-        ``REGIONS``) and the mesh's own fields, hidden at first because the surfaces cover it; and, of a mesh with
-        fibres, under ``FIBRES`` a hidden model of short lines along them.
+        ``REGIONS``) and the mesh's own fields, hidden at first because the surfaces cover it; of a mesh with valve
+        rings a model of a closed line under the name of each valve; and, of a mesh with fibres, under ``FIBRES`` a
+        hidden model of short lines along them.
     """
     import slicer
 
@@ -50,6 +52,7 @@ def mesh_to_scene(mesh: BiVMesh, name: str) -> Nodes:
         display.SetOpacity(EPI_OPACITY if patch == "EPI" else 1.0)
         display.SetBackfaceCulling(False)
         models[patch] = model
+    models |= add_rings(mesh, name)
     models["VOLUME"] = _volume_model(mesh, f"{name} tetrahedra")
     if "fibre" in mesh.cell_fields:
         models["FIBRES"] = add_fibres(mesh, f"{name} fibres")
@@ -61,7 +64,7 @@ def link_models(models: Nodes) -> None:
     """Let the model of the tetrahedra know the other models of its mesh, given as :func:`mesh_to_scene` names them."""
     volume, fibres = models["VOLUME"], models.get("FIBRES")
     volume.RemoveNodeReferenceIDs(SURFACES)
-    for patch in PATCHES:
+    for patch in ALL_PATCHES:
         if patch in models:
             volume.AddNodeReferenceID(SURFACES, models[patch].GetID())
     volume.SetNodeReferenceID(FIBRES, fibres.GetID() if fibres is not None else None)
@@ -160,6 +163,7 @@ def mesh_from_node(model) -> BiVMesh:
         notes=tuple(json.loads(model.GetAttribute(NOTES_ATTRIBUTE))),
         cell_fields={n: swap_points(values) if n in VECTORS else values for n, values in cells.items()},
         point_fields=arrays(grid.GetPointData()),
+        rings=rings_of(model),
     )
 
 
@@ -170,6 +174,7 @@ def _volume_model(mesh: BiVMesh, name: str):
     model.SetAndObserveMesh(_tetrahedra(mesh))
     model.SetAttribute(QUALITY_ATTRIBUTE, json.dumps(mesh.quality and mesh.quality.to_dict()))
     model.SetAttribute(NOTES_ATTRIBUTE, json.dumps(mesh.notes))
+    keep_rings(model, mesh.rings)
     model.AddDefaultStorageNode()
     model.GetStorageNode().SetDefaultWriteFileExtension("vtu")  # compressed, unlike the default legacy file
     model.CreateDefaultDisplayNodes()

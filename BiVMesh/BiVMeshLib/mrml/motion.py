@@ -13,11 +13,12 @@ from CardiacLib.mrml.panel.module_panel import require_in_scene
 from CardiacLib.mrml.panel.processes import JobRequest
 from CardiacLib.mrml.panel.results import keep_result, result_of, take_place
 from CardiacLib.mrml.translation import _
-from CardiacLib.types.bivmesh import PATCHES, MovingMesh
+from CardiacLib.types.bivmesh import PATCHES, VALVE_PATCHES, MovingMesh
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.landmarks import Landmarks
 
 from .models import link_models, mesh_to_scene
+from .rings import ring_line
 from .summaries import mesh_text
 from .tables import mesh_quality_to_scene
 
@@ -95,7 +96,7 @@ def mesh_result_to_scene(found: MeshResult, segmentation, *, name: str = "", out
 
 
 def motion_to_scene(moving: MovingMesh, models: Nodes, browser) -> Nodes:
-    """Make the surfaces of a mesh the proxies of model sequences.
+    """Make the surfaces and the valve rings of a mesh the proxies of model sequences.
 
     The tetrahedra stay those of the mesh's own frame.
 
@@ -105,17 +106,16 @@ def motion_to_scene(moving: MovingMesh, models: Nodes, browser) -> Nodes:
         browser: the cine's sequence browser.
 
     Returns:
-        sequence node by patch name.
+        sequence node by patch name, and by the valve's.
     """
-    patches = [patch for patch in PATCHES if patch in models]
-    return {
-        patch: add_sequence(models[patch], moving, _moments(moving, patch, models[patch]), browser) for patch in patches
-    }
+    made = {patch: _moments(moving, patch, models[patch]) for patch in PATCHES if patch in models}
+    if moving.rings:
+        made |= {valve: _ring_moments(moving, valve, models[valve]) for valve in VALVE_PATCHES if valve in models}
+    return {name: add_sequence(models[name], moving, moments, browser) for name, moments in made.items()}
 
 
 def _moments(moving: MovingMesh, patch: str, model):
     """One model node (RAS) per frame, in none of the scenes."""
-    import slicer
     import vtk
 
     used = np.unique(moving.mesh.patch(patch))
@@ -123,7 +123,19 @@ def _moments(moving: MovingMesh, patch: str, model):
         surface = vtk.vtkPolyData()
         surface.ShallowCopy(model.GetPolyData())
         surface.SetPoints(points_ras(moving.nodes(t)[used]))
-        node = slicer.vtkMRMLModelNode()
-        node.SetName(model.GetName())
-        node.SetAndObserveMesh(surface)
-        yield node
+        yield _moment(surface, model)
+
+
+def _ring_moments(moving: MovingMesh, valve: str, model):
+    """The same of the ring of a valve; a node without a line in a frame that has none."""
+    for rings in moving.rings:
+        yield _moment(ring_line(next((ring for ring in rings if ring.name == valve), None)), model)
+
+
+def _moment(surface, model):
+    import slicer
+
+    node = slicer.vtkMRMLModelNode()
+    node.SetName(model.GetName())
+    node.SetAndObserveMesh(surface)
+    return node

@@ -49,11 +49,13 @@ class MeshPanel(ModulePanel):
         self.connect()
 
     def reason(self, parameters) -> str:
-        """No segmentation, or one of a single frame where a motion is wanted."""
+        """No segmentation, one of a single frame where a motion is wanted, or rings without valve points."""
         if not parameters.inputSegmentation:
             return _("Choose a segmentation first.")
         if parameters.motion and sequence_of(parameters.inputSegmentation)[1] is None:
             return _("The motion needs a segmentation of all frames: segment a cine, or take the tick away.")
+        if parameters.valveRings and not parameters.valvePoints:
+            return _("The valve rings need valve points: choose a point list, or take the tick away.")
         return ""
 
     def apply(self) -> None:

@@ -47,7 +47,11 @@ def opening_of(nodes: np.ndarray, endocardium: np.ndarray) -> Opening:
     Raises:
         ValueError: the rim is not one closed line.
     """
-    line = rim(endocardium)
+    return opened(nodes, rim(endocardium))
+
+
+def opened(nodes: np.ndarray, line: np.ndarray) -> Opening:
+    """The opening whose rim are these nodes (R,)."""
     origin, axes = nodes[line].mean(0), plane_axes(nodes[line])
     return Opening(line=line, origin=origin, axes=axes, flat=(nodes[line] - origin) @ axes[:, :2])
 

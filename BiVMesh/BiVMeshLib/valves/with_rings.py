@@ -9,7 +9,7 @@ from CardiacLib.species import species_named
 from CardiacLib.types.bivmesh import PATCHES, VALVE_PATCHES, BiVMesh, MovingMesh, ValveRing, whole_patches
 
 from .annuli import fit_ring, slid_into
-from .lids import SNAP_MM, Lid, lid_with_caps
+from .lids import Lid, lid_with_caps
 from .openings import Opening, opening_of, to_segments, within
 
 ANNULUS_MM = 3.0
@@ -33,9 +33,9 @@ NO_PULMONARY = (
 def with_valve_rings(mesh: BiVMesh, points: np.ndarray) -> BiVMesh:
     """The mesh with the annuli of the valves that its points tell.
 
-    Each ring is a closed curve through the hinges of its valve. Projected onto the base plane and limited to the
-    opening of its ventricle it is the border of the valve's cap (``lids_of``). Facets of the base within ANNULUS_MM of
-    the rim become a patch of the name of the valve that is there; BASE is the muscle that is left.
+    Each ring is a closed curve through the hinges of its valve, and the border of the valve's cap (``lids_of``). Facets
+    of the base within ANNULUS_MM of the rim become a patch of the name of the valve that is there; BASE is the muscle
+    that is left.
 
     Args:
         mesh: LPS mm, linear or quadratic.
@@ -93,24 +93,26 @@ def lids_of(mesh: BiVMesh) -> dict[str, Lid]:
         if len(endocardium):
             own = sorted((r for r in mesh.rings if r.name in names), key=lambda ring: names.index(ring.name))
             opening = opening_of(mesh.nodes, endocardium)
-            found[wall] = lid_with_caps(opening, own, LIDS[LID_OF[wall]], SNAP_MM * _size(mesh))
+            found[wall] = lid_with_caps(opening, own, LIDS[LID_OF[wall]], _size(mesh))
     return found
 
 
 def with_moving_rings(moving: MovingMesh, points: np.ndarray) -> MovingMesh:
     """The moving mesh with the annuli of every frame, fitted to its points (T, 10, 3) as those of its own frame.
 
-    Their caps are those of the mesh's own frame, which move with the rim.
+    Their caps have the triangles of the mesh's own frame, and span the rings of every frame.
     """
     mesh, caps = moving.mesh, lids_of(moving.mesh)
     frames, folded = [], 0
     for t, places in enumerate(points):
-        nodes, rings = moving.nodes(t), []
-        folded += any(lid.folded(nodes) for lid in caps.values())
+        nodes, rings, bad = moving.nodes(t), [], False
         for wall, lid in caps.items():
-            for ring in _fitted(VENTRICLES[wall], places, opening_of(nodes, mesh.patch(wall)))[0]:
-                area, perimeter = lid.sizes(nodes, VALVE_PATCHES[ring.name])
+            found = _fitted(VENTRICLES[wall], places, opening_of(nodes, mesh.patch(wall)))[0]
+            bad |= lid.folded(nodes, found) > 0
+            for ring in found:
+                area, perimeter = lid.sizes(nodes, VALVE_PATCHES[ring.name], found)
                 rings.append(replace(ring, cap_mm2=area, cap_perimeter_mm=perimeter))
+        folded += bad
         frames.append(tuple(rings))
     told = (f"Triangles of the lids lie over others in {folded} of {len(points)} frames.",) if folded else ()
     return replace(moving, rings=tuple(frames), notes=(*moving.notes, *told))
@@ -155,7 +157,7 @@ def _split(mesh: BiVMesh, lids: dict[str, Lid], notes: list[str]) -> BiVMesh:
     for ring in mesh.rings:
         number = VALVE_PATCHES[ring.name]
         area, perimeter = next(lid for wall, lid in lids.items() if ring.name in VENTRICLES[wall]).sizes(
-            mesh.nodes, number
+            mesh.nodes, number, mesh.rings
         )
         rings.append(replace(ring, cap_mm2=area, cap_perimeter_mm=perimeter))
         if not area:
@@ -178,8 +180,8 @@ def _split(mesh: BiVMesh, lids: dict[str, Lid], notes: list[str]) -> BiVMesh:
 def _rim_valves(mesh: BiVMesh, wall: str, lid: Lid) -> tuple[np.ndarray, ...]:
     """Of each edge of a rim its two nodes, the id of its valve, 0 for none, and the ring's distance in mm; (R,) each.
 
-    That is the valve whose cap touches the edge. Elsewhere it is the one whose ring is nearest: in the LV, whose rim
-    the mitral and aortic annuli share, however far it is, in the RV up to NEAR of the ring's mean radius.
+    That is the valve whose ring is nearest: in the LV, whose rim the mitral and aortic annuli share, however far it is,
+    in the RV up to NEAR of the ring's mean radius.
     """
     opening = opening_of(mesh.nodes, mesh.patch(wall))
     middles = 0.5 * (opening.flat + np.roll(opening.flat, -1, axis=0))
@@ -192,7 +194,4 @@ def _rim_valves(mesh: BiVMesh, wall: str, lid: Lid) -> tuple[np.ndarray, ...]:
             radius = float(np.linalg.norm(curve - curve.mean(0), axis=1).mean())
             nearer = far < (least if wall == "ENDO_LV" else np.minimum(least, NEAR * radius))
             valve[nearer], least[nearer] = VALVE_PATCHES[name], far[nearer]
-    touched = lid.rim_faces()
-    caps = np.isin(touched, list(VALVE_PATCHES.values()))
-    valve[caps] = touched[caps]
-    return lid.line, np.roll(lid.line, -1), valve, np.where(caps, 0.0, least)
+    return lid.line, np.roll(lid.line, -1), valve, least

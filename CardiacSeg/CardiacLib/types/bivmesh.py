@@ -46,8 +46,8 @@ class ValveRing:
         points: float64 (P, 3) LPS mm, along the closed curve, counterclockwise seen from the atria and arteries.
         used: names of the valve points.
         rms_mm: how far these lie from the curve, root mean square.
-        cap_mm2: area of the valve's cap, the part of the curve's inside that lies within the opening of the ventricle
-            in the base plane. cap_perimeter_mm: of the cap.
+        cap_mm2: area of the valve's cap in the closed pools, which the curve bounds: without what lies within the ring
+            of another valve, and nowhere below the base plane. cap_perimeter_mm: of the cap.
     """
 
     name: str

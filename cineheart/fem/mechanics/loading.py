@@ -70,7 +70,7 @@ def deform(
     heart: SolidHeart,
     loads: Sequence[Load],
     law: Guccione | None = None,
-    element=None,
+    solid: Callable[[SolidHeart, Guccione], Solid] = Solid,
     *,
     say: Callable[[Step], None] = lambda _: None,
 ) -> Deformed:
@@ -79,13 +79,13 @@ def deform(
     Args:
         heart: without load.
         loads: the steps.
-        law: of the muscle. element: of scikit-fem, see :class:`Solid`.
+        law: of the muscle. solid: the elements, :class:`Solid` or :class:`~.nodal.NodalSolid`.
         say: called after each step.
 
     Raises:
         ArithmeticError: a step does not converge, not even in sixteenths.
     """
-    problem = Solid(heart, law or Guccione(), element)
+    problem = solid(heart, law or Guccione())
     u, result, last = np.zeros((problem.n, 3)), Deformed(), Load()
     result.steps.append(Step(dict.fromkeys(loads[0].pressure, 0.0), 0.0, [], problem.cavities_ml(u), 0.0, 0.0))
     for load in loads:

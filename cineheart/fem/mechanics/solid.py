@@ -58,10 +58,13 @@ class Solid:
         element: of scikit-fem, for one component of the displacement; None: ``ElementTetP2``.
     """
 
+    intorder = 2
+    """Polynomials of this order are integrated exactly over a tet."""
+
     def __init__(self, heart: SolidHeart, law: Guccione, element=None):
         self.heart, self.law = heart, law
         element = element or ElementTetP2()
-        self.basis = Basis(heart.mesh, element, intorder=2)
+        self.basis = Basis(heart.mesh, element, intorder=self.intorder)
         self.dofs, self.n = self.basis.element_dofs.T, self.basis.N
         gradients = np.stack([b[0].grad for b in self.basis.basis[: self.basis.Nbfun]])  # (a, i, m, q)
         # In the fibre axes of each tet, (q, m, a, 3).
@@ -180,10 +183,10 @@ class Solid:
         """
         matrix = matrix[self.free][:, self.free]
         if len(self.free) <= DIRECT:
-            return _factorised(matrix).solve(right)
+            return factorised(matrix).solve(right)
         down = self.coarse[self.free]
         down = down[:, np.flatnonzero(np.diff(down.tocsc().indptr))]
-        below = _factorised(down.T @ matrix @ down)
+        below = factorised(down.T @ matrix @ down)
         jacobi = diags(1.0 / matrix.diagonal())
         operator = LinearOperator(
             matrix.shape, matvec=lambda residual: jacobi @ residual + down @ below.solve(down.T @ residual)
@@ -194,7 +197,7 @@ class Solid:
         return found
 
 
-def _factorised(matrix):
+def factorised(matrix):
     """Factors of a symmetric matrix."""
     try:
         return splu(

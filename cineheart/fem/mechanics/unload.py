@@ -1,5 +1,6 @@
 """The shape without load, of which the imaged one is the inflated: a fixed point on the nodes' coordinates."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,14 +26,14 @@ class UnloadOptions:
         tolerance_mm: greatest distance of a node of the inflated shape from the imaged one.
         most: corrections at full pressure.
         steps: pressures on the way to the full one, with one correction each.
-        element: of scikit-fem, see :class:`Solid`.
+        solid: the elements, see :func:`~.loading.deform`.
     """
 
     law: Guccione = field(default_factory=Guccione)
     tolerance_mm: float = 0.05
     most: int = 40
     steps: int = 4
-    element: object = None
+    solid: Callable[[SolidHeart, Guccione], Solid] = Solid
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class _Search:
 
     def inflated(self, nodes: np.ndarray, load: Load) -> np.ndarray:
         """(N, 3) displacement of the nodes under the load, from that of the last shape if it can be."""
-        problem = Solid(self.heart(nodes), self.options.law, self.options.element)
+        problem = self.options.solid(self.heart(nodes), self.options.law)
         if self.u is None:
             self.u = np.zeros((problem.n, 3))
         start = self.u.copy()
