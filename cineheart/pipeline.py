@@ -189,8 +189,9 @@ def run_study(
         output: folder of the results.
         options: what is done and written.
         progress: called with the fraction done.
-        overlap: where there is more than one core, make the mesh in a process of its own while the rest goes on; the
-            results are the same. A script needs ``if __name__ == "__main__":`` for it (:mod:`multiprocessing`).
+        overlap: where there is more than one core, make a mesh of one frame in a process of its own while the rest
+            goes on; the results are the same. A script needs ``if __name__ == "__main__":`` for it
+            (:mod:`multiprocessing`).
 
     Raises:
         InputError: the study cannot be used; nothing is written.
@@ -205,8 +206,9 @@ def run_study(
         require_scene_support()
     if options.files.pdf:
         require_browser()
-    several = overlap and options.mesh is not None and usable_threads() > 1
-    with beside(_get_ready) if several else nullcontext() as mesher:
+    # A mesh over the cycle takes minutes and more than one core by itself: it gets them all.
+    still = options.mesh is not None and not options.mesh.motion
+    with beside(_get_ready) if overlap and still and usable_threads() > 1 else nullcontext() as mesher:
         with clock.step("read"):
             study = _read(source, options, part(progress, 0.0, 0.1))
             if options.files.dicom_seg:
@@ -272,7 +274,7 @@ def _analyse_beside(
 ) -> tuple[StudyResult, _Meshing]:
     """The same, and the mesh is being made: from the labels on, or from the points on where it needs them."""
     points = None
-    if options.cut_at_valves or options.mesh.motion or options.mesh.valve_rings:
+    if options.cut_at_valves or options.mesh.valve_rings:
         points = _find_points(study, given, options, clock, part(progress, 0.1, 0.15))
     valves = points.at_valves(options) if points else None
     segmented = _segment(study, given.labels, options, valves, part(progress, 0.15, 0.3), clock)

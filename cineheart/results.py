@@ -29,7 +29,7 @@ HIDDEN = "..."
 """Stands for a name that is not told."""
 WAITED = "wait for the mesh"
 """Step of a run whose mesh was made beside its other steps: what was left of it when they were done."""
-BESIDE = ("mesh", "motion")
+BESIDE = ("mesh",)
 """Steps that take no time of such a run but this."""
 
 

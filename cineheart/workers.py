@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 
 from CardiacLib.errors import InputError
@@ -44,7 +44,8 @@ class Beside:
 
     def begin(self, task: Callable, *arguments: object) -> None:
         """Let it do ``task(*arguments, progress)``, a function of a module, while this process goes on."""
-        self._channel.send((task, arguments))
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has ended: ``result`` says so
+            self._channel.send((task, arguments))
 
     def result(self, progress: Progress = silent) -> object:
         """What the task returned, when it is done, or raise what it raised.
@@ -103,8 +104,9 @@ def _one_thread_and_no_interrupts() -> Iterator[None]:
     finally:
         if masked:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+        for name in THREADS:
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 def _stand_by(channel: connection.Connection, prepare: Callable[[], None]) -> None:

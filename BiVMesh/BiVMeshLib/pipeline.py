@@ -154,7 +154,8 @@ def _gated(heart: Prepared, options: MeshOptions, progress: Progress) -> BiVMesh
         mesh = mesh_once(heart, size, options, progress=part(progress, start, end))
         failed = quality.gate(mesh, options)
         if failed is None:
-            return replace(mesh, notes=(*notes, *mesh.notes, *size.left_over(len(mesh.tets))))
+            left = size.left_over(len(mesh.tets)) if options.optimise and options.mesher == "stuffing" else ()
+            return replace(mesh, notes=(*notes, *mesh.notes, *left))
         own_mm = size.lattice_mm * options.shrink
         stuck = last is not None and failed.no_better_than(last, STUCK_EDGES * own_mm)
         if stuck or attempt == options.refinements:
@@ -259,7 +260,7 @@ def mesh_once(heart: Prepared, size: Sizing, options: MeshOptions, *, progress: 
         if options.optimise:
             progress(0.55, "Improving the worst tetrahedra")
             stuffed = relax(climb(stuffed, myocardium, seed=options.seed), myocardium)
-            stuffed = with_volumes(stuffed, shape) if size.coarse else stuffed
+            stuffed = with_volumes(stuffed, shape) if size.coarse and options.order == 1 else stuffed
     else:
         stuffed = remesh(options.mesher, stuffed, shape, edge)
     progress(0.9, "Measuring quality")

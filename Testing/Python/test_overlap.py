@@ -114,6 +114,8 @@ def test_what_a_task_raises_and_says_arrives():
             worker.result()
     with beside(partial(time.sleep, 60)) as worker:
         worker._process.kill()
+        worker._process.join()
+        worker.begin(operator.truediv, np.zeros(100_000))
         with pytest.raises(InputError, match="ended from outside"):
             worker.result()
     assert {name: os.environ.get(name) for name in THREADS} == before

@@ -102,7 +102,7 @@ class Lid:
         ends = places[self.border(face)]
         return area, float(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).sum())
 
-    def _placed(self, nodes: np.ndarray, rings: Sequence[ValveRing] | None):
+    def _placed(self, nodes: np.ndarray, rings: Sequence[ValveRing] | None) -> tuple[np.ndarray, np.ndarray, Opening]:
         """Places of the own nodes in the plane (E, 2), their heights (E,), and the opening."""
         opening = opened(nodes, self.line)
         known = {ring.name: ring.points for ring in rings or ()}
@@ -202,11 +202,12 @@ def _lines(opening: Opening, curves: Sequence[np.ndarray], gap: float) -> Outlin
 
 def _tracks(lines: Outlines, curves: Sequence[np.ndarray], opening: Opening, counts: Sequence[int]) -> Tracks:
     """Nodes of the border, then those of the valves' lines, each from the first point of its ring on."""
+    drawn = [line for line in lines.valves if line is not None]
     along = [
         evenly(line, count, opening.to_plane(points[:1])[0])
-        for line, points, count in zip(lines.valves, curves, counts, strict=True)
+        for line, points, count in zip(drawn, curves, counts, strict=True)
     ]
-    return Tracks([lines.border, *lines.valves], [lines.beside, *along])
+    return Tracks([lines.border, *drawn], [lines.beside, *along])
 
 
 def _heights(

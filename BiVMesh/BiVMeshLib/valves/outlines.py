@@ -44,6 +44,9 @@ def outlines(rim: np.ndarray, rings: Sequence[np.ndarray], gap: float) -> Outlin
         rim: (R, 2) mm, counterclockwise.
         rings: (P, 2) mm each; the first ones go before the others where they overlap.
         gap: between lines, mm.
+
+    Raises:
+        ValueError: nothing of the opening is as far from the rim as that.
     """
     near = [ring for ring in rings if within(rim, ring).any() or within(ring, rim).any()]
     grid = _Grid([rim, *near], gap)
@@ -52,6 +55,8 @@ def outlines(rim: np.ndarray, rings: Sequence[np.ndarray], gap: float) -> Outlin
     for ring in near:
         whole = np.minimum(whole, far[id(ring)] - gap)
     border = grid.outline(whole)
+    if border is None:
+        raise ValueError("The opening is too narrow for a lid with rings.")
     lines: list[np.ndarray | None] = []
     taken = np.full_like(whole, np.inf)
     for ring in rings:

@@ -75,13 +75,13 @@ def unfolded(tracks: Tracks, free: np.ndarray, triangles: np.ndarray, rest: np.n
         along[:still] = 0.0
         return value + uneven, np.concatenate([along, slope[held:].ravel()])
 
-    width, best, found = 1.0, -np.inf, None
+    width, best, found = 1.0, -np.inf, np.concatenate([tracks.places(), free])
     for _ in range(ROUNDS):
         options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS}
         unknowns = scipy.optimize.minimize(energy, unknowns, (width,), method="L-BFGS-B", jac=True, options=options).x
         places = np.concatenate([tracks.moved(unknowns[:held]).places(), unknowns[held:].reshape(-1, 2)])
         least = float(doubled_area(places, triangles).min())
-        if found is None or least > best:
+        if least > best:
             best, found = least, places
         if least > 0:
             break

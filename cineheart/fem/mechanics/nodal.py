@@ -6,6 +6,7 @@ five times as many tets. A small share of the penalty stays with the tets, again
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
@@ -33,8 +34,8 @@ class NodalSolid(Solid):
         self.kappa = (1.0 - OWN_SHARE) * law.kappa
         self.around = 0.25 * np.bincount(self.dofs.ravel(), np.repeat(self.weights[0], 4), self.n)
         """(N,) mm^3 of muscle that each node stands for."""
-        self.near: csr_matrix | None = None
-        self.factors = None
+        self.near = csr_matrix((3 * self.n, 3 * self.n))
+        self.factors: Any = None
 
     def internal(self, u: np.ndarray, tension: float = 0.0) -> tuple[np.ndarray, float]:
         forces, energy = super().internal(u, tension)
