@@ -36,7 +36,7 @@ demo: $(BIN)/.light
 test: $(BIN)/.ready
 	$(PYTEST)
 
-# While one works: all but the tests of more than about three seconds.
+# While one works: all but the tests of more than about a second.
 check: lint types
 	$(PYTEST) -m "not slow"
 

@@ -55,6 +55,7 @@ def test_outliers_do_not_widen_the_limit(usual):
     assert Appearance.of(numbers).limit < 2.0 * usual[1].limit
 
 
+@pytest.mark.slow
 def test_the_shipped_network_warns_of_blurred_and_noisy_images(phantom):
     assert load_appearance("cineheart_sax").limit > 0
     cine = phantom.cines["sax"].only([phantom.ed, phantom.es])

@@ -245,6 +245,7 @@ def test_the_manifest_describes_known_bundles_with_a_checksum():
         assert entry.licence and all(url.startswith("https://") for url in entry.urls)
 
 
+@pytest.mark.slow
 def test_import_of_each_kind_of_file(published, torchscript, network, tmp_path):
     with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
         archive.write(published, f"{NAME}/models/model.pt")
@@ -306,6 +307,7 @@ def test_shipped_weights_stay(published):
     assert (bundle_path("cineheart_sax") / "models" / "model.pt").is_file()
 
 
+@pytest.mark.slow
 def test_the_commands(published, torchscript, server, capsys):
     def run(*arguments) -> dict:
         assert main(["bundles", *arguments, "--json"]) == 0

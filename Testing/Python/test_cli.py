@@ -121,6 +121,7 @@ def test_bad_frame_numbers(tmp_path, capsys, random_bundle):
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_segment_writes_the_contract(tmp_path, random_bundle, capsys, read_json):
     stack(tmp_path, (3, 4, 48, 56))
     out = tmp_path / "out"
@@ -138,6 +139,7 @@ def test_segment_writes_the_contract(tmp_path, random_bundle, capsys, read_json)
     assert (out / "segmentation.seg.nrrd").is_file() and not (out / "segmentation.seq.mrb").exists()
 
 
+@pytest.mark.slow
 def test_mesh_writes_the_contract(tmp_path, ring_labels, rough_meshes, capsys, read_json):
     matrix = oblique_matrix((1.6, 1.6, 8.0))
     write_labels(tmp_path / "labels.nii.gz", LabelMap(ring_labels[None], matrix, np.zeros(1)))
@@ -161,6 +163,7 @@ def test_bundles_list_names_the_licence(capsys):
     assert "CC BY-NC-SA 4.0" in json.loads(capsys.readouterr().out)["cineheart_sax"]["licence"]
 
 
+@pytest.mark.slow
 def test_phantom_writes_images_and_truth(tmp_path, capsys, read_json):
     out = tmp_path / "study"
     assert main(["phantom", "-o", str(out), "--small", "--breath-hold-shift", "3", "--dicom", "--json"]) == 0

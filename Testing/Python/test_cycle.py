@@ -202,6 +202,7 @@ def test_clean_up_keeps_every_slice_of_the_phantom(phantom, seed):
         assert np.array_equal(clean_frame(shifted), shifted)
 
 
+@pytest.mark.slow
 def test_clean_up_keeps_every_slice_of_the_experts(data):
     from CardiacLib.datasets.acdc import patient_folders, read_acdc_patient
 

@@ -322,6 +322,7 @@ def test_a_damaged_file_is_named_with_the_reason(tmp_path):
         read_study(tmp_path)
 
 
+@pytest.mark.slow
 def test_warnings_of_pydicom_reach_the_log_and_not_the_terminal(tmp_path):
     paths = write_planes(tmp_path, beating(), MATRIX, TIMES)
     for path in paths[:3]:

@@ -77,6 +77,7 @@ def segmentation_goes_back(host, volume, monkeypatch, folder) -> None:
     assert request.task == "dicom_seg" and set(choice.files) == set(files_of(volume)) and choice.frames is None
 
 
+@pytest.mark.slow
 def test_the_dicom_module_loads_a_study_into_one_browser(host, scene, database, phantom, monkeypatch, tmp_path):
     """Slicer compares plugins series by series: each has a line of the study, and the first that is loaded loads it."""
     from DICOMLib import load_selected

@@ -66,6 +66,7 @@ def same_order(array, matrix, expected) -> tuple[np.ndarray, np.ndarray]:
     return array[::-1], matrix
 
 
+@pytest.mark.slow
 def test_voxels_and_geometry_come_back(labels, sax, tmp_path):
     paths = write_dicom_seg(tmp_path, labels, sax)
     assert paths == [tmp_path / "segmentation_dicom" / f"frame_{t:03d}.dcm" for t in range(sax.n_frames)]

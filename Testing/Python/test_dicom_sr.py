@@ -78,6 +78,7 @@ def phases_of(group) -> list[tuple[str, str]]:
     return [(code.CodeValue, code.CodingSchemeDesignator) for code in codes]
 
 
+@pytest.mark.slow
 def test_every_measurement_comes_back_with_its_unit(written):
     path, measures, _ = written
     told = numbers(pydicom.dcmread(path))

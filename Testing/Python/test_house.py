@@ -80,12 +80,14 @@ def imported_modules(name: str, path: Path, nodes=ast.walk) -> set[str]:
     return found & set(MODULES) - {name}
 
 
+@pytest.mark.slow
 def test_a_relative_import_stays_in_its_folder():
     for _, path in SOURCES:
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         assert all(node.level <= 1 for node in nodes if isinstance(node, ast.ImportFrom)), path
 
 
+@pytest.mark.slow
 def test_no_module_imports_itself_by_way_of_others():
     left = {name: imported_modules(name, path) for name, path in MODULES.items()}
     while free := [name for name, needs in left.items() if not needs & set(left)]:
@@ -99,6 +101,7 @@ def test_a_folder_is_a_room_and_not_a_hall():
     assert {folder.name: folders.count(folder) for folder in set(folders) if folders.count(folder) > 15} == {}
 
 
+@pytest.mark.slow
 def test_files_and_functions_stay_small():
     too_long = []
     for _, path in SOURCES:
@@ -124,6 +127,7 @@ def test_importing_the_libraries_loads_nothing_heavy():
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_what_a_study_goes_through_imports_no_package_that_runs_networks():
     """Until a network is opened: from the command line, its commands and the worker on, at file scope."""
     reached = {name for name in MODULES if name.startswith(("cineheart.commands.", "cineheart.report"))}
@@ -164,6 +168,7 @@ def test_functions_take_at_most_six_parameters():
     assert not too_many
 
 
+@pytest.mark.slow
 def test_no_string_names_a_package_of_an_upper_layer():
     """What a lower layer needs of an upper one is handed to it: it does not even know the name.
 

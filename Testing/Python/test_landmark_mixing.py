@@ -49,6 +49,7 @@ def at(images: np.ndarray, points: np.ndarray) -> np.ndarray:
     return images[np.arange(len(images)), rows, columns]
 
 
+@pytest.mark.slow
 def test_the_cover_is_the_heart(drawn):
     for view in VIEWS[:-1]:
         own = drawn.where(drawn.examples.view == VIEWS.index(view))
@@ -62,6 +63,7 @@ def test_the_cover_is_the_heart(drawn):
     assert np.isnan(drawn.apex[drawn.examples.view == VIEWS.index("other")]).all()
 
 
+@pytest.mark.slow
 def test_a_corpus_is_made_once(tmp_path, monkeypatch):
     from CardiacLandmarksLib.train import synthesis
 
@@ -86,6 +88,7 @@ def test_clutter_leaves_the_heart_where_it_is():
     assert grain.mean() == pytest.approx(0, abs=1e-9) and grain.std() == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_mixed_images_say_what_they_show(drawn, real):
     made = Mixer(drawn, real, 3).draw(60)
     again = Mixer(drawn, real, 3).draw(60)
@@ -184,6 +187,7 @@ def write_frames(folder, real: Cutouts, apex: bool = True) -> None:
             writer.writerows(rows)
 
 
+@pytest.mark.slow
 def test_sources_of_training_are_those_asked_for(real, tmp_path):
     write_frames(tmp_path / "frames", real)
     frames = read_four_chamber(tmp_path / "frames", False)
@@ -214,6 +218,7 @@ def test_frames_without_apex_or_mask_cannot_be_cut_out(real, tmp_path):
         read_cutouts(tmp_path / "more", read_four_chamber(tmp_path / "more", False))
 
 
+@pytest.mark.slow
 def test_training_begins_with_the_weights_given(tmp_path):
     import torch
 

@@ -176,6 +176,7 @@ def tiny():
     return read_config(bundle_path(BUNDLE), "train", **{"network_def#channels": [8, 8, 8, 8, 8]})
 
 
+@pytest.mark.slow
 def test_a_short_training_learns(heart, tiny, tmp_path):
     network = tiny.get_parsed_content("network_def")
     plain = heart.where(heart.view != VIEWS.index("other"))

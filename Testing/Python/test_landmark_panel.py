@@ -127,6 +127,7 @@ def test_the_panel_takes_the_views_and_says_why_apply_is_off(host, scene, phanto
     assert request.arguments["cines"]["3ch"].view == "3ch" and request.arguments["labels"] is None
 
 
+@pytest.mark.slow
 def test_from_apply_to_points_measures_and_edits(host, volumes, quick_worker, tmp_path):
     from CardiacLib.mrml.nodes.segmentations import images_of, labels_from_node
     from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
@@ -172,6 +173,7 @@ def test_the_real_worker_says_that_weights_are_missing(host, volumes, monkeypatc
         logic.findLandmarks({"4ch": volumes["4ch"]}, "valve_landmarks", "cpu", "torch")
 
 
+@pytest.mark.slow
 def test_the_modules_own_test(host, scene):
     module = sys.modules["CardiacLandmarks"]
     module.CardiacLandmarksTest().runTest()

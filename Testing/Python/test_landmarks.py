@@ -423,6 +423,7 @@ def whole_study(phantom, long_axis):
     return StudyResult(study=study, segmented=segmented, points=points)
 
 
+@pytest.mark.slow
 def test_the_report_shows_points_and_curves(whole_study, tmp_path):
     from cineheart.report import write_report
 

@@ -89,6 +89,7 @@ def test_a_structure_is_red_where_a_serious_finding_is_about_it(heart, sure, cod
     assert [r.structure for r in light_rows(half, network, "cineheart_sax", False)] == ["LV"]
 
 
+@pytest.mark.slow
 def test_damaged_hearts_and_the_page(heart, tmp_path, monkeypatch):
     """The command's function on one heart that is drawn perfectly: what its damages make of it, and the files."""
     true = LabelMap.of(heart.labels, heart.cine)

@@ -103,6 +103,7 @@ def test_patches_and_regions_lie_where_they_should():
     assert 0 < np.median(distance) < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["base first", "left-handed", "oblique"])
 def test_orientation_does_not_matter(case):
     labels, matrix = heart()
@@ -130,6 +131,7 @@ def _base_centre(rotation):
     return rotation[:3, :3] @ rough().nodes[rough().patch("BASE")].mean((0, 1)) + rotation[:3, 3]
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_mesh():
     again = build_mesh(*heart(), THICK)
     assert np.array_equal(again.nodes, thick().nodes) and np.array_equal(again.tets, thick().tets)
@@ -150,6 +152,7 @@ def test_labels_without_rv_give_a_left_ventricle():
     assert any("left ventricle alone" in note for note in lv.notes)
 
 
+@pytest.mark.slow
 def test_labelled_rv_wall_is_used():
     labels, matrix = heart((2.0, 2.0, 8.0))
     labels = labels.copy()
@@ -200,6 +203,7 @@ def test_a_mesh_that_fails_the_gate_is_not_returned():
         build_mesh(*heart(), options)
 
 
+@pytest.mark.slow
 def test_a_mesh_that_is_not_optimised_has_the_topology_but_not_the_shape():
     """Its elements are poor, which the gate lets pass and the lines name; what else is checked holds."""
     quick = MeshOptions(edge_length_mm=4.0, grid_mm=2.0, refinements=0, optimise=False)
@@ -221,6 +225,7 @@ def test_islands_and_holes_are_cleaned_and_reported():
     assert "RV pool: 4 voxels in separate pieces were removed." in notes
 
 
+@pytest.mark.slow
 def test_progress_reports_and_cancels():
     seen = []
     build_mesh(*heart(), THICK, progress=lambda fraction, message: seen.append(fraction))

@@ -53,6 +53,7 @@ def slopes(values):
     return np.einsum("mnk,mn->mk", elements.gradients, steps) @ to_lps[:3, :3]
 
 
+@pytest.mark.slow
 def test_values_are_finite_and_in_range():
     for name, low, high in (("transmural", 0, 1), ("apicobasal", 0, 1), ("rotational", -np.pi, np.pi)):
         assert np.isfinite(fields()[name]).all()
@@ -203,6 +204,7 @@ def test_a_heart_that_lies_otherwise_has_the_same_segments(turn):
     assert (turned.cell_fields["aha"] == mesh.cell_fields["aha"]).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_a_mirrored_stack_of_the_same_heart_has_the_same_segments():
     mesh = phantom_mesh()[0]
     other = phantom_mesh(left_handed=True, apex_first=False)[0]

@@ -103,6 +103,7 @@ def test_sheets_turn_from_beta_endo_to_beta_epi():
     assert np.median(error[rows]) <= 3.0
 
 
+@pytest.mark.slow
 def test_frames_of_the_phantom_are_orthonormal_and_right_handed():
     mesh, _ = phantom_mesh()
     assert mesh.quality.fibres.fibre_orthonormality_error < 1e-12

@@ -73,6 +73,7 @@ def test_crossing_triangles_are_those_that_a_segment_test_finds():
     assert found == expected and len(expected) > 50
 
 
+@pytest.mark.slow
 def test_a_node_pushed_through_the_wall_fails_the_gate():
     m = mesh()
     assert m.quality.topology.self_intersections == 0
@@ -154,6 +155,7 @@ def _centres(stack, slices):
     return np.array([stack.to_lps(i.mean(), j.mean(), k) for k, (j, i) in zip(slices, places, strict=True)])
 
 
+@pytest.mark.slow
 def test_displaced_slices_come_back_into_line(displaced):
     """Against the phantom without displacement; a tilt of the whole heart, which slices do not show, is left out."""
     true, shifted = displaced

@@ -71,6 +71,7 @@ def biv_mesh(heart):
     return BiVMesh(nodes, tets, regions, np.concatenate(triangles), np.concatenate(patches), cell_fields=cells)
 
 
+@pytest.mark.slow
 def test_contraction_ejects_and_thickens_the_wall(heart, contracted):
     _, full, *_, end = contracted.steps
     assert end.volume["ENDO_LV"] < 0.9 * full.volume["ENDO_LV"]
@@ -163,6 +164,7 @@ def test_nodal_iterations_solve_as_factors_do(heart, monkeypatch):
         assert np.linalg.norm(solid.solve_linear(matrix, right) - expected) < 1e-5 * np.linalg.norm(expected)
 
 
+@pytest.mark.slow
 def test_the_unloaded_shape_inflates_to_the_imaged_one(heart, unloaded):
     again = deform(unloaded.heart, filling(FILLED, 1))
     reached = unloaded.heart.mesh.p.T + again.displacement

@@ -54,6 +54,7 @@ def moving(phantom) -> MovingMesh:
     return move_mesh(mesh, cycle, 0, COARSE)
 
 
+@pytest.mark.slow
 def test_every_frame_is_a_good_mesh(moving, phantom):
     assert len(moving) == len(FRAMES) and phantom.es == FRAMES[ES]
     assert not moving.displacements[0].any()
@@ -276,6 +277,7 @@ def test_slicer_plays_it_with_the_cine(tmp_path):
             assert points == pytest.approx(moving.nodes(t)[used] * [-1, -1, 1], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_report_shows_it_only_where_there_is_one(tmp_path):
     from cineheart.report import write_report
 
@@ -290,6 +292,7 @@ def test_the_report_shows_it_only_where_there_is_one(tmp_path):
         assert ("Cavity volumes of the moving mesh" in page) == shown
 
 
+@pytest.mark.slow
 def test_command_writes_the_motion(phantom, tmp_path, read_json):
     from CardiacLib.writers.images import write_labels
     from cineheart.commands.mesh import MeshFile, mesh_labels

@@ -33,6 +33,7 @@ def holes_in_rv(labels, places):
         section[(np.hypot(x - cx, y - cy) < radius) & (section == RV)] = 0
 
 
+@pytest.mark.slow
 def test_holes_in_the_rv_at_the_base_are_pool():
     """Each was a column of muscle on the base, whose topology was repaired with flat elements."""
     labels, matrix = changed(holes_in_rv)

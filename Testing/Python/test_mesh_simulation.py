@@ -50,6 +50,7 @@ def lid_area(mesh, patch) -> np.ndarray:
     return 0.5 * np.cross(b - a, c - a).sum(0)
 
 
+@pytest.mark.slow
 def test_laplace_agrees_with_the_fibres_potentials(mesh, heart):
     endo, ours = ["ENDO_LV", "ENDO_RV"], solve_potentials(mesh)
     others = [["ENDO_RV", "EPI"], ["ENDO_LV", "EPI"]]

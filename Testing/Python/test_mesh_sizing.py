@@ -62,6 +62,7 @@ def test_a_thin_heart_is_meshed_finer_unless_a_size_is_asked_for():
     assert not any(note.startswith("The wall is thin") for note in asked.notes)
 
 
+@pytest.mark.slow
 def test_no_tets_lie_within_others_where_the_wall_is_thinner_than_the_lattice(phantom):
     """Positive tets that add up to what their surface encloses; the RV wall is 3 mm thick."""
     stack = check_labels(phantom.labels.labels[0], phantom.labels.ijk_to_lps)
@@ -72,6 +73,7 @@ def test_no_tets_lie_within_others_where_the_wall_is_thinner_than_the_lattice(ph
     assert signed_volumes(made.points, made.tets).sum() == pytest.approx(enclosed, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_corners_of_flat_tets_are_not_snapped(monkeypatch):
     stack = check_labels(*heart())
     shape = make_shape(stack, heart_frame(stack), COARSE)
@@ -87,6 +89,7 @@ def test_corners_of_flat_tets_are_not_snapped(monkeypatch):
     assert found < without and undone > before
 
 
+@pytest.mark.slow
 def test_slices_out_of_line_are_aligned_where_that_helps():
     labels, matrix = heart()
     assert displaced_by(check_labels(labels, matrix)) < 1.0

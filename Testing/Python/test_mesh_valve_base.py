@@ -167,6 +167,7 @@ def write_landmarks(path, points):
     path.write_text(json.dumps({"space": "LPS", "frames": frames}), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_command_takes_landmarks(tmp_path, rough_meshes, capsys):
     labels, matrix = heart()
     path, landmarks, out = tmp_path / "labels.nii.gz", tmp_path / "landmarks.json", tmp_path / "out"

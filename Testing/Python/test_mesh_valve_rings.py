@@ -110,6 +110,7 @@ def test_caps_close_the_pools(rings):
     assert [p.valves for p in closed_pools(lv_alone(rings))] == [()]  # rings are not carried to another mesh
 
 
+@pytest.mark.slow
 def test_caps_move_with_the_mesh(rings, phantom, tmp_path):
     """Sheared and shrunk as a whole the wall is what the map makes of it; the caps span the rings of the frame."""
     change = np.array([[0.8, 0.1, 0.0], [0.0, 0.9, 0.0], [0.05, 0.0, 0.95]])
@@ -144,6 +145,7 @@ def test_caps_move_with_the_mesh(rings, phantom, tmp_path):
     assert float(rows[1]["mitral_cap_mm2"]) == pytest.approx(curves["MITRAL"]["cap_area_mm2"][1], abs=0.1)
 
 
+@pytest.mark.slow
 def test_caps_span_rings_beyond_the_rim_and_keep_apart():
     """An ellipse with a mitral ring that comes to reach beyond it all round, and an aortic one that it overlaps."""
     turn = np.linspace(0, 2 * np.pi, 60, endpoint=False)

@@ -214,6 +214,7 @@ def test_trusted_configurations_are_used(bundle):
     assert open_network(NetworkChoice(str(bundle), RunsOn("cpu"), trust=True)).name == "mine"
 
 
+@pytest.mark.slow
 def test_every_command_that_names_a_folder_has_the_option(bundle, tmp_path, capsys):
     write(bundle, "inference", {"network_def": "$1"})
     write(bundle, "train", {"trainer": "$1"})

@@ -103,6 +103,7 @@ def test_mice_of_the_same_seed_are_the_same(tmp_path, monkeypatch):
     assert np.array_equal(first.cine.frames, second.cine.frames) and first.cine.n_frames == 2
 
 
+@pytest.mark.slow
 def test_infarct_thins_the_wall_and_lowers_the_ejection_fraction():
     options = {"n_frames": 2, "size": 72, "pixel_mm": 0.2, "n_slices": 8, "breathing": 0.0, "flow": 0.0}
     healthy, infarct = (make_mouse(MouseOptions(infarct_deg=angle, **options)) for angle in (0.0, 120.0))

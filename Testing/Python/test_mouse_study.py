@@ -52,6 +52,7 @@ def test_species_are_those_that_may_be_chosen():
         species_named("cat")
 
 
+@pytest.mark.slow
 def test_function_in_the_units_of_a_mouse(mouse):
     function = measure(mouse.labels, MOUSE)
     numbers, true = function.to_dict(), mouse.summary()

@@ -45,6 +45,7 @@ def dicom(made, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_forbidden_values_are_blank_and_the_labels_are_written(dicom, tmp_path):
     pytest.importorskip("highdicom")
     cine = read_study(dicom).cines["sax"]
@@ -176,6 +177,7 @@ def test_one_study_in_folders_of_views_is_no_folder_of_cases(made, tmp_path):
     assert case_folders(tmp_path) == [] and "sax" in read_one_study(tmp_path).cines
 
 
+@pytest.mark.slow
 def test_what_another_command_takes_is_said(made, tmp_path):
     write_phantom(made, tmp_path / "study", dicom=True)
     with pytest.raises(InputError, match=r"'cineheart run .*study -o DIR' the folder of a study"):

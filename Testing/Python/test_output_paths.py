@@ -157,6 +157,7 @@ def test_a_full_disk_anywhere_is_one_sentence(monkeypatch, capsys, tmp_path):
     assert capsys.readouterr().err == "cineheart: log.csv: the disk is full; make room or choose another folder.\n"
 
 
+@pytest.mark.slow
 def test_a_real_small_disk(tmp_path, capsys):
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -64,6 +64,7 @@ def options(study, mesh: MeshOptions) -> RunOptions:
     return RunOptions(mesh=MeshChoice(options=mesh), corrected=given, files=FurtherFiles(scene=False))
 
 
+@pytest.mark.slow
 def test_a_mesh_made_beside_is_the_same(study, tmp_path, two_cores):
     found = {}
     for name, overlap in (("after", False), ("beside", True)):
@@ -82,6 +83,7 @@ def test_a_mesh_made_beside_is_the_same(study, tmp_path, two_cores):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_a_mesh_that_fails_beside_says_why(little_heart, study, tmp_path, two_cores):
     pool = np.where(little_heart.labels.labels == LV, LV, 0).astype(np.uint8)
     write_labels(tmp_path / "pool.nii.gz", replace(little_heart.labels, labels=pool))

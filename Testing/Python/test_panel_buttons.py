@@ -102,6 +102,7 @@ def use_network_buttons(clicks: Clicks, cache, monkeypatch, tmp_path) -> None:
     clicks.panel.ui.bundleSelector.currentIndex = 0
 
 
+@pytest.mark.slow
 def test_cardiac_segmentation(host, results, monkeypatch, tmp_path):
     from CardiacLib.mrml.nodes.sequences import sequence_of
     from CardiacLib.mrml.panel.results import result_of
@@ -155,6 +156,7 @@ def say_it_came_from_dicom(volume, folder) -> None:
     sequence_of(volume)[1].SetAttribute(SOURCE_ATTRIBUTE, json.dumps({"path": str(folder), "dicom": True}))
 
 
+@pytest.mark.slow
 def test_cardiac_landmarks(host, results, monkeypatch, tmp_path):
     from CardiacLib.mrml.nodes.sequences import sequence_of
     from CardiacLib.mrml.panel.results import result_of
@@ -175,16 +177,18 @@ def test_cardiac_landmarks(host, results, monkeypatch, tmp_path):
     assert clicks.clicked == buttons("CardiacLandmarks")
 
 
+@pytest.mark.slow
 def test_biventricular_mesh(host, results, tmp_path):
     from CardiacLib.mrml.nodes.sequences import sequence_of
     from CardiacLib.mrml.panel.results import result_of
+    from CardiacLib.types.bivmesh import MESH_VIEWS
 
     node, segmentation = results["BiVMesh"], results["CardiacSeg"]
     clicks, (browser, _) = opened(host, "BiVMesh", node), sequence_of(segmentation)
     clicks.shows_frame("endDiastoleButton", browser, result_of(segmentation).facts["ed"])
     clicks.shows_frame("endSystoleButton", browser, result_of(segmentation).facts["es"])
     clicks.shows_table("qualityButton", "mesh quality")
-    clicks.panel.ui.viewSelector.currentIndex = 2
+    clicks.panel.ui.viewSelector.currentIndex = MESH_VIEWS.index("region")
     clicks.click("showButton")
     assert node.GetDisplayVisibility()
     clicks.panel.ui.exportFolderEdit.currentPath = str(tmp_path / "export")

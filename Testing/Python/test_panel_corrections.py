@@ -38,6 +38,7 @@ def again(segmentation, choice: SegmentChoice):
     return logic.addMeasures(segmentation, found)
 
 
+@pytest.mark.slow
 def test_measuring_again_updates_tables_and_frames_and_leaves_the_segments(host, segmentation):
     from CardiacLib.mrml.nodes.segmentations import labels_from_node
     from CardiacLib.mrml.panel.results import result_of

@@ -118,6 +118,7 @@ def test_the_button_writes_every_frame(host, loaded, tmp_path, monkeypatch):
     assert first.referenced_segment.referenced_sop_instance_uid == dataset.SOPInstanceUID
 
 
+@pytest.mark.slow
 def test_hand_edits_of_a_frame_are_exported(host, loaded, tmp_path):
     from CardiacLib.mrml.nodes.segmentations import labels_to_scene
     from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
@@ -135,6 +136,7 @@ def test_hand_edits_of_a_frame_are_exported(host, loaded, tmp_path):
     require_same(path, edited[3])
 
 
+@pytest.mark.slow
 def test_a_single_frame_of_the_panel_knows_which_it_is(host, loaded, tmp_path, monkeypatch):
     one = LabelMap(loaded.labels.labels[2:3], loaded.labels.ijk_to_lps, loaded.labels.times_ms[2:3])
     single = logic_of("CardiacSeg").addResult(loaded.volume, measured(with_statistics(one)), "one").segmentation
@@ -148,6 +150,7 @@ def test_a_single_frame_of_the_panel_knows_which_it_is(host, loaded, tmp_path, m
     require_same(path, one.labels[0])
 
 
+@pytest.mark.slow
 def test_a_transform_in_the_scene_does_not_move_the_segmentation_in_the_study(host, scene, loaded, tmp_path):
     import vtk
 
@@ -161,6 +164,7 @@ def test_a_transform_in_the_scene_does_not_move_the_segmentation_in_the_study(ho
     require_same(path, loaded.labels.labels[2])
 
 
+@pytest.mark.slow
 def test_a_cine_from_other_files_says_why_there_is_no_export(host, scene, phantom, tmp_path):
     volume = logic_of("CardiacSeg").loadSample("CineHeartPhantomSmall")["sax"]
     node = logic_of("CardiacSeg").addResult(volume, measured(with_statistics(phantom.labels)), "heart").segmentation
@@ -171,6 +175,7 @@ def test_a_cine_from_other_files_says_why_there_is_no_export(host, scene, phanto
         logic_of("CardiacSeg").exportDicomSeg(node, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_folder_of_the_images_is_asked_for_where_it_is_not_known(
     host, loaded, dicom, study, phantom, tmp_path, monkeypatch
 ):
@@ -192,6 +197,7 @@ def test_the_folder_of_the_images_is_asked_for_where_it_is_not_known(
         assert not panel.panel.running and not host.errors and len(titles) == len(answers)
 
 
+@pytest.mark.slow
 def test_another_study_is_refused(host, loaded, phantom, tmp_path, monkeypatch):
     shifted = {view: move(cine, 3.0) for view, cine in phantom.cines.items()}
     write_dicom(replace(phantom, cines=shifted), tmp_path / "other")

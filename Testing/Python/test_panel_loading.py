@@ -40,6 +40,7 @@ def reload_scene(scene, path, *, clear: bool) -> None:
     load_scene(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clear", [True, False], ids=["after closing", "over it"])
 def test_the_saved_output_stays_the_output(host, scene, two_results, tmp_path, clear):
     panel, mesh_panel = host.open_panel("CardiacSeg"), host.open_panel("BiVMesh")
@@ -55,6 +56,7 @@ def test_the_saved_output_stays_the_output(host, scene, two_results, tmp_path, c
     assert mesh_panel.panel.parameters.inputSegmentation is not None and not host.errors
 
 
+@pytest.mark.slow
 def test_what_was_made_anew_is_made_anew_after_loading(host, scene, two_results, tmp_path):
     """No output was chosen in the saved scene, so Apply still touches none of its segmentations."""
     panel = host.open_panel("CardiacSeg")
@@ -105,6 +107,7 @@ def test_the_first_input_is_the_short_axis(host, scene, phantom):
     assert host.open_panel("CardiacSeg").ui.inputSelector.currentNode().GetName() == "sax"
 
 
+@pytest.mark.slow
 def test_views_that_were_left_out_stay_left_out(host, scene, phantom, tmp_path):
     results = add_true_results(phantom, tetrahedron())
     panel = host.open_panel("CardiacLandmarks")

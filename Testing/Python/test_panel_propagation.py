@@ -97,6 +97,7 @@ def propagate(host, panel, start: int):
     return panel.panel.parameters.inputSegmentation
 
 
+@pytest.mark.slow
 def test_propagating_again_updates_the_result_in_place(host, scene, nodes, quick):
     from CardiacLib.mrml.nodes.segmentations import labels_from_node
 
@@ -144,6 +145,7 @@ def test_results_are_told_apart_by_their_segmentation(host, scene, nodes, phanto
         propagation_to_scene(found, nodes[1], phase=0.0, output=made)
 
 
+@pytest.mark.slow
 def test_the_console_call_is_the_panels(host, scene, nodes, quick):
     logic = logic_of("BiVMesh")
     made = logic.propagate(nodes[1], start=4, base=5, acceptLicence=True)

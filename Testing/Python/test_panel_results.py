@@ -53,6 +53,7 @@ def series_of(chart) -> list:
     return [chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes())]
 
 
+@pytest.mark.slow
 def test_a_segmentation_and_its_tables_are_updated_in_place(cine, scene):
     from CardiacLib.mrml.nodes.segmentations import labels_from_node
     from CardiacLib.mrml.nodes.sequences import select_frame, sequence_of
@@ -79,6 +80,7 @@ def test_a_segmentation_and_its_tables_are_updated_in_place(cine, scene):
         assert series.GetTableNodeID() == result.tables["volumes"].GetID()
 
 
+@pytest.mark.slow
 def test_hand_edits_stay_until_the_next_result(cine):
     """What is painted on a frame is in the sequence, is read again, and goes when Apply is pressed again."""
     from CardiacLib.mrml.nodes.segmentations import labels_from_node
@@ -97,6 +99,7 @@ def test_hand_edits_stay_until_the_next_result(cine):
     assert node.GetSegmentation().GetNumberOfSegments() == 3
 
 
+@pytest.mark.slow
 def test_a_result_that_fails_in_the_middle_changes_nothing(cine, scene, monkeypatch):
     from CardiacLib.mrml.nodes.segmentations import labels_from_node
     from CardiacLib.mrml.panel.module_panel import whole_scene_change
@@ -118,6 +121,7 @@ def test_a_result_that_fails_in_the_middle_changes_nothing(cine, scene, monkeypa
     np.testing.assert_array_equal(labels_from_node(node, volume).labels, segmented().segmentation.labels.labels)
 
 
+@pytest.mark.slow
 def test_tables_come_and_go_with_the_result(cine, scene):
     """A removed table is made again; what a new result does not have is not left beside it."""
     _, volume = cine
@@ -149,6 +153,7 @@ def test_one_frame_becomes_a_cycle_but_not_the_other_way_round(cine):
         logic.addResult(volume, segmented(n_frames=1), output=one)
 
 
+@pytest.mark.slow
 def test_the_output_follows_the_input_and_apply_says_what_does_not_fit(host, cine, scene):
     from CardiacLib.mrml.nodes.cines import cine_to_scene
 
@@ -172,6 +177,7 @@ def test_the_output_follows_the_input_and_apply_says_what_does_not_fit(host, cin
         panel.logic.addResult(other, segmented(), output=first)
 
 
+@pytest.mark.slow
 def test_point_lists_and_their_measures_are_updated_in_place(scene, phantom):
     from CardiacLib.mrml.nodes.cines import cine_to_scene
     from CardiacLib.mrml.nodes.markups import landmarks_from_nodes
@@ -278,6 +284,7 @@ def test_colours_move_with_the_surfaces_of_a_mesh(cine, scene):
     assert set(mesh_from_node(volume).cell_fields) == set(before.cell_fields)  # files of the mesh stay as they were
 
 
+@pytest.mark.slow
 def test_apply_twice_makes_one_mesh_and_create_new_makes_two(host, cine, scene, monkeypatch, tmp_path):
     from CardiacLib.mrml.panel.processes import JobRequest
 
@@ -305,6 +312,7 @@ def test_apply_twice_makes_one_mesh_and_create_new_makes_two(host, cine, scene, 
     assert panel.ui.outputSelector.currentNode() is not chosen
 
 
+@pytest.mark.slow
 def test_valve_points_go_to_the_mesh_worker(host, scene, phantom):
     """All lists of the chosen result, at the labels' frames; of another number of frames those of equal phase."""
     from CardiacLib.mrml.nodes.cines import cine_to_scene

@@ -122,6 +122,7 @@ def test_cancel_keeps_a_complete_result_beside_the_part(host, scene, monkeypatch
     assert part[0].all() and not part[2].any() and browser.GetNumberOfSynchronizedSequenceNodes(True) == 3
 
 
+@pytest.mark.slow
 def test_a_run_leaves_nothing_in_memory(host, scene, monkeypatch, tmp_path):
     """Slicer's timers hold their slots: a run that does not take its slot back stays, with all images of its job."""
     from CardiacLib.mrml.nodes.segmentations import labels_to_scene

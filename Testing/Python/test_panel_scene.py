@@ -140,6 +140,7 @@ def snapshot(panels) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_everything_is_back_after_saving_and_loading(host, scene, phantom, moving_mesh, tmp_path):
     from CardiacLib.mrml.nodes.scenes import load_scene, save_scene
 
@@ -166,6 +167,7 @@ def test_everything_is_back_after_saving_and_loading(host, scene, phantom, movin
     assert not host.errors
 
 
+@pytest.mark.slow
 def test_a_loaded_result_is_updated_in_place(host, scene, phantom, moving_mesh, tmp_path):
     from panel_hearts import logic_of, measured, with_statistics
 

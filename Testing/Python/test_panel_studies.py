@@ -30,6 +30,7 @@ def choose_folder(monkeypatch, path) -> None:
     monkeypatch.setattr(sys.modules["qt"].QFileDialog, "getExistingDirectory", staticmethod(lambda *asked: str(path)))
 
 
+@pytest.mark.slow
 def test_the_button_loads_all_views_into_one_browser(host, scene, dicom, phantom, monkeypatch):
     from CardiacLib.mrml.nodes.cines import cine_from_node
     from CardiacLib.mrml.nodes.sequences import sequence_of
@@ -57,6 +58,7 @@ def test_the_button_loads_all_views_into_one_browser(host, scene, dicom, phantom
     assert None not in chosen and {sequence_of(node)[0] for node in chosen} == {browser}
 
 
+@pytest.mark.slow
 def test_the_console_function_loads_a_study(host, scene, dicom):
     logic = sys.modules["CardiacSeg"].CardiacSegLogic()
     told = []
@@ -123,6 +125,7 @@ def test_a_colour_image_is_no_cine(scene):
         cine_from_node(four_dimensional(heart_cine(3).frames))
 
 
+@pytest.mark.slow
 def test_one_frame_of_a_file_of_several_gets_the_sentence(host, scene, tmp_path):
     """Slicer reads the first frame of a 4-D NIfTI file and says nothing."""
     from CardiacLib.mrml.nodes.cines import cine_to_scene

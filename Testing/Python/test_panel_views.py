@@ -29,6 +29,7 @@ def shown_in(window) -> list[str]:
     return [volume.GetName() for volume in volumes if volume is not None]
 
 
+@pytest.mark.slow
 def test_a_study_is_shown_view_by_view_and_plays(host, window, phantom, tmp_path):
     import vtk
 
@@ -70,6 +71,7 @@ def test_a_study_is_shown_view_by_view_and_plays(host, window, phantom, tmp_path
         assert np.abs(pictures[0] - pictures[1])[rows, columns].mean() > 0.5
 
 
+@pytest.mark.slow
 def test_what_the_user_has_arranged_stays(window, phantom):
     from CardiacLib.mrml.nodes.study_views import show_study
 

@@ -32,6 +32,7 @@ def heart_points(phantom, points):
     return index_of(phantom.heart_to_lps, points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edv, ef, rv_edv, rv_ef", [(140, 60, 150, 56), (220, 30, 180, 45), (95, 68, 100, 62)])
 def test_volumes_are_the_requested_ones(edv, ef, rv_edv, rv_ef):
     options = PhantomOptions(lv_edv_ml=edv, lv_ef_percent=ef, rv_edv_ml=rv_edv, rv_ef_percent=rv_ef, n_frames=3)
@@ -47,6 +48,7 @@ def test_volumes_are_the_requested_ones(edv, ef, rv_edv, rv_ef):
         assert (fields["rv"] < 0).sum() * 0.9**3 / 1000 == pytest.approx(rv_ml(shape), rel=0.002)
 
 
+@pytest.mark.slow
 def test_volumes_over_the_cycle(phantom):
     lv, rv, myo = (phantom.volumes[name] for name in ("lv", "rv", "myo"))
     assert lv.argmax() == phantom.ed == 0 and lv.argmin() == phantom.es == rv.argmin()
@@ -169,6 +171,7 @@ def test_surfaces_are_exact(phantom):
     assert np.median(distance) < 0.05 and surfaces["ENDO_LV"]["lid"].any()
 
 
+@pytest.mark.slow
 def test_same_seed_same_voxels():
     options = PhantomOptions.small(n_frames=2, sax_size=48, sax_pixel_mm=4.0, lax_size=40, lax_pixel_mm=5.0)
     first, second = make_phantom(options), make_phantom(options)
@@ -200,6 +203,7 @@ def test_voxel_order_does_not_move_the_heart(apex_first, left_handed):
     assert np.array_equal(other.slice_shifts[order], plain.slice_shifts)
 
 
+@pytest.mark.slow
 def test_breath_hold_shifts_move_labels_with_the_image():
     base = {"n_frames": 1, "lax_size": 32, "lax_pixel_mm": 5.0}
     still, moved = (make_phantom(PhantomOptions.small(breath_hold_shift_mm=mm, **base)) for mm in (0.0, 6.0))
@@ -247,6 +251,7 @@ def test_surfaces_file_opens_in_vtk(phantom, tmp_path):
     assert data.GetPoint(0) == pytest.approx(first, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apex_first, left_handed", [(True, False), (False, False)])
 def test_dicom_study_reads_back(tmp_path, apex_first, left_handed):
     from CardiacLib.readers import read_study

@@ -303,6 +303,7 @@ def cine_of(phantom, turned=False) -> tuple[Cine, LabelMap]:
     return cine.with_changes(frames=frames, ijk_to_lps=matrix), made
 
 
+@pytest.mark.slow
 def test_slice_order_of_the_stack_does_not_matter(phantom, random_bundles):
     networks = opened(*random_bundles)
     one, two = (networks(*pair[:1], phantom.ed, pair[1]) for pair in (cine_of(phantom), cine_of(phantom, True)))

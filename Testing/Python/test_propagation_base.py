@@ -116,6 +116,7 @@ def test_propagation_ends_at_the_valves(phantom, networks, source):
         assert not any("valve points" in note for note in chosen.notes)
 
 
+@pytest.mark.slow
 def test_a_turned_stack_ends_there_too(phantom, networks):
     cine, labels, frame = phantom.cines["sax"], phantom.labels, phantom.ed
     frames, matrix = turned(cine.frames, cine.ijk_to_lps)
@@ -171,6 +172,7 @@ def write_landmarks(path, points):
     path.write_text(json.dumps({"space": "LPS", "frames": frames}), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_labels_of_one_frame_are_those_of_the_frame_that_is_named(files, phantom, tmp_path, read_json):
     words = ["propagate", str(files / "sax.nii.gz"), "--landmarks", str(files / "landmarks.json")]
     for name, frame in (("labels", "es"), ("es", str(phantom.es))):

@@ -49,6 +49,7 @@ def test_motion_is_where_pixels_change(phantom):
     assert (local_motion(frames[:1], cine) == 1).all()
 
 
+@pytest.mark.slow
 def test_the_heart_is_found_off_the_middle(phantom, networks):
     cine, labels = phantom.cines["sax"], phantom.labels
     shown = cine.frames[phantom.ed].astype(np.float32) / cine.frames.max()
@@ -82,6 +83,7 @@ def test_labels_close_beyond_the_last_image():
     np.testing.assert_array_equal(with_apex(empty, grid), empty)
 
 
+@pytest.mark.slow
 def test_a_chosen_base_tells_the_order(phantom, networks):
     cine, labels = phantom.cines["sax"], phantom.labels
     held = np.flatnonzero((labels.labels[phantom.ed] == 1).any((1, 2)))
@@ -92,6 +94,7 @@ def test_a_chosen_base_tells_the_order(phantom, networks):
     assert (low.base_slice, high.base_slice) == (held[2], held[-2])
 
 
+@pytest.mark.slow
 def test_displaced_slices_are_brought_into_line(phantom, networks):
     cine, labels = phantom.cines["sax"], phantom.labels
     k = cine.n_slices // 2
@@ -112,6 +115,7 @@ def test_displaced_slices_are_brought_into_line(phantom, networks):
     assert away(True) < 2.0 < 3.0 < away(False)
 
 
+@pytest.mark.slow
 def test_a_chosen_base_needs_no_closed_ring(phantom, networks):
     cine, labels = phantom.cines["sax"], phantom.labels
     drawn = labels.labels.copy()

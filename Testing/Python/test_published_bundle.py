@@ -101,6 +101,7 @@ def test_the_network_is_the_published_one(random_network):
     assert not any("model.2.1.conv.unit0.adn" in key for key in state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIZES)
 def test_monai_runs_the_bundle_to_the_same_voxels(name, evaluated, segmenter, monkeypatch):
     monkeypatch.setattr("CardiacLib.networks.backends.torch_backend.supports_bfloat16", lambda device: False)
@@ -253,6 +254,7 @@ def test_monai_trains_the_bundle(tmp_path, monai_log):
     assert any(not torch.equal(first[key], final[key]) for key in final)
 
 
+@pytest.mark.slow
 def test_cineheart_trains_it_too(tmp_path, capsys):
     pytest.importorskip("ignite")
     write_training_data(tmp_path / "allimages3label.npz", side=32)

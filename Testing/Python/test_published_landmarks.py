@@ -109,6 +109,7 @@ def test_the_network_is_the_published_one(network):
     network.load_state_dict(theirs.state_dict(), strict=True)
 
 
+@pytest.mark.slow
 def test_all_frames_at_once_are_the_frames_one_by_one(network, detector):
     images = scale_series(smooth_cine((256, 256), 11, 1))
     with torch.inference_mode():

@@ -341,6 +341,7 @@ def test_fit_and_file(made, tmp_path, read_json):
         fit(list(cases(made, 2)))
 
 
+@pytest.mark.slow
 def test_calibrating_on_data_of_any_layout(made, tmp_path, monkeypatch, read_json, capsys):
     bundle, rows = tmp_path / "own_bundle", ["image,subject,phase,structures,vendor"]
     shutil.copytree(bundle_path("cineheart_sax") / "configs", bundle / "configs")

@@ -200,6 +200,7 @@ def test_an_axial_stack_is_not_taken_for_the_short_axis(tmp_path):
 real_study = pytest.mark.skipif(not (DATA / "study").is_dir(), reason="development data not there")
 
 
+@pytest.mark.slow
 @real_study
 def test_real_study_from_dicom_and_nifti_agree_exactly():
     dicom, nifti = read_study(DATA / "study" / "dicom"), read_study(DATA / "study" / "nifti")

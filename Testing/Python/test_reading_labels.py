@@ -163,6 +163,7 @@ def without(labels, apical=0, basal=0, cut=True):
     return changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("apical", "basal", "cut"), ((3, 0, True), (4, 0, True), (3, 0, False), (0, 3, True), (3, 2, True))
 )

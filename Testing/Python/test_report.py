@@ -98,6 +98,7 @@ def four_chamber(made) -> LongAxisResult:
     return LongAxisResult(LabelMap.of(labels, cine), measures, "cineheart_lax_labels")
 
 
+@pytest.mark.slow
 def test_area_length_is_a_row_of_the_table_of_volumes(written):
     _, _, page = written
     (row,) = (row for row in page.rows if any("four-chamber view, area-length" in cell for cell in row))

@@ -27,6 +27,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_pages_show_every_slice_and_no_player(folder, capsys):
     pdfium = pytest.importorskip("pypdfium2")
     try:

@@ -31,6 +31,7 @@ TOUCHED = """Math.min(...[...document.querySelectorAll("#player button, #player 
 .map((control) => control.getBoundingClientRect().height))"""
 
 
+@pytest.mark.slow
 def test_the_player_steps_scrubs_and_plays_and_fits_a_telephone(tmp_path):
     result = make_result()
     write_report(result, tmp_path / "report.html")

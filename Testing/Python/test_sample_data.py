@@ -49,6 +49,7 @@ def test_samples_are_registered_once_when_slicer_has_started(host):
         assert image.size == (260, 280) and image.format == "PNG"  # what Slicer's module template asks for
 
 
+@pytest.mark.slow
 def test_the_thumbnails_are_those_of_the_samples(host):
     """The script makes the small one again, up to rounding."""
     spec = importlib.util.spec_from_file_location("thumbnails", ROOT / "Docs" / "examples" / "thumbnails.py")
@@ -70,6 +71,7 @@ def test_slicer_5_10_knows_no_categories(host, monkeypatch):
     assert len(samples()) == 2
 
 
+@pytest.mark.slow
 def test_the_button_makes_the_study(host, scene, phantom):
     import SampleData
 

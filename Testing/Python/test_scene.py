@@ -98,6 +98,7 @@ def written(tmp_path_factory):
     return result, *reopened(folder / "scene.mrb", folder), folder
 
 
+@pytest.mark.slow
 def test_only_the_scene_is_written(written):
     *_, folder = written
     assert sorted(p.name for p in folder.iterdir()) == ["arrays.npz", "scene.mrb"]

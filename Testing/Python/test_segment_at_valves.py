@@ -84,6 +84,7 @@ def test_volumes_end_at_the_valve_planes(files, phantom, tmp_path, monkeypatch):
     assert error["cut"] < 0.06 * truth and error["cut"] < 0.5 * error["whole"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spacing", "continued"), [(8.0, True), (16.0, False)])
 def test_a_slice_left_empty_below_the_plane_counts(spacing, continued):
     """Networks leave a slice that is half ventricle, half atrium; the plane tells how much of it there is."""

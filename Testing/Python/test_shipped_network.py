@@ -48,6 +48,7 @@ def test_the_weights_are_small_half_precision():
     assert {v.dtype for v in torch.load(path, weights_only=True).values()} == {torch.float16}
 
 
+@pytest.mark.slow
 def test_the_valve_plane_mends_the_base(found, phantom):
     """Ended at the valve planes, volumes are within 5 % and EF within 2 points; the LV is nearer to its own."""
     cut = cut_at_valve_plane(found, phantom.landmarks)
@@ -150,6 +151,7 @@ def test_a_later_run_leaves_no_results_of_an_earlier_one(study, tmp_path, monkey
     assert not (out / "long_axis" / "old").exists()
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_leaves_nothing(study, tmp_path):
     def stop(fraction, message):
         if fraction > 0.3:

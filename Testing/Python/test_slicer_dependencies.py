@@ -265,6 +265,7 @@ def wheels(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["argument", "environment"])
 def test_a_folder_of_wheels_serves_without_a_network(
     wheels, tmp_path, packages, application, torch_extension, packaging, monkeypatch, given

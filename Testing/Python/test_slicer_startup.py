@@ -45,6 +45,7 @@ def test_the_terminology_is_loaded(host):
         assert TERMINOLOGY in logic.FindTerminologyNames(*codes, [])
 
 
+@pytest.mark.slow
 def test_a_sample_can_be_had_by_a_script(host, scene):
     """``SampleData.downloadSample`` asks no downloader of ours: it fetches a file and loads it."""
     import SampleData
@@ -102,6 +103,7 @@ def test_patient_and_study_stay_with_the_dicom_plugin(host, scene, phantom, monk
     assert owners == ["DICOM", "Folder"]
 
 
+@pytest.mark.slow
 def test_reload_reads_the_libraries_too():
     """In a process of its own: the libraries of this one are used by other tests."""
     code = """

@@ -122,6 +122,7 @@ def test_every_heart_counts_the_same_in_the_loss():
     assert rise(0, equal) > 2 * rise(1, equal)
 
 
+@pytest.mark.slow
 def test_phantoms_join_the_patients(monkeypatch):
     small = {"n_frames": 2, "sax_size": 72, "sax_pixel_mm": 2.8}
     monkeypatch.setattr(phantoms, "make_phantom", lambda options: make_phantom(replace(options, **small)))

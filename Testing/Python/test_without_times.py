@@ -88,6 +88,7 @@ def test_some_frames_keep_their_times_and_files(phantom):
     np.testing.assert_array_equal(phantom.landmarks.only(chosen).points, phantom.landmarks.points[chosen])
 
 
+@pytest.mark.slow
 def test_labels_of_a_network(cines, random_bundle):
     choice = NetworkChoice(str(random_bundle), RunsOn("cpu"))
     found = open_segmenter(choice).segment(cines["sax"].only([0, 3]))

@@ -142,6 +142,8 @@ def _client(workers: Workers) -> Iterator:
             "Several processes need Dask: pip install 'cineheart[cohort]', or --workers 1, or --shard i/N in as many "
             "commands."
         ) from error
+    # Rows say what became of a job, and of a process that died at it.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = str(max(cores // max(workers.count, 1), 1))
     settings = {
@@ -165,7 +167,7 @@ def _client(workers: Workers) -> Iterator:
             processes=True,
             dashboard_address="127.0.0.1:0",
             memory_limit=0,
-            silence_logs=logging.CRITICAL,  # rows say what became of a job, and of a process that died at it
+            silence_logs=logging.CRITICAL,
         )
         with local, Client(local) as client:
             try:

@@ -6,9 +6,9 @@ from pathlib import Path
 from CardiacLib.files import write_json
 
 
-def write_marker(path: Path, row: dict[str, object], made_from: dict[str, object]) -> None:
-    """Say that the results in the folder of ``path`` are whole."""
-    write_json(path, {"made_from": made_from, "row": row})
+def write_marker(path: Path, row: dict[str, object], made_from: dict[str, object], **more: object) -> None:
+    """Say that the results in the folder of ``path`` are whole; ``more`` is what else the file is to tell."""
+    write_json(path, {"made_from": made_from, "row": row, **more})
 
 
 def read_marker(path: Path) -> tuple[dict[str, object], dict[str, object]] | None:

@@ -127,8 +127,10 @@ def run_case(case: Case) -> dict[str, object]:
         with atomic_directory(case.output, replace=(CASE_FILE, *MOTION_NAMES)) as folder:
             write_mesh(made, folder, case.options.formats)
             with remembered(case.command):
-                provenance_of(case.labels, case.options, case.output).stamp(folder)
-        write_marker(case.output / CASE_FILE, row, case.made_from())  # last: a process may be killed at any moment
+                made_by = provenance_of(case.labels, case.options, case.output)
+            made_by.stamp(folder)
+        # Last: a process may be killed at any moment.
+        write_marker(case.output / CASE_FILE, row, case.made_from(), provenance=made_by.to_dict())
     except Cancelled:
         raise
     except InputError as error:
