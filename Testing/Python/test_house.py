@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ MAY_IMPORT = {
 SOURCES = [(name, path) for name, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))]
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """A file as Python reads it, once for all rules."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(tree: ast.AST, nodes=ast.walk) -> set[str]:
     """Top-level names that a module imports absolutely, anywhere in the file, or in some of its nodes."""
     names = set()
@@ -40,7 +47,7 @@ def imported(tree: ast.AST, nodes=ast.walk) -> set[str]:
     ("package", "path"), SOURCES, ids=lambda v: v if isinstance(v, str) else f"{v.parent.name}/{v.name}"
 )
 def test_imports_point_upwards(package, path):
-    names = imported(ast.parse(path.read_text(encoding="utf-8")))
+    names = imported(tree_of(path))
     assert names & set(PACKAGES) <= MAY_IMPORT[package] | {package}
     if "slicer" in names or "qt" in names:
         assert "mrml" in path.parts
@@ -67,7 +74,7 @@ def imported_modules(name: str, path: Path, nodes=ast.walk) -> set[str]:
     this loads first."""
     own = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found = set()
-    for node in nodes(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -83,7 +90,7 @@ def imported_modules(name: str, path: Path, nodes=ast.walk) -> set[str]:
 @pytest.mark.slow
 def test_a_relative_import_stays_in_its_folder():
     for _, path in SOURCES:
-        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        nodes = ast.walk(tree_of(path))
         assert all(node.level <= 1 for node in nodes if isinstance(node, ast.ImportFrom)), path
 
 
@@ -108,7 +115,7 @@ def test_files_and_functions_stay_small():
         text = path.read_text(encoding="utf-8")
         if text.count("\n") > 500:
             too_long.append(path.name)
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= 60:
                 too_long.append(f"{path.name}:{node.name}")
     assert not too_long
@@ -138,7 +145,7 @@ def test_what_a_study_goes_through_imports_no_package_that_runs_networks():
         reached.add(name)
         left |= imported_modules(name, MODULES[name], outside_functions) - reached
     heavy = {"torch", "monai", "ignite", "onnx", "openvino", "onnxruntime"}
-    sources = {name: ast.parse(MODULES[name].read_text(encoding="utf-8")) for name in reached}
+    sources = {name: tree_of(MODULES[name]) for name in reached}
     assert {name for name, tree in sources.items() if imported(tree, outside_functions) & heavy} == set()
     assert "CardiacSegLib.segment.segmenter" in reached and "CardiacLib.networks.opened" in reached
 
@@ -160,7 +167,7 @@ def test_functions_take_at_most_six_parameters():
     for package, path in SOURCES:
         if package == "cineheart" and path.name in ("cli.py", "bundle_cli.py"):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef):
                 given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 if sum(a.arg not in ("self", "cls") for a in given) > 6:
@@ -177,7 +184,7 @@ def test_no_string_names_a_package_of_an_upper_layer():
     named = []
     for package, path in SOURCES:
         upper = set(PACKAGES) - MAY_IMPORT[package] - {package}
-        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        nodes = ast.walk(tree_of(path))
         texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
         named += [f"{path.name}: {text}" for text in texts if text != "cineheart" and text.split(".")[0] in upper]
     assert not named

@@ -99,7 +99,7 @@ def test_the_marker_of_a_case_goes_first_and_comes_last(patients, tmp_path, monk
     write_marker(case.output / mesh_batch.CASE_FILE, {"status": "meshed"}, case.made_from())
     assert mesh_batch.finished_row(case) == {"status": "meshed"}
 
-    def killed(*_):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(mesh_batch, "mesh_of_file", lambda *_: SimpleNamespace(mesh=None, frame=0))

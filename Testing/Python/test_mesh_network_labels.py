@@ -122,13 +122,13 @@ def test_refinement_ends_where_it_does_not_help(monkeypatch):
     """The same failure twice at the same place ends the attempts; the message says where to look."""
     from BiVMeshLib import pipeline
 
-    calls = []
+    calls, mesh = [], thick()
 
     def failing(made, options):
         calls.append(made)
         return Failed(("min_dihedral_deg is 5, below 18",), 0.1, np.array([1.0, 2.0, 3.0 + len(calls)]))
 
-    monkeypatch.setattr(pipeline, "mesh_once", lambda *given, **named: thick())
+    monkeypatch.setattr(pipeline, "mesh_once", lambda *given, **named: mesh)
     monkeypatch.setattr(pipeline.quality, "gate", failing)
     with pytest.raises(MeshError, match=r"in 2 attempts .* LPS \(1, 2, 5\) mm.*finer lattice did not mend"):
         build_mesh(*heart(), COARSE)

@@ -123,7 +123,7 @@ def test_a_mesh_of_propagated_labels(files, rough_meshes, tmp_path, read_json, c
         "--no-fibres",
         "--no-coordinates",
         "--edge-length",
-        "4",
+        "6",
         "--json",
     ]
     assert main(["mesh", str(files / "labels.nii.gz"), "-o", str(tmp_path / "out"), *choices]) == 0

@@ -20,7 +20,7 @@ OWN_SHARE = 0.05
 """Of the penalty, what stays with each tet."""
 NEAR_SHARE = 0.3
 """The same in the preconditioner's matrix."""
-FEW, KEEP, MOST = 6_000, 60, 400
+FEW, KEEP, MOST = 12_000, 60, 400
 """Unknowns up to which the whole matrix is factorised; iterations with kept factors, and with new ones."""
 
 
