@@ -84,7 +84,7 @@ class _Filled:
         if result.meshed is None:
             return
         if (table := self.nodes.get("table of volumes")) is not None:
-            function_tables.update_volumes(table, study_volumes(result))
+            function_tables.update_volumes(table, study_volumes(result), result.function.species)
         made = _add_mesh(result.meshed, f"{self.name} mesh", self.nodes["segmentation"], self.study_item)
         self.nodes.update({f"mesh {part}": node for part, node in made.items()})
         if result.motion is not None:
@@ -98,7 +98,7 @@ def _fill_without_mesh(result: StudyResult, name: str) -> _Filled:
     nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
     measured = function_tables.function_to_scene(result.function.to_dict(), name, result.segmented.marks)
     if rows := study_volumes(result):
-        measured["table of volumes"] = function_tables.volumes_to_scene(rows, name)
+        measured["table of volumes"] = function_tables.volumes_to_scene(rows, name, result.function.species)
     if result.quality is not None:
         measured["quality"] = function_tables.quality_to_scene(result.quality.to_dict(), name)
     nodes |= measured

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from CardiacLib import InputError, LabelMap
 from CardiacLib.mrml.nodes.segmentations import save_segmentation_sequence
 from CardiacLib.types.labels import structures
 from CardiacLib.types.patient import Patient
-from cineheart.scene import write_scene
+from cineheart.scene import fill_scene, write_scene
 
 READ_SCENE = """
 import json, sys
@@ -224,3 +225,14 @@ def test_a_broken_scene_file_is_one_sentence(tmp_path):
     assert Path.cwd() == folder
     with pytest.raises(InputError, match="no such file"):
         load_scene(tmp_path / "none.mrb")
+
+
+def test_volumes_of_an_animal_have_its_unit():
+    from CardiacLib.mrml.nodes.host import private_scene
+
+    result = make_result(n_frames=2, patient=Patient())
+    mouse = replace(result.segmented, function=replace(result.function, species="mouse"))
+    with private_scene():
+        table = fill_scene(replace(result, segmented=mouse), "mouse")["table of volumes"].GetTable()
+        titles = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
+    assert "EDV (µl)" in titles and "EDV (ml)" not in titles

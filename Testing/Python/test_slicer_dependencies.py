@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
+from panel_hearts import MODULES, ROOT
 
 slicer = pytest.importorskip("slicer")
 
@@ -319,3 +320,22 @@ def test_the_script_of_the_command_line_names_or_installs_what_it_needs(packages
     monkeypatch.setattr("cineheart.cli.main", lambda arguments: ran.append(arguments) or 0)
     assert script.run(["--install-packages", "--version"]) == 0 and ran == [["--version"]]
     assert names(packaging[0][0]) == names(dependencies.command_line_requirements()) and not application.asked
+
+
+@pytest.mark.slow
+def test_panels_open_without_the_packages_of_the_workers():
+    """Modules load in a Slicer that has neither torch nor monai nor scikit-image: nothing of it at file scope."""
+    pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
+    code = """
+import sys
+for name in ("torch", "monai", "skimage", "matplotlib", "typer", "jinja2", "rich"):
+    sys.modules[name] = None
+from Testing.SlicerHost import SlicerHost
+with SlicerHost(*sys.argv[1:]) as host:
+    for name in ("CardiacSeg", "BiVMesh"):
+        host.open_panel(name)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, *map(str, MODULES)]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr

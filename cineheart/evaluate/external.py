@@ -1,9 +1,8 @@
 """``cineheart evaluate --external``: one table of all data sets that a network did not learn from."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from CardiacLib.datasets.hearts import read_hearts
 from CardiacLib.errors import InputError
 from CardiacLib.files import atomic_directory, write_json
 from CardiacLib.networks.bundles import bundle_path
@@ -17,7 +16,7 @@ from cineheart.outputs import write_rows
 from cineheart.provenance import provenance
 
 from .card import write_section
-from .labelled import LabelledEvaluation, cases_to_judge
+from .labelled import LabelledEvaluation, cases_to_judge, hearts_as_drawn
 from .pairs_picture import draw_result
 from .tables import number, table
 
@@ -55,11 +54,8 @@ def evaluate_external(
     rows: list[ExternalRow] = []
     worst: dict[str, LabelledResult] = {}
     count = len({(case.subject, case.view) for case in cases})
-    distrusted = {case.image: case.uncertain_mm for case in cases}
-    for done, heart in enumerate(read_hearts(replace(case, uncertain_mm=0.0) for case in cases)):
+    for done, heart in enumerate(hearts_as_drawn(cases)):
         progress(min(done / count, 1.0), f"evaluating {heart.record.subject}")
-        records = tuple(replace(record, uncertain_mm=distrusted[record.image]) for record in heart.records)
-        heart = replace(heart, records=records)
         found = segmenter.segment(heart.cine).labels.labels
         result = LabelledResult(heart, found, tuple(compare_heart(heart, found)))
         own = list(external_rows(heart, found))

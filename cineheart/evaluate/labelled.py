@@ -1,10 +1,11 @@
 """``cineheart evaluate`` on labelled cases of any layout: which of them, tables, and pictures of the worst."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from CardiacLib.datasets.find import find_cases
+from CardiacLib.datasets.hearts import LabelledHeart, read_hearts
 from CardiacLib.datasets.layouts.manifest import manifest_cases
 from CardiacLib.datasets.records import TRAINING, VALIDATION, CaseRecord
 from CardiacLib.datasets.splits import CaseChoice, split_of
@@ -48,6 +49,16 @@ class LabelledEvaluation:
     choice: CaseChoice = CaseChoice()
     every: bool = False
     update_card: bool = False
+
+
+def hearts_as_drawn(cases: Sequence[CaseRecord]) -> Iterator[LabelledHeart]:
+    """The hearts of cases with their borders as they were drawn, those of another convention too.
+
+    Their records still say where a border is distrusted.
+    """
+    distrusted = {case.image: case.uncertain_mm for case in cases}
+    for heart in read_hearts(replace(case, uncertain_mm=0.0) for case in cases):
+        yield replace(heart, records=tuple(replace(r, uncertain_mm=distrusted[r.image]) for r in heart.records))
 
 
 def evaluate_on_cases(

@@ -1,10 +1,9 @@
 """What ``cineheart evaluate`` says about the quality flags, and ``--lights`` about the red light elsewhere."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from CardiacLib.datasets.hearts import read_hearts
 from CardiacLib.datasets.records import CaseRecord
 from CardiacLib.datasets.splits import domain_of
 from CardiacLib.errors import InputError
@@ -31,7 +30,7 @@ from cineheart.provenance import provenance
 
 from . import Section
 from .card import write_section
-from .labelled import LabelledEvaluation, cases_to_judge
+from .labelled import LabelledEvaluation, cases_to_judge, hearts_as_drawn
 from .tables import number, table
 
 TITLE = "Quality control"
@@ -92,13 +91,10 @@ def evaluate_lights(
     cases, notes = cases_to_judge(bundle, data, options)
     segmenter = open_segmenter(network)
     damaged = _damaged(cases)
-    distrusted = {case.image: case.uncertain_mm for case in cases}
     rows: list[LightRow] = []
     count = len({case.subject for case in cases})
-    for done, heart in enumerate(read_hearts(replace(case, uncertain_mm=0.0) for case in cases)):
+    for done, heart in enumerate(hearts_as_drawn(cases)):
         progress(min(done / count, 1.0), f"judging {heart.record.subject}")
-        records = tuple(replace(record, uncertain_mm=distrusted[record.image]) for record in heart.records)
-        heart = replace(heart, records=records)
         place = domain_of(heart.record), heart.record.subject
         rows += light_rows(heart, segmenter, str(bundle), place in damaged)
     if not rows:

@@ -80,40 +80,28 @@ class Cubes:
         weight, fixed = (1.0 / diagonal).astype(np.float32), np.flatnonzero(system.on_base)
         weight[2, fixed] = 0.0
 
-        def apply(u):
+        def apply(flat):
+            u = flat.reshape(3, -1)
             out, (x, y, z) = np.stack([matrix @ part for part in u]), u[:, held]
             for i, row in enumerate(blocks):
                 out[i, held] += row[0] * x + row[1] * y + row[2] * z
             out[2, fixed] = 0.0
-            return out
+            return out.ravel()
 
-        def precondition(rest):
+        def precondition(flat):
+            rest = flat.reshape(3, -1)
             coarse = inverse @ np.concatenate([self.gather @ part for part in rest])
             found = weight * rest
             for part, moved in zip(found, coarse.reshape(3, -1), strict=True):
                 part += self.spread @ moved
             found[2, fixed] = 0.0
-            return found
+            return found.ravel()
 
         right = np.ascontiguousarray(system.load.T, np.float32)
         right[2, fixed] = 0.0
-        return _conjugate_gradients(apply, precondition, right).T.astype(float)
-
-
-def _conjugate_gradients(apply, precondition, right: np.ndarray) -> np.ndarray:
-    """Solution (3, N) of a positive definite system, to TOLERANCE of the norm of ``right``."""
-    found, rest = np.zeros_like(right), right.copy()
-    enough = TOLERANCE**2 * float(np.vdot(right, right))
-    way = last = None
-    for _ in range(MAX_ITERATIONS):
-        if float(np.vdot(rest, rest)) <= enough:
-            break
-        steep = precondition(rest)
-        slope = float(np.vdot(rest, steep))
-        way = steep if way is None else steep + np.float32(slope / last) * way
-        along = apply(way)
-        step = np.float32(slope / float(np.vdot(way, along)))
-        found += step * way
-        rest -= step * along
-        last = slope
-    return found
+        linalg = scipy.sparse.linalg
+        whole, near = (
+            linalg.LinearOperator((right.size,) * 2, matvec=of, dtype=np.float32) for of in (apply, precondition)
+        )
+        found, _ = linalg.cg(whole, right.ravel(), rtol=TOLERANCE, maxiter=MAX_ITERATIONS, M=near)
+        return found.reshape(3, -1).T.astype(float)

@@ -12,6 +12,10 @@ from CardiacLib.types.values import job_value
 
 DETECTED_VIEWS = ("2ch", "3ch", "4ch")
 """Views that a network tells apart, in the order of their probabilities."""
+CONFIDENT = 0.5
+"""Confidence below which a point is as likely wrong as right by the network's own word."""
+NEAR_MM = 7.5
+"""The distance that the confidence speaks of."""
 
 
 @job_value

@@ -11,15 +11,11 @@ import scipy
 
 from CardiacLib.types.landmarks import LANDMARK_NAMES, valve_points
 
-from .detector import Detection
+from .detector import CONFIDENT, NEAR_MM, Detection
 from .trajectories import LEAST_FRAMES, fit_trajectories
 
 FAR_MM = 18.0
 """Wide limit of our own for adults: an aortic annulus does not go farther from its place at the R wave."""
-SURE = 0.5
-"""Confidence at the R wave from which a point is followed from there."""
-NEAR_MM = 7.5
-"""What the network found so near to the followed point stays: the distance that its confidence speaks of."""
 FOLLOWED = 0.3
 """Confidence of a followed point: it is there, and weak."""
 PATCH_MM = 12.5
@@ -33,8 +29,9 @@ def steady(
 ) -> tuple[Detection, list[str]]:
     """A detection whose aortic points go no farther than an annulus does.
 
-    A point that goes farther is followed from frame 0 by its surroundings, and keeps what the network found near
-    there. Where the network was not sure in frame 0, or the followed point goes too far as well, it is missing.
+    A point that goes farther is followed from frame 0 by its surroundings, and keeps what the network found within
+    NEAR_MM of there. Where the network was not sure in frame 0, or the followed point goes too far as well, it is
+    missing.
 
     Args:
         frames: (T, H, W) of one beat, the first at the R wave.
@@ -46,14 +43,15 @@ def steady(
         the detection, and a sentence on each point that was changed.
     """
     spacing, points, confidence = np.asarray(spacing_mm, float), detection.points.copy(), detection.confidence.copy()
-    if len(points) < LEAST_FRAMES:
+    aortic, notes = valve_points("aortic"), []
+    if len(points) < LEAST_FRAMES or not np.isfinite(points[:, aortic]).any():
         return detection, []
-    paths, notes = fit_trajectories(points, confidence, phases).at(phases), []
-    for n in valve_points("aortic"):
-        if not _goes_far(paths[:, n], spacing):
+    paths = fit_trajectories(points[:, aortic], confidence[:, aortic], phases).at(phases)
+    for n, path in zip(aortic, np.swapaxes(paths, 0, 1), strict=True):
+        if not _goes_far(path, spacing):
             continue
         name, start = LANDMARK_NAMES[n], points[0, n]
-        if np.isfinite(start).all() and confidence[0, n] >= SURE:
+        if np.isfinite(start).all() and confidence[0, n] >= CONFIDENT:
             found = follow(frames, start, spacing)
             if not _goes_far(found, spacing):
                 off = np.linalg.norm((points[:, n] - found) * spacing, axis=1)

@@ -4,16 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from CardiacLandmarksLib.detect.detector import CONFIDENT, NEAR_MM
 from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from CardiacLib.types.measures.marks import AMBER, RED, Mark, worst
 
-CONFIDENT = 0.5
-"""Mean confidence of a point over its frames, below which it is as likely wrong as right by the network's own word."""
 STEADY = 0.7
 """Share of the frames in which a point must have been found near its smooth path."""
-NEAR_MM = 7.5
-"""The distance that the confidence speaks of."""
 FEW_FRAMES, FEW_FOR_VELOCITY = 8, 12
 """Fewer frames of a beat leave peaks between them."""
 DIAMETERS_MM = {"mitral": (15.0, 55.0), "aortic": (15.0, 38.0), "tricuspid": (20.0, 60.0)}
