@@ -26,7 +26,7 @@ PRESSURES = {"ENDO_LV": 0.3, "ENDO_RV": 0.1}
 @pytest.fixture(scope="module")
 def mesh():
     """The phantom with thick walls, for a coarse mesh; its tets are good enough for the solver as they are."""
-    labels, _ = measured_labels(PhantomOptions(slice_spacing_mm=6.0, lv_edv_ml=115.0, rv_edv_ml=120.0))
+    labels, _ = measured_labels(PhantomOptions(slice_spacing_mm=6.0, lv_edv_ml=70.0, rv_edv_ml=75.0))
     thick = {"rv_wall_mm": 8.0, "min_lv_wall_mm": 8.0, "min_septum_mm": 9.0}
     coarse = MeshOptions(edge_length_mm=10.0, grid_mm=3.0, refinements=0, optimise=False, **thick)
     return build_mesh(labels.labels[0], labels.ijk_to_lps, coarse)

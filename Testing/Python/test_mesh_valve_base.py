@@ -42,15 +42,16 @@ def valve_points(base=BASE, slope=SLOPE, views=("2ch", "3ch", "4ch")):
     return points
 
 
-def true_volumes(base=BASE, slope=SLOPE):
+@cache
+def true_volumes(base=BASE, slope=tuple(SLOPE)):
     """ml of LV pool, LV myocardium and RV pool of the ellipsoids of ``heart`` under a plane."""
-    axes = [np.arange(a, b, 0.5) for a, b in ((-42, 74), (-42, 42), (-64, 8))]
+    axes = [np.arange(a, b, 1.0) for a, b in ((-42, 74), (-42, 42), (-64, 8))]
     x, y, z = np.meshgrid(*axes, indexing="ij")
     points = np.stack([x, y, z], -1)
     under = z < base + slope[0] * x + slope[1] * y
     pool, body = inside(points, (0, 0, 0), (21, 21, 50)), inside(points, (0, 0, 0), (30, 30, 60))
     rv = inside(points, (24, 0, 3), (34, 34, 56)) & ~body
-    return [float((part & under).sum()) * 0.125 / 1000 for part in (pool, body & ~pool, rv)]
+    return [float((part & under).sum()) / 1000 for part in (pool, body & ~pool, rv)]
 
 
 def cut(labels, matrix, base=BASE, slope=SLOPE):

@@ -125,22 +125,23 @@ class Page:
         links = await self.tab.value(script)
         return {name: await self.tab.fetch(link) for name, link in links.items() if not names or name in names}
 
-    async def labels(self) -> np.ndarray:
+    def labels_in(self, files: dict[str, bytes]) -> np.ndarray:
         path = self._folder / "labels.nii.gz"
-        path.write_bytes((await self.files("labels.nii.gz"))["labels.nii.gz"])
+        path.write_bytes(files["labels.nii.gz"])
         return read_labels(path).labels
-
-    async def points(self, frame: int) -> dict[str, np.ndarray]:
-        """LPS mm of the valve points of a frame, by name."""
-        with zipfile.ZipFile(io.BytesIO((await self.files("points.zip"))["points.zip"])) as archive:
-            assert len(archive.namelist()) == 2
-            document = json.loads(archive.read(f"frame_{frame:03d}.mrk.json"))
-        known = [point for point in document["markups"][0]["controlPoints"] if point["positionStatus"] == "defined"]
-        return {point["label"]: np.array(point["position"]) for point in known}
 
     async def picture(self, name: str) -> None:
         if folder := os.environ.get("CINEHEART_PICTURES"):
             await self.tab.picture(Path(folder) / name)
+
+
+def points_in(files: dict[str, bytes], frame: int) -> dict[str, np.ndarray]:
+    """LPS mm of the valve points of a frame, by name."""
+    with zipfile.ZipFile(io.BytesIO(files["points.zip"])) as archive:
+        assert len(archive.namelist()) == 2
+        document = json.loads(archive.read(f"frame_{frame:03d}.mrk.json"))
+    known = [point for point in document["markups"][0]["controlPoints"] if point["positionStatus"] == "defined"]
+    return {point["label"]: np.array(point["position"]) for point in known}
 
 
 async def play(page: Page) -> None:
@@ -151,9 +152,12 @@ async def play(page: Page) -> None:
     await page.tab.click("#play")
 
 
-async def paint(page: Page, voxel_ml: float) -> None:
-    """A stroke changes the labels of its frame where it was drawn, and the tables; undo and redo do so too."""
-    before, labels = await page.lv_ml(), await page.labels()
+async def paint(page: Page, voxel_ml: float) -> np.ndarray:
+    """A stroke changes the labels of its frame where it was drawn, and the tables; undo and redo do so too.
+
+    Returns the labels as they were before, and should be again.
+    """
+    before, labels = await page.lv_ml(), page.labels_in(await page.files("labels.nii.gz"))
     frame = await page.state("frame")
     await page.tab.click("#tool-paint")
     places = [await page.on_page("sax", np.array([column, 8.0])) for column in (8, 12, 16, 20)]
@@ -161,7 +165,7 @@ async def paint(page: Page, voxel_ml: float) -> None:
     await page.tab.until("window.trame.state.get('can_undo')")
     await page.picture("painted.png")
     await page.until_not("measuring")
-    painted = await page.labels()
+    painted = page.labels_in(await page.files("labels.nii.gz"))
     changed = painted != labels
     slices = np.unique(np.nonzero(changed)[1])
     assert len(slices) == 1 and (painted[changed] == LV).all() and not changed[1 - frame].any()
@@ -176,11 +180,14 @@ async def paint(page: Page, voxel_ml: float) -> None:
     await page.until_not("measuring")
     assert await page.lv_ml() == after
     await page.tab.click("#undo")
-    assert (await page.labels() == labels).all()
+    return labels
 
 
-async def drag(page: Page, cine) -> None:
-    """A point that is dragged in the four-chamber view moves in the files as far as on the page; measures follow."""
+async def drag(page: Page, cine, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """A point that is dragged in the four-chamber view moves in the files as far as on the page; measures follow.
+
+    Returns the points of the frame as they were before, and should be again.
+    """
 
     async def mapse_mm() -> float:
         return next(float(row[1]) for row in await page.table("annulus measures") if row[0] == "mapse_lateral_mm")
@@ -191,7 +198,9 @@ async def drag(page: Page, cine) -> None:
     await page.show(1 - frame)
     await page.show(frame)
     assert await page.coloured(0.8 * seen)  # the labels of a new frame do not cover the points
-    before = await page.points(frame)
+    files = await page.files("labels.nii.gz", "points.zip")
+    assert (page.labels_in(files) == labels).all()  # the stroke is undone
+    before = points_in(files, frame)
     mapse = await mapse_mm()
     start = (np.linalg.inv(cine.ijk_to_lps) @ [*before[name], 1])[:2]
     steps = [start + [0, 0], start + [2, 1], start + [4, 2], start + [6, 4]]
@@ -199,13 +208,12 @@ async def drag(page: Page, cine) -> None:
     await page.tab.until("window.trame.state.get('can_undo')")
     await page.until_not("measuring")
     assert abs(await mapse_mm() - mapse) > 1.0
-    after = await page.points(frame)
+    after = points_in(await page.files("points.zip"), frame)
     moved = {label for label in before if (before[label] != after[label]).any()}
     assert moved == {name}
     np.testing.assert_allclose(after[name] - before[name], cine.ijk_to_lps[:3, :2] @ [6, 4], atol=1.0)
     await page.tab.click("#undo")
-    back = await page.points(frame)
-    np.testing.assert_allclose(back[name], before[name], atol=1e-3)
+    return before
 
 
 async def colour(page: Page) -> None:
@@ -278,18 +286,21 @@ def test_every_control_does_what_it_says(address, tmp_path, little_heart):
             await play(page)
             await tab.click("#segment")
             assert await tab.until(f"/LV end-diastolic volume/.test({TEXT.format('#measurements')})", 120)
-            await paint(page, abs(np.linalg.det(matrix[:3, :3])) / 1000)
+            labels = await paint(page, abs(np.linalg.det(matrix[:3, :3])) / 1000)
             await tab.click("#points")
             await page.until_not("busy")
             assert await page.table("annulus measures")
-            await drag(page, cines["4ch"])
+            frame, points = await page.state("frame"), await drag(page, cines["4ch"], labels)
             await tab.click("#coarse")
             await tab.click("#mesh")
             another = asyncio.create_task(new_session(address))  # it starts meanwhile
             await page.until_not("busy")
             assert {"surfaces", "fibres", "aha", "helix", "strain"} <= set(await page.state("mesh_views"))
             await colour(page)
-            check_files(await page.files(), tmp_path)
+            files = await page.files()
+            for name, place in points_in(files, frame).items():  # the drag is undone
+                np.testing.assert_allclose(place, points[name], atol=1e-3)
+            check_files(files, tmp_path)
             await page.picture("app.png")
             await check_another(page, await another)  # last: a page behind another one is slow
 
