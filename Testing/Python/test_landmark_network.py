@@ -422,14 +422,17 @@ def test_the_shipped_network_finds_the_phantoms_points(shipped):
 def test_a_mirrored_window_has_mirrored_points(shipped, heart):
     """The network sees every window mirrored as well, so that its answer is the same but for rounding."""
     images = heart.images[heart.view == VIEWS.index("4ch")].astype(np.float32) / 255
-    spacing, middle = np.array([1.25, 1.25]), (np.array(images.shape[1:]) - 1) / 2
-    (here, sure, _), (there, again, _) = (
-        shipped._look(shown, middle, spacing, 1.25, MIRRORED) for shown in (images, images[..., ::-1].copy())
-    )
+    middle, step = (np.array(images.shape[1:]) - 1) / 2, np.ones(2)
+
+    def found_in(shown, flips):
+        outputs = shipped._outputs(shipped._cut(shown, middle, step), flips)
+        return shipped._decoded(outputs, middle, step, shown)
+
+    (here, sure, _), (there, again, _) = (found_in(shown, MIRRORED) for shown in (images, images[..., ::-1].copy()))
     there[..., 1] = images.shape[-1] - 1 - there[..., 1]
     found = sure > FOUND
     assert found.sum() >= 8 and np.abs(here - there)[found].max() < 0.05 and np.abs(sure - again).max() < 0.01
-    alone, _, _ = shipped._look(images, middle, spacing, 1.25)
+    alone, _, _ = found_in(images, ((),))
     assert np.abs(here - alone)[found].max() > 0.1
 
 

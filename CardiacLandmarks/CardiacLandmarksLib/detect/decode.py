@@ -58,18 +58,18 @@ def decode(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     places, _ = log_probabilities(np.asarray(outputs, np.float32))
     maps = np.exp(places[..., :-1]).reshape(*places.shape[:2], *outputs.shape[-2:])
-    at, confidence = _peaks(maps)
+    at, confidence = peaks(maps)
     for one, other in VALVES:
         near = np.linalg.norm(at[:, one] - at[:, other], axis=-1) < REACH_CELLS
         for weak, strong, less in ((one, other, np.less), (other, one, np.greater_equal)):
             again = near & less(confidence[:, one], confidence[:, other])
             if again.any():
-                beyond = _distance(at[again, strong], maps.shape[-2:]) > REACH_CELLS
-                at[again, weak], confidence[again, weak] = _peaks(maps[again, weak] * beyond)
+                beyond = distances(at[again, strong], maps.shape[-2:]) > REACH_CELLS
+                at[again, weak], confidence[again, weak] = peaks(maps[again, weak] * beyond)
     return at * STRIDE + (STRIDE - 1) / 2, confidence
 
 
-def _peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Places (..., 2) in cells and probability round them (...) of probability maps (..., h, w)."""
     height, width = maps.shape[-2:]
     peak = _over_three(_over_three(maps, -2), -1).reshape(*maps.shape[:-2], -1).argmax(-1)
@@ -82,7 +82,7 @@ def _peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         by_column = near_columns * np.einsum("...hw,...h->...w", maps, near_rows)
         total = np.maximum(by_row.sum(-1), 1e-12)
         at = np.stack([(by_row * rows).sum(-1) / total, (by_column * columns).sum(-1) / total], -1)
-    return at, (maps * (_distance(at, maps.shape[-2:]) <= REACH_CELLS)).sum((-1, -2))
+    return at, (maps * (distances(at, maps.shape[-2:]) <= REACH_CELLS)).sum((-1, -2))
 
 
 def _over_three(maps: np.ndarray, axis: int) -> np.ndarray:
@@ -94,7 +94,7 @@ def _over_three(maps: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(found, -1, axis)
 
 
-def _distance(at: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def distances(at: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """(..., h, w) of every cell from places (..., 2)."""
     rows, columns = (np.arange(n, dtype=np.float32) for n in shape)
     return np.hypot(rows[:, None] - at[..., 0, None, None], columns - at[..., 1, None, None])

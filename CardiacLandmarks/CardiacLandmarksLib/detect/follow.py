@@ -1,4 +1,4 @@
-"""Points followed through the beat by their surroundings, where a network has left what it had found.
+"""Aortic points followed through the beat by the image, where a network has left what it had found.
 
 At the frame of the R wave the aortic valve is closed and stands out; later a network may slide down the septum. Such a
 path goes farther than any annulus.
@@ -7,21 +7,26 @@ path goes farther than any annulus.
 from dataclasses import replace
 
 import numpy as np
-import scipy
 
+from CardiacLib.networks.intensity import normalise
+from CardiacLib.networks.sampling import sample
 from CardiacLib.types.landmarks import LANDMARK_NAMES, valve_points
 
-from .detector import CONFIDENT, NEAR_MM, Detection
+from .beat import LEAST_BEAT, image_motion, ring_posterior
+from .decode import STRIDE, peaks
+from .detector import CONFIDENT, Detection
 from .trajectories import LEAST_FRAMES, fit_trajectories
 
 FAR_MM = 18.0
 """Wide limit of our own for adults: an aortic annulus does not go farther from its place at the R wave."""
 FOLLOWED = 0.3
 """Confidence of a followed point: it is there, and weak."""
-PATCH_MM = 12.5
-"""Half the side of the surroundings that are looked for."""
-REACH_MM = 4.5
-"""As far they are looked for from one frame to the next: 11 cm/s at 25 frames a beat of one second."""
+PIXEL_MM, SIDE = 1.25, 160
+"""Pixels of the window round a followed point, and how many there are on a side."""
+WANDER_CELLS = 0.4
+"""Standard deviation of what a followed point moves from frame to frame beside the image's motion: 1 mm."""
+FLOW_STEPS = 4
+"""Refinements of the flow: errors add up where nothing else holds the point."""
 
 
 def steady(
@@ -29,9 +34,9 @@ def steady(
 ) -> tuple[Detection, list[str]]:
     """A detection whose aortic points go no farther than an annulus does.
 
-    A point that goes farther is followed from frame 0 by its surroundings, and keeps what the network found within
-    NEAR_MM of there. Where the network was not sure in frame 0, or the followed point goes too far as well, it is
-    missing.
+    Where one goes farther, both are followed from frame 0 by the image, as far as the network was sure of them there:
+    they are the hinges of one ring. The point that went too far is missing where the network was not sure of it in
+    frame 0, the followed point goes too far as well, or there are fewer than LEAST_BEAT frames.
 
     Args:
         frames: (T, H, W) of one beat, the first at the R wave.
@@ -47,69 +52,44 @@ def steady(
     if len(points) < LEAST_FRAMES or not np.isfinite(points[:, aortic]).any():
         return detection, []
     paths = fit_trajectories(points[:, aortic], confidence[:, aortic], phases).at(phases)
-    for n, path in zip(aortic, np.swapaxes(paths, 0, 1), strict=True):
-        if not _goes_far(path, spacing):
-            continue
+    far = [_goes_far(path, spacing) for path in np.swapaxes(paths, 0, 1)]
+    if not any(far):
+        return detection, []
+    for n, left in zip(aortic, far, strict=True):
         name, start = LANDMARK_NAMES[n], points[0, n]
-        if np.isfinite(start).all() and confidence[0, n] >= CONFIDENT:
+        if len(points) >= LEAST_BEAT and np.isfinite(start).all() and confidence[0, n] >= CONFIDENT:
             found = follow(frames, start, spacing)
             if not _goes_far(found, spacing):
-                off = np.linalg.norm((points[:, n] - found) * spacing, axis=1)
-                lost = ~(off <= NEAR_MM)
-                points[lost, n], confidence[lost, n] = found[lost], FOLLOWED
-                notes.append(
-                    f"{name}: the network leaves the valve in {lost.sum()} of {len(lost)} frames; there it is followed "
-                    "from the first frame by the image, check it by eye."
-                )
+                points[1:, n], confidence[1:, n] = found[1:], FOLLOWED
+                why = "the network leaves the valve" if left else "the network leaves the other point of the valve"
+                notes.append(f"{name}: {why}; it is followed from the first frame by the image, check it by eye.")
                 continue
-        points[:, n], confidence[:, n] = np.nan, 0.0
-        notes.append(f"{name}: moves more than {FAR_MM:.0f} mm, as no aortic annulus does; it is left out.")
-    return (replace(detection, points=points, confidence=confidence), notes) if notes else (detection, [])
+        if left:
+            points[:, n], confidence[:, n] = np.nan, 0.0
+            notes.append(f"{name}: moves more than {FAR_MM:.0f} mm, as no aortic annulus does; it is left out.")
+    return replace(detection, points=points, confidence=confidence), notes
 
 
 def follow(frames: np.ndarray, start: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """(T, 2) rows and columns of a point of frame 0 in every frame of a beat.
 
-    Its surroundings are found again from frame to frame by normalised cross-correlation, forwards and backwards round
-    the beat; each frame takes the mean of both, weighted by how near in time it was reached.
+    Known in frame 0 alone, it moves with the image, forwards and backwards round the beat
+    (:func:`~CardiacLandmarksLib.detect.beat.ring_posterior`).
 
     Args:
         frames: (T, H, W), one beat.
         start: row and column in frame 0.
         spacing_mm: between rows and between columns.
     """
-    spacing, count = np.asarray(spacing_mm, float), len(frames)
-    ways = []
-    for step in (1, -1):
-        way = [np.asarray(start, float)]
-        for t in range(1, count):
-            way.append(_again(frames[step * (t - 1) % count], frames[step * t % count], way[-1], spacing))
-        ways.append(np.array(way))
-    behind = ways[1][-np.arange(count) % count]
-    late = (np.arange(count) / count)[:, None]
-    return (1.0 - late) * ways[0] + late * behind
-
-
-def _again(image: np.ndarray, other: np.ndarray, point: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Where the surroundings of a point of one image are in another, to a fraction of a pixel."""
-    from skimage.feature import match_template
-
-    half, reach = (np.maximum(np.round(mm / spacing).astype(int), 1) for mm in (PATCH_MM, REACH_MM))
-    match = match_template(_around(other, point, half + reach), _around(image, point, half))
-    best = np.array(np.unravel_index(match.argmax(), match.shape))
-    finer = np.zeros(2)
-    for axis in np.flatnonzero((best > 0) & (best < 2 * reach)):
-        aside = np.eye(2, dtype=int)[axis]
-        before, here, after = (match[tuple(best + n * aside)] for n in (-1, 0, 1))
-        if before + after < 2.0 * here:
-            finer[axis] = 0.5 * (before - after) / (before - 2.0 * here + after)
-    return point + best - reach + finer
-
-
-def _around(image: np.ndarray, point: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """The image within ``half`` rows and columns of a point; beyond its border the last pixel goes on."""
-    rows, columns = np.meshgrid(*(np.arange(-n, n + 1.0) for n in half), indexing="ij")
-    return scipy.ndimage.map_coordinates(image, [rows + point[0], columns + point[1]], order=1, mode="nearest")
+    start, step = np.asarray(start, float), PIXEL_MM / np.asarray(spacing_mm, float)
+    away = np.arange(SIDE) - (SIDE - 1) / 2
+    windows = sample(normalise(frames), *(c + s * away for c, s in zip(start, step, strict=True)), "zeros")
+    middle = (SIDE / STRIDE - 1) / 2
+    rows, columns = np.indices((SIDE // STRIDE, SIDE // STRIDE)) - middle
+    evidence = np.ones((len(windows), *rows.shape))
+    evidence[0] = np.exp(-0.5 * (rows**2 + columns**2)) + 1e-6
+    cells, _ = peaks(ring_posterior(evidence, image_motion(windows, FLOW_STEPS), WANDER_CELLS))
+    return start + (cells - middle) * STRIDE * step
 
 
 def _goes_far(path: np.ndarray, spacing: np.ndarray) -> bool:

@@ -15,8 +15,11 @@ from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import LANDMARK_BUNDLE, NetworkChoice
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 
-from .decode import decode, log_probabilities, mean_outputs
-from .detector import DETECTED_VIEWS, Detection
+from .beat import beat_places
+from .decode import REACH_CELLS, STRIDE, VALVES, decode, log_probabilities, mean_outputs
+from .detector import CONFIDENT, DETECTED_VIEWS, Detection
+from .follow import FOLLOWED
+from .trajectories import LEAST_SHARE
 
 FOUND = 0.3
 """A point of less confidence is not found."""
@@ -35,6 +38,11 @@ class HeatmapDetector:
     where it is said to be. With no view given, only points of the likeliest view are found. Where the view is given, it
     is the probability under this condition: a network that doubts the view doubts its points just for that. But a view
     that it holds for impossible stays without points.
+
+    A mitral or tricuspid point that was found in most frames of a beat, but of a valve that is doubtful in some, is
+    placed by the whole beat (:func:`~CardiacLandmarksLib.detect.beat.beat_places`) in frames where its confidence is
+    below ``CONFIDENT`` or that place lies farther than REACH_CELLS away; its confidence is then at least ``FOLLOWED``
+    and at most ``CONFIDENT``.
 
     Raises:
         InputError: bundle, weights, device or backend of the choice cannot be used.
@@ -63,34 +71,51 @@ class HeatmapDetector:
         centre = (np.array(images.shape[1:]) - 1) / 2
         whole = max(float((spacing * images.shape[1:]).max()) / self.window, self.pixel_mm)
         for pixel_mm in (whole, self.pixel_mm):
-            points, confidence, views = self._look(some, centre, spacing, pixel_mm)
-            views = mean_views(views)
+            step = pixel_mm / spacing
+            points, confidence, views = self._decoded(
+                self._outputs(self._cut(some, centre, step)), centre, step, images
+            )
             likeliest = DETECTED_VIEWS[int(views[: len(DETECTED_VIEWS)].argmax())]
             centre = _middle(points, of_view(confidence, views, view or likeliest), centre)
-        points, confidence, views = self._look(images, centre, spacing, self.pixel_mm, MIRRORED, progress)
-        views = mean_views(views)
+        windows = self._cut(images, centre, step)
+        outputs = self._outputs(windows, MIRRORED, progress)
+        points, confidence, views = self._decoded(outputs, centre, step, images)
         confidence = of_view(confidence, views, view)
+        known, sure = (confidence >= FOUND).mean(0) >= LEAST_SHARE, (confidence >= CONFIDENT).all(0)
+        doubtful = np.repeat([not sure[list(valve)].all() for valve in VALVES], 2)
+        places, own = beat_places(outputs, windows[:, 0], known & doubtful)
+        places, own = self._in_image(places, centre, step), of_view(own, views, view)
+        off = np.linalg.norm((points - places) / step, axis=-1)
+        doubted = ~(np.isnan(off) | _outside(places, images)) & (
+            (confidence < CONFIDENT) | (off > REACH_CELLS * STRIDE)
+        )
+        points[doubted], confidence[doubted] = places[doubted], np.clip(own[doubted], FOLLOWED, CONFIDENT)
         points[confidence < FOUND] = np.nan
         return Detection(points, confidence, views[: len(DETECTED_VIEWS)])
 
-    def _look(self, images, centre, spacing, pixel_mm: float, flips=((),), progress: Progress = silent):
-        """Points (T, 10, 2) in image pixels, confidence (T, 10) and log views (T, 4) in windows round ``centre``.
+    def _cut(self, images: np.ndarray, centre: np.ndarray, step: np.ndarray) -> np.ndarray:
+        return cut_windows(images, centre, step, self.window)
 
-        Probabilities are averaged over sets of axes, ``flips``, to flip the windows along.
-        """
-        step = pixel_mm / spacing
-        found: list[list] = [[], [], []]
-        for start in range(0, len(images), self.predictor.batch):
-            progress(start / len(images), f"finding valve points in frame {start + 1} of {len(images)}")
-            cut = cut_windows(images[start : start + self.predictor.batch], centre, step, self.window)
-            outputs = mean_outputs([np.flip(self.predictor(np.flip(cut, axes)), axes) for axes in flips])
-            parts = (*decode(outputs), log_probabilities(outputs)[1])
-            for values, more in zip(found, parts, strict=True):
-                values.append(more.astype(np.float64))
-        points, confidence, views = (np.concatenate(values) for values in found)
-        points = centre + (points - (self.window - 1) / 2) * step
-        outside = ((points < -0.5) | (points > np.array(images.shape[1:]) - 0.5)).any(-1)
-        return points, np.where(outside, 0.0, confidence), views
+    def _outputs(self, windows: np.ndarray, flips=((),), progress: Progress = silent) -> np.ndarray:
+        """Outputs (T, CHANNELS, h, w) for windows (T, 1, H, W), their probabilities averaged over ``flips``, sets of
+        axes to flip the windows along."""
+        found = []
+        for start in range(0, len(windows), self.predictor.batch):
+            progress(start / len(windows), f"finding valve points in frame {start + 1} of {len(windows)}")
+            some = windows[start : start + self.predictor.batch]
+            found.append(mean_outputs([np.flip(self.predictor(np.flip(some, axes)), axes) for axes in flips]))
+        return np.concatenate(found)
+
+    def _decoded(self, outputs: np.ndarray, centre: np.ndarray, step: np.ndarray, images: np.ndarray):
+        """Points (T, 10, 2) in image pixels, confidence (T, 10), and views (4,), from outputs for windows."""
+        points, confidence = (values.astype(np.float64) for values in decode(outputs))
+        points = self._in_image(points, centre, step)
+        views = mean_views(log_probabilities(outputs)[1].astype(np.float64))
+        return points, np.where(_outside(points, images), 0.0, confidence), views
+
+    def _in_image(self, points: np.ndarray, centre: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Rows and columns of the image from those of a window round ``centre`` in steps of ``step`` pixels."""
+        return centre + (points - (self.window - 1) / 2) * step
 
 
 def scaled(frames: np.ndarray) -> np.ndarray:
@@ -130,6 +155,11 @@ def of_view(confidence: np.ndarray, views: np.ndarray, view: str | None) -> np.n
         likely = float(views[VIEWS.index(view)])
         confidence = np.minimum(confidence * min(1.0 / max(likely, UNLIKELY), likely / UNLIKELY**2), 1.0)
     return np.where([own == wanted for own in LANDMARK_VIEWS], confidence, 0.0)
+
+
+def _outside(points: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Whether rows and columns (..., 2) lie beyond images (T, H, W)."""
+    return ((points < -0.5) | (points > np.array(images.shape[1:]) - 0.5)).any(-1)
 
 
 def _middle(points: np.ndarray, confidence: np.ndarray, otherwise: np.ndarray) -> np.ndarray:

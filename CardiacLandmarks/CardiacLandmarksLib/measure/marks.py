@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from CardiacLandmarksLib.detect.detector import CONFIDENT, NEAR_MM
+from CardiacLandmarksLib.detect.follow import FOLLOWED
 from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 from CardiacLib.types.measures.marks import AMBER, RED, Mark, worst
 
 STEADY = 0.7
-"""Share of the frames in which a point must have been found near its smooth path."""
+"""Share of the frames in which a point must have been found near its smooth path, not only followed to there."""
 FEW_FRAMES, FEW_FOR_VELOCITY = 8, 12
 """Fewer frames of a beat leave peaks between them."""
 DIAMETERS_MM = {"mitral": (15.0, 55.0), "aortic": (15.0, 38.0), "tricuspid": (20.0, 60.0)}
@@ -33,7 +34,8 @@ def point_marks(study: StudyLandmarks) -> tuple[Mark, ...]:
         if confidence < CONFIDENT:
             reasons.append(f"{name}: low confidence, {confidence:.2f} on average.")
         off = (found.detection.points[:, n] - found.pixels[:, n]) * found.cine.spacing[1::-1]
-        steady = float((seen & (np.linalg.norm(off, axis=1) < NEAR_MM)).mean())
+        by_itself = seen & (found.detection.confidence[:, n] > FOLLOWED)
+        steady = float((by_itself & (np.linalg.norm(off, axis=1) < NEAR_MM)).mean())
         if steady < STEADY:
             reasons.append(f"{name}: found within {NEAR_MM:.1f} mm of its path in {steady:.0%} of the frames only.")
         marks.append(Mark(AMBER, tuple(reasons)) if reasons else Mark())
