@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from CardiacLib.errors import InputError
 from CardiacLib.networks import device
 from CardiacLib.networks.backends import choice as backends
+from CardiacLib.networks.backends.ahead import answers
 from CardiacLib.networks.backends.choice import choose_backend
 from CardiacLib.networks.backends.openvino_backend import OpenVinoPredictor
 from CardiacLib.networks.bundles import bundle_path
@@ -116,6 +118,25 @@ def test_torch_is_not_imported_to_find_no_gpu(monkeypatch, tmp_path):
     assert not backends._may_have_gpu(tmp_path)
     monkeypatch.setattr(backends.ctypes, "CDLL", lambda name: None)
     assert backends._may_have_gpu(tmp_path)
+
+
+def test_a_network_works_one_batch_ahead():
+    """Answers come in order; the next batch runs while one is used; what fails is raised at its batch."""
+    begun = {n: threading.Event() for n in range(4)}
+
+    def run(n: int) -> int:
+        begun[n].set()
+        if n == 3:
+            raise InputError("no more")
+        return n * n
+
+    given = answers(run, iter(range(4)))
+    for n in range(3):
+        assert next(given) == n * n
+        assert begun[n + 1].wait(5)
+    with pytest.raises(InputError, match="no more"):
+        next(given)
+    assert list(answers(run, [])) == []
 
 
 def decided(bundle: str, answer: np.ndarray) -> np.ndarray:

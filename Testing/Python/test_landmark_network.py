@@ -11,7 +11,7 @@ import torch
 from training_options import training_options
 
 from CardiacLandmarksLib.detect.decode import CHANNELS, POINTS, STRIDE, decode, log_probabilities, mean_outputs
-from CardiacLandmarksLib.detect.heatmaps import FOUND, MIRRORED, HeatmapDetector, cut_windows, mean_views, of_view
+from CardiacLandmarksLib.detect.heatmaps import FOUND, HeatmapDetector, Place, cut_windows, mean_views, of_view
 from CardiacLandmarksLib.evaluation import CHANGES, FoundFrame, error_table, evaluate_frames, sure_frames
 from CardiacLandmarksLib.train.data import LandmarkBatches, LongAxisData, locate
 from CardiacLandmarksLib.train.examples import ABSENT, CANVAS, PRESENT, UNKNOWN, UNKNOWN_VIEW, VIEWS, Examples, to_bytes
@@ -311,9 +311,9 @@ def test_changes_move_points_with_the_image(name):
 
 def test_windows_are_cut_where_asked():
     images = np.random.default_rng(0).random((2, 50, 60)).astype(np.float32)
-    cut = cut_windows(images, np.array([24.5, 30.5]), np.array([1.0, 1.0]), 32)[:, 0]
+    cut = cut_windows(images, Place(np.array([24.5, 30.5]), np.array([1.0, 1.0]), 32))[:, 0]
     assert np.allclose(cut, images[:, 9:41, 15:47], atol=1e-4)
-    assert not cut_windows(images, np.array([-100.0, 0.0]), np.array([1.0, 1.0]), 32).any()
+    assert not cut_windows(images, Place(np.array([-100.0, 0.0]), np.array([1.0, 1.0]), 32)).any()
 
 
 def test_the_view_of_a_cine_is_the_mean_of_its_frames():
@@ -420,19 +420,16 @@ def test_the_shipped_network_finds_the_phantoms_points(shipped):
 
 
 def test_a_mirrored_window_has_mirrored_points(shipped, heart):
-    """The network sees every window mirrored as well, so that its answer is the same but for rounding."""
+    """Where the network sees a window both ways, its answer is the same but for rounding; else it is not."""
     images = heart.images[heart.view == VIEWS.index("4ch")].astype(np.float32) / 255
-    middle, step = (np.array(images.shape[1:]) - 1) / 2, np.ones(2)
-
-    def found_in(shown, flips):
-        outputs = shipped._outputs(shipped._cut(shown, middle, step), flips)
-        return shipped._decoded(outputs, middle, step, shown)
-
-    (here, sure, _), (there, again, _) = (found_in(shown, MIRRORED) for shown in (images, images[..., ::-1].copy()))
+    middle = Place((np.array(images.shape[1:]) - 1) / 2, np.ones(2), shipped.window)
+    (_, (here, sure, _)), (_, (there, again, _)) = (
+        shipped._look(shown, middle, "4ch", sure=1.1) for shown in (images, images[..., ::-1].copy())
+    )
     there[..., 1] = images.shape[-1] - 1 - there[..., 1]
     found = sure > FOUND
     assert found.sum() >= 8 and np.abs(here - there)[found].max() < 0.05 and np.abs(sure - again).max() < 0.01
-    alone, _, _ = found_in(images, ((),))
+    _, (alone, _, _) = shipped._look(images, middle, "4ch", sure=0.0)
     assert np.abs(here - alone)[found].max() > 0.1
 
 

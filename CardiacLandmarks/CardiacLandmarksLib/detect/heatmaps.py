@@ -1,22 +1,28 @@
 """Find the valve points with the default network ``cineheart_lax_landmarks``: look at the whole image, then closely.
 
 A few frames of the whole image on coarse pixels show where the valves are; a window on the network's own pixels,
-one for the whole cine, then gives the points of every frame.
+one for the whole cine, then gives the points of every frame. Every other frame is seen mirrored, and a frame whose
+points are not all sure both ways.
 """
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from CardiacLandmarksLib.train.examples import VIEWS
 from CardiacLib.errors import InputError
+from CardiacLib.networks.backends.ahead import answers
 from CardiacLib.networks.intensity import normalise
 from CardiacLib.networks.opened import open_network
 from CardiacLib.networks.sampling import sample
-from CardiacLib.progress import Progress, silent
+from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.choices import LANDMARK_BUNDLE, NetworkChoice
 from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 
 from .beat import beat_places
-from .decode import REACH_CELLS, STRIDE, VALVES, decode, log_probabilities, mean_outputs
+from .decode import REACH_CELLS, STRIDE, VALVES, decode, log_views, mean_outputs
 from .detector import CONFIDENT, DETECTED_VIEWS, Detection
 from .follow import FOLLOWED
 from .trajectories import LEAST_SHARE
@@ -25,8 +31,8 @@ FOUND = 0.3
 """A point of less confidence is not found."""
 LOOKS = 3
 """Frames that are looked at to find the valves."""
-MIRRORED = ((), (-1,))
-"""Axes along which the network sees every window flipped; its answers are averaged."""
+SURE = 0.7
+"""A frame with a point of less confidence is seen a second time, mirrored; the answers are averaged."""
 UNLIKELY = 0.1
 """A given view of less probability is believed the less, the less probable it is."""
 
@@ -71,51 +77,79 @@ class HeatmapDetector:
         centre = (np.array(images.shape[1:]) - 1) / 2
         whole = max(float((spacing * images.shape[1:]).max()) / self.window, self.pixel_mm)
         for pixel_mm in (whole, self.pixel_mm):
-            step = pixel_mm / spacing
-            points, confidence, views = self._decoded(
-                self._outputs(self._cut(some, centre, step)), centre, step, images
-            )
+            place = Place(centre, pixel_mm / spacing, self.window)
+            _, (points, confidence, views) = self._points(some, place)
+            views = mean_views(views)
             likeliest = DETECTED_VIEWS[int(views[: len(DETECTED_VIEWS)].argmax())]
             centre = _middle(points, of_view(confidence, views, view or likeliest), centre)
-        windows = self._cut(images, centre, step)
-        outputs = self._outputs(windows, MIRRORED, progress)
-        points, confidence, views = self._decoded(outputs, centre, step, images)
+        place = Place(centre, self.pixel_mm / spacing, self.window)
+        outputs, (points, confidence, views) = self._look(images, place, view, progress)
+        views = mean_views(views)
         confidence = of_view(confidence, views, view)
-        known, sure = (confidence >= FOUND).mean(0) >= LEAST_SHARE, (confidence >= CONFIDENT).all(0)
-        doubtful = np.repeat([not sure[list(valve)].all() for valve in VALVES], 2)
-        places, own = beat_places(outputs, windows[:, 0], known & doubtful)
-        places, own = self._in_image(places, centre, step), of_view(own, views, view)
-        off = np.linalg.norm((points - places) / step, axis=-1)
-        doubted = ~(np.isnan(off) | _outside(places, images)) & (
-            (confidence < CONFIDENT) | (off > REACH_CELLS * STRIDE)
-        )
-        points[doubted], confidence[doubted] = places[doubted], np.clip(own[doubted], FOLLOWED, CONFIDENT)
+        _settle(points, confidence, outputs, images, place, partial(of_view, views=views, view=view))
         points[confidence < FOUND] = np.nan
         return Detection(points, confidence, views[: len(DETECTED_VIEWS)])
 
-    def _cut(self, images: np.ndarray, centre: np.ndarray, step: np.ndarray) -> np.ndarray:
-        return cut_windows(images, centre, step, self.window)
+    def _look(self, images, place: "Place", view: str | None, progress: Progress = silent, sure: float = SURE):
+        """As :meth:`_points`, of every frame; of frames with a point less than ``sure`` the mean of both ways."""
+        mirrored = np.arange(len(images)) % 2 == 1
+        outputs, found = self._points(images, place, mirrored, part(progress, 0.0, 0.5))
+        again = np.flatnonzero(_least_sure(*found[1:], view) < sure)
+        if again.size:
+            others, _ = self._points(images[again], place, ~mirrored[again], part(progress, 0.5, 1.0))
+            outputs[again] = mean_outputs([outputs[again], others])
+            for values, better in zip(found, place.points(outputs[again], images.shape[1:]), strict=True):
+                values[again] = better
+        return outputs, found
 
-    def _outputs(self, windows: np.ndarray, flips=((),), progress: Progress = silent) -> np.ndarray:
-        """Outputs (T, CHANNELS, h, w) for windows (T, 1, H, W), their probabilities averaged over ``flips``, sets of
-        axes to flip the windows along."""
-        found = []
-        for start in range(0, len(windows), self.predictor.batch):
-            progress(start / len(windows), f"finding valve points in frame {start + 1} of {len(windows)}")
-            some = windows[start : start + self.predictor.batch]
-            found.append(mean_outputs([np.flip(self.predictor(np.flip(some, axes)), axes) for axes in flips]))
-        return np.concatenate(found)
+    def _points(self, images, place: "Place", mirrored: np.ndarray | None = None, progress: Progress = silent):
+        """The network's outputs (T, CHANNELS, h, w) in the windows of a place, and their points (:meth:`Place.points`).
 
-    def _decoded(self, outputs: np.ndarray, centre: np.ndarray, step: np.ndarray, images: np.ndarray):
-        """Points (T, 10, 2) in image pixels, confidence (T, 10), and views (4,), from outputs for windows."""
+        Of the frames that ``mirrored`` (T,) names it sees the mirror image; the outputs are flipped back.
+        """
+        flip = np.zeros(len(images), bool) if mirrored is None else mirrored
+        pieces = [slice(start, start + self.predictor.batch) for start in range(0, len(images), self.predictor.batch)]
+
+        def windows() -> Iterator[np.ndarray]:
+            for piece in pieces:
+                progress(piece.start / len(images), f"finding valve points in frame {piece.start + 1} of {len(images)}")
+                yield _flipped(cut_windows(images[piece], place), flip[piece])
+
+        outputs, found = [], []
+        for piece, answer in zip(pieces, answers(self.predictor, windows()), strict=True):
+            outputs.append(_flipped(answer, flip[piece]))
+            found.append(place.points(outputs[-1], images.shape[1:]))
+        return np.concatenate(outputs), tuple(np.concatenate(values) for values in zip(*found, strict=True))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a window lies in the images of a cine.
+
+    Attributes:
+        centre: row and column of its middle, in image pixels.
+        step: image pixels between its pixels, along rows and columns.
+        side: its pixels.
+    """
+
+    centre: np.ndarray
+    step: np.ndarray
+    side: int
+
+    def points(self, outputs: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points (T, 10, 2) in image pixels, confidence (T, 10) and log views (T, 4) of a network's outputs.
+
+        Args:
+            outputs: (T, CHANNELS, h, w) of windows that lie here.
+            shape: rows and columns of the images; beyond them the confidence is 0.
+        """
         points, confidence = (values.astype(np.float64) for values in decode(outputs))
-        points = self._in_image(points, centre, step)
-        views = mean_views(log_probabilities(outputs)[1].astype(np.float64))
-        return points, np.where(_outside(points, images), 0.0, confidence), views
+        points = self.in_image(points)
+        return points, np.where(_outside(points, shape), 0.0, confidence), log_views(outputs).astype(np.float64)
 
-    def _in_image(self, points: np.ndarray, centre: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Rows and columns of the image from those of a window round ``centre`` in steps of ``step`` pixels."""
-        return centre + (points - (self.window - 1) / 2) * step
+    def in_image(self, points: np.ndarray) -> np.ndarray:
+        """Rows and columns (..., 2) of the image from those of the window."""
+        return self.centre + (points - (self.side - 1) / 2) * self.step
 
 
 def scaled(frames: np.ndarray) -> np.ndarray:
@@ -130,9 +164,10 @@ def scaled(frames: np.ndarray) -> np.ndarray:
     return normalise(frames)
 
 
-def cut_windows(images: np.ndarray, centre: np.ndarray, step: np.ndarray, window: int) -> np.ndarray:
-    """Float32 (T, 1, window, window) sampled round ``centre`` (row, column), ``step`` image pixels apart."""
-    rows, columns = (c + s * (np.arange(window) - (window - 1) / 2) for c, s in zip(centre, step, strict=True))
+def cut_windows(images: np.ndarray, place: Place) -> np.ndarray:
+    """Float32 (T, 1, side, side), the windows of a place, of images (T, H, W)."""
+    offsets = np.arange(place.side) - (place.side - 1) / 2
+    rows, columns = (c + s * offsets for c, s in zip(place.centre, place.step, strict=True))
     return sample(images, rows, columns, "zeros")[:, None]
 
 
@@ -157,9 +192,49 @@ def of_view(confidence: np.ndarray, views: np.ndarray, view: str | None) -> np.n
     return np.where([own == wanted for own in LANDMARK_VIEWS], confidence, 0.0)
 
 
-def _outside(points: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Whether rows and columns (..., 2) lie beyond images (T, H, W)."""
-    return ((points < -0.5) | (points > np.array(images.shape[1:]) - 0.5)).any(-1)
+def _settle(points, confidence, outputs, images, place: Place, of_own_view: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Put points (T, 10, 2) of doubtful frames where the whole beat has them, and their confidence (T, 10), in place.
+
+    Args:
+        points, confidence: rows and columns of the image, of this view.
+        outputs: (T, CHANNELS, h, w) in the windows of ``place``.
+        images: (T, H, W).
+        of_own_view: what is left of probabilities (T, 10) that do not know the view yet.
+    """
+    known, sure = (confidence >= FOUND).mean(0) >= LEAST_SHARE, (confidence >= CONFIDENT).all(0)
+    wanted = known & np.repeat([not sure[list(valve)].all() for valve in VALVES], 2)
+    if not wanted.any():
+        return
+    found, own = beat_places(outputs, cut_windows(images, place)[:, 0], wanted)
+    places, own = place.in_image(found), of_own_view(own)
+    off = np.linalg.norm((points - places) / place.step, axis=-1)
+    nowhere = np.isnan(off) | _outside(places, images.shape[1:])
+    doubted = ~nowhere & ((confidence < CONFIDENT) | (off > REACH_CELLS * STRIDE))
+    points[doubted], confidence[doubted] = places[doubted], np.clip(own[doubted], FOLLOWED, CONFIDENT)
+
+
+def _outside(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Whether rows and columns (..., 2) lie beyond an image of this shape."""
+    return ((points < -0.5) | (points > np.array(shape) - 0.5)).any(-1)
+
+
+def _flipped(images: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Those of (T, ..., W) that ``which`` (T,) names with their columns in reverse order, in place."""
+    images[which] = images[which, ..., ::-1].copy()
+    return images
+
+
+def _least_sure(confidence: np.ndarray, views: np.ndarray, view: str | None) -> np.ndarray:
+    """(T,) confidence of the least sure point of the view, or of the likeliest; 0 where that has no points.
+
+    Args:
+        confidence: (T, 10), whatever the view.
+        views: (T, 4), logarithms.
+        view: given; None takes the likeliest.
+    """
+    mean = mean_views(views)
+    own = [n for n, of in enumerate(LANDMARK_VIEWS) if of == (view or VIEWS[int(mean.argmax())])]
+    return of_view(confidence, mean, view)[:, own].min(1) if own else np.zeros(len(confidence))
 
 
 def _middle(points: np.ndarray, confidence: np.ndarray, otherwise: np.ndarray) -> np.ndarray:

@@ -8,6 +8,21 @@ from CardiacLib.networks.trunks.long_axis import LongAxisTrunk
 from .decode import CHANNELS, POINTS
 
 
+class SummedLayerNorm(nn.LayerNorm):
+    """The layer normalisation of rows (B, N), with sums instead of means.
+
+    OpenVINO would make one operation of means, and its code for that crashes (2026.4) where it is kept to AVX2 and N is
+    no multiple of 16.
+    """
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Normalised rows."""
+        count = rows.shape[-1]
+        centred = rows - rows.sum(-1, keepdim=True) / count
+        spread = (centred * centred).sum(-1, keepdim=True) / count
+        return centred / torch.sqrt(spread + self.eps) * self.weight + self.bias
+
+
 class LongAxisNet(LongAxisTrunk):
     """Input (B, 1, H, W), H and W multiples of 32; output (B, CHANNELS, H / 2, W / 2) logits (see ``decode``).
 
@@ -22,7 +37,7 @@ class LongAxisNet(LongAxisTrunk):
         super().__init__(channels)
         self.maps = nn.Conv2d(channels[0], POINTS, 3, padding=1)
         self.whole = nn.Sequential(
-            nn.LayerNorm(2 * channels[-1] + POINTS),
+            SummedLayerNorm(2 * channels[-1] + POINTS),
             nn.Linear(2 * channels[-1] + POINTS, 128),
             nn.LeakyReLU(),
             nn.Dropout(dropout),

@@ -8,6 +8,7 @@ import gzip
 import io
 import math
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +46,10 @@ def read_nifti(path: str | Path) -> RawImage:
     Raises:
         InputError: not NIfTI, truncated, 2-D, vector or colour voxels.
     """
-    from nibabel.spatialimages import HeaderDataError
-
-    content = _content(Path(path))
+    with ThreadPoolExecutor(1) as thread:  # unpacking and the import take as long
+        unpacked = thread.submit(_content, Path(path))
+        from nibabel.spatialimages import HeaderDataError
+    content = unpacked.result()
     header = _header(content, path)
     try:
         array = _voxels(header, content, path)

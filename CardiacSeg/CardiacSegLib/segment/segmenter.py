@@ -1,9 +1,12 @@
 """Label all frames of a short-axis cine on its own grid."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from CardiacLib.networks.backends.ahead import answers
 from CardiacLib.networks.backends.predictor import Predictor
 from CardiacLib.networks.intensity import intensity_limits, rescale
 from CardiacLib.networks.opened import runner_of
@@ -12,11 +15,11 @@ from CardiacLib.progress import Progress, part, silent
 from CardiacLib.types.choices import QUALITIES, NetworkChoice
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LabelMap, likeliest
-from CardiacLib.types.segmentation import Segmentation
+from CardiacLib.types.segmentation import Segmentation, SliceStatistics
 
 from .postprocess import clean_frame
 from .preprocess import NetworkGrid, Window, opposite_frames, pad_to_multiple, with_neighbours
-from .slice_network import FLIPS, CineSegmenter, OnFrame, SliceNetwork, flipped_mean
+from .slice_network import FLIPS, CineSegmenter, OnFrame, SliceNetwork, flipped_logits, mean_probabilities
 from .statistics import joined_statistics, slice_statistics
 from .temporal import settle
 
@@ -85,9 +88,7 @@ class Segmenter(SliceNetwork):
         spoilt = spoilt_slices(cine.frames, cine.spacing)
         seen = cine.with_changes(frames=bridged(cine.frames, spoilt))
         found = self._probabilities(seen, progress, on_frame)
-        statistics = joined_statistics(
-            [slice_statistics(frame) for frame in found.probabilities], spoilt=tuple(np.flatnonzero(spoilt).tolist())
-        )
+        statistics = joined_statistics(found.statistics, spoilt=tuple(np.flatnonzero(spoilt).tolist()))
         notes = settle(found.probabilities, found.images)
         labels = np.stack([clean_frame(frame) for frame in found.labels()])
         progress(1.0, "labelled all frames")
@@ -169,12 +170,14 @@ class Prediction:
         probabilities: float32 (T, K, 4, H, W), the same pixels; fewer slices if not all were labelled.
         grid: of the images.
         window: rows and columns of network pixels that the probabilities cover; background outside.
+        statistics: of every frame's probabilities.
     """
 
     images: np.ndarray
     probabilities: np.ndarray
     grid: NetworkGrid
     window: Window
+    statistics: tuple[SliceStatistics, ...]
 
     def labels(self) -> np.ndarray:
         """Likeliest structure, uint8 (T, K, J, I) on the grid of the images."""
@@ -206,13 +209,21 @@ def predict(
     out = np.empty((n_frames, len(range(0, n_slices, look.every)), 4, rows, columns), np.float32)
     for t, frame in enumerate(frames):
         seen[t] = grid.from_images(rescale(frame, *look.limits), window)
-    for t, other in enumerate(opposite_frames(seen)):
-        progress(t / n_frames, f"labelling frame {t + 1} of {n_frames}")
-        both = np.concatenate([with_neighbours(seen[which])[:: look.every] for which in (t, other)], 1)
-        inputs = pad_to_multiple(both, 16)
-        for k in range(0, len(inputs), predictor.batch):
-            found = flipped_mean(predictor, inputs[k : k + predictor.batch], look.flips)
-            out[t, k : k + predictor.batch] = found[..., :rows, :columns]
+    pieces = [slice(k, k + predictor.batch) for k in range(0, out.shape[1], predictor.batch)]
+
+    def batches() -> Iterator[np.ndarray]:
+        for t, other in enumerate(opposite_frames(seen)):
+            progress(t / n_frames, f"labelling frame {t + 1} of {n_frames}")
+            both = np.concatenate([with_neighbours(seen[which])[:: look.every] for which in (t, other)], 1)
+            inputs = pad_to_multiple(both, 16)
+            yield from (inputs[piece] for piece in pieces)
+
+    found = answers(partial(flipped_logits, predictor, flips=look.flips), batches())
+    statistics = []
+    for t in range(n_frames):
+        for piece in pieces:
+            out[t, piece] = mean_probabilities(next(found), look.flips)[..., :rows, :columns]
+        statistics.append(slice_statistics(out[t]))
         if on_frame is not None:
             on_frame(t, clean_frame(grid.labels(out[t], window)))
-    return Prediction(seen, out, grid, window)
+    return Prediction(seen, out, grid, window, tuple(statistics))

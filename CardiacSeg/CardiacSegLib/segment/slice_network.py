@@ -1,6 +1,6 @@
 """What all segmenters share: a bundle's slice network, loaded once, and how a cine is given to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -110,9 +110,21 @@ def flipped_mean(
         inputs: the slices.
         flips: sets of axes.
     """
+    return mean_probabilities(flipped_logits(logits, inputs, flips), flips)
+
+
+def flipped_logits(
+    logits: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, flips: Flips = FLIPS[QUALITIES[0]]
+) -> list[np.ndarray]:
+    """Logits (N, classes, H, W) of slices (N, C, H, W), flipped along each set of axes."""
+    return [logits(np.flip(inputs, axes)) for axes in flips]
+
+
+def mean_probabilities(flipped: Sequence[np.ndarray], flips: Flips) -> np.ndarray:
+    """Probabilities averaged over what :func:`flipped_logits` gives for sets of axes."""
     total = np.zeros((), np.float32)
-    for axes in flips:
-        total = total + np.flip(softmax(logits(np.flip(inputs, axes))), axes)
+    for answer, axes in zip(flipped, flips, strict=True):
+        total = total + np.flip(softmax(answer), axes)
     return total / np.float32(len(flips))
 
 

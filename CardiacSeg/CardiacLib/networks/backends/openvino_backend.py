@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -19,9 +20,10 @@ TELEMETRY = "openvino_telemetry"
 class OpenVinoPredictor:
     """A network run by OpenVINO, on the processor in bfloat16 where that is native and allowed; see ``Predictor``.
 
-    The network is compiled at the first call, once for all sizes of slice. A batch is cut into as many parts as this
-    process may use threads, up to STREAMS, and those are shared among as many requests at a time as it may use now. So
-    the parts, and with them the rounding, do not depend on what runs beside.
+    The network is compiled in a thread of its own while the caller reads and prepares its images, once for all sizes of
+    slice; the first call waits for it. A batch is cut into as many parts as this process may use threads, up to
+    STREAMS, and those are shared among as many requests at a time as it may use now. So the parts, and with them the
+    rounding, do not depend on what runs beside.
 
     Args:
         content: of ``model.onnx``.
@@ -34,8 +36,10 @@ class OpenVinoPredictor:
     def __init__(self, content: bytes, device: str = "cpu", *, bfloat16: bool = True):
         self.device, self.batch, self.threads = device, BATCH, processor_threads()
         self._parts = min(usable_threads(), STREAMS) if device == "cpu" else 1
-        self._content, self._bfloat16 = content, bfloat16
         self._requests: list = []
+        thread = ThreadPoolExecutor(1, "compile")
+        self._compiling = thread.submit(compile_network, content, device, bfloat16, self.threads)
+        thread.shutdown(wait=False)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """See ``Predictor``.
@@ -44,10 +48,9 @@ class OpenVinoPredictor:
             InputError: OpenVINO cannot be loaded, or cannot run this network.
         """
         if not self._requests:
-            compiled = compile_network(self._content, self.device, self._bfloat16, self.threads)
+            compiled = self._compiling.result()
             streams = int(compiled.get_property("NUM_STREAMS"))
             self._requests = [compiled.create_infer_request() for _ in range(max(streams, 1))]
-            self._content = b""
         parts = np.array_split(inputs, min(max(self._parts, len(self._requests)), len(inputs)))
         count = len(self._requests)
         rounds = [self._run(parts[n : n + count]) for n in range(0, len(parts), count)]
