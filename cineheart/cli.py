@@ -14,7 +14,7 @@ from CardiacLib import __version__
 from CardiacLib.errors import Cancelled, InputError
 from CardiacLib.files import disk_problem
 from CardiacLib.networks.bundles import bundle_of_species
-from CardiacLib.types.choices import AUTO, LANDMARK_BUNDLE, LandmarkChoice, NetworkChoice, RunsOn, SegmentChoice
+from CardiacLib.types.choices import AUTO, LANDMARK_BUNDLE, LandmarkChoice, NetworkChoice, RunsOn
 from cineheart.commands.animals.cli import mice
 from cineheart.commands.choices import (
     Stated,
@@ -34,6 +34,7 @@ from cineheart.commands.view import view
 
 from .cli_options import (
     AddSlices,
+    Age,
     AlignSlices,
     AlignViews,
     AlignWhereBetter,
@@ -74,7 +75,9 @@ from .cli_options import (
     PropagateImage,
     Quality,
     QualityOption,
+    ReferenceRanges,
     Scene,
+    SexOption,
     SpeciesName,
     SpeciesOption,
     StartFrame,
@@ -185,6 +188,9 @@ def run(
     height: Height = None,
     weight: Weight = None,
     heart_rate: HeartRate = None,
+    sex: SexOption = None,
+    age: Age = None,
+    reference_ranges: ReferenceRanges = None,
     anonymise: Anonymise = False,
     dicom_seg: DicomSeg = False,
     dicom_sr: DicomSr = False,
@@ -196,20 +202,17 @@ def run(
     """One study, from images to labels, measurements, valve points, mesh, report and scene."""
     from cineheart.commands import study as of_study
 
-    runs_on = RunsOn(device, backend)
-    by_hand = Stated(ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices).by_hand()
-    network = NetworkChoice(bundle or bundle_of_species(species.value), runs_on, quality.value, trust)
+    stated = Stated(ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices)
+    network = NetworkChoice(bundle or bundle_of_species(species.value), RunsOn(device, backend), quality.value, trust)
     options = of_study.RunOptions(
-        segment=SegmentChoice(network, papillary.value, species=species.value, by_hand=by_hand),
-        landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on, trust=trust), align),
-        mesh=of_study.mesh_choice(
-            mesh, motion, edge=edge_length, angles=fibre_angles, species=species.value, rings=valve_rings
-        ),
+        segment=stated.segment_choice(network, papillary.value, species.value, reference_ranges),
+        landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, network.runs_on, trust=trust), align),
+        mesh=of_study.mesh_choice(species.value, mesh, motion, valve_rings, edge=edge_length, angles=fibre_angles),
         formats=of_study.choose_formats(formats),
         views=chosen_views(view),
         study_uid=study_uid,
         corrected=of_study.CorrectedFiles(labels=labels, order=label_order, landmarks=landmarks),
-        patient=stated_patient(height, weight, heart_rate),
+        patient=stated_patient(height, weight, heart_rate, sex and sex.value, age),
         anonymise=anonymise,
         cut_at_valves=cut_at_valves,
         files=of_study.FurtherFiles(scene, dicom_seg, dicom_sr, pdf),
@@ -237,6 +240,9 @@ def segment(
     height: Height = None,
     weight: Weight = None,
     heart_rate: HeartRate = None,
+    sex: SexOption = None,
+    age: Age = None,
+    reference_ranges: ReferenceRanges = None,
     dicom_seg: DicomSeg = False,
     dicom_sr: DicomSr = False,
     scene: Scene = True,
@@ -252,8 +258,8 @@ def segment(
         phase=phase.value if phase else "", ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices
     )
     options = SegmentOptions(
-        segment=SegmentChoice(network, papillary.value, species=species.value, by_hand=stated.by_hand()),
-        patient=stated_patient(height, weight, heart_rate),
+        segment=stated.segment_choice(network, papillary.value, species.value, reference_ranges),
+        patient=stated_patient(height, weight, heart_rate, sex and sex.value, age),
         frames=frames,
         landmarks=landmarks,
         scene=scene,
@@ -283,6 +289,9 @@ def measure(
     height: Height = None,
     weight: Weight = None,
     heart_rate: HeartRate = None,
+    sex: SexOption = None,
+    age: Age = None,
+    reference_ranges: ReferenceRanges = None,
     as_json: Json = False,
 ) -> int:
     """Measure labels that are there already, drawn or corrected by a person: volumes, EF, mass, thickness, strain."""
@@ -292,11 +301,11 @@ def measure(
         phase=phase.value if phase else "", ed_frame=ed_frame, es_frame=es_frame, leave_out=leave_out, add=add_slices
     )
     options = MeasureOptions(
-        choice=SegmentChoice(papillary=papillary.value, species=species.value, by_hand=stated.by_hand()),
+        choice=stated.segment_choice(NetworkChoice(), papillary.value, species.value, reference_ranges),
         order=label_order,
         image=image,
         landmarks=landmarks,
-        patient=stated_patient(height, weight, heart_rate),
+        patient=stated_patient(height, weight, heart_rate, sex and sex.value, age),
     )
     with Console("cineheart measure", as_json) as console:
         answer = measure_labels(labels, output, options, progress=console.progress)

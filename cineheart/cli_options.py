@@ -36,6 +36,13 @@ SpeciesOption = Annotated[
 ]
 
 
+class Sex(str, Enum):
+    """Of the patient."""
+
+    male = "male"
+    female = "female"
+
+
 class Phase(str, Enum):
     """What labels of one frame show."""
 
@@ -61,6 +68,13 @@ FoldsOutput = output_option("Networks and tables of every fold.")
 Trust = Annotated[bool, typer.Option("--trust", help="Let a foreign bundle's configuration, or TorchScript, run code.")]
 Height = Annotated[float | None, typer.Option(help="Of the patient, in cm (or m), instead of what the files say.")]
 Weight = Annotated[float | None, typer.Option(help="Of the patient, in kg, instead of what the files say.")]
+SexOption = Annotated[Sex | None, typer.Option("--sex", help="Of the patient, instead of what the files say.")]
+Age = Annotated[
+    int | None, typer.Option(min=0, max=120, help="Of the patient, in completed years, instead of what the files say.")
+]
+ReferenceRanges = Annotated[
+    Path | None, typer.Option("--reference-ranges", help="CSV of normal ranges by sex and age, instead of the shipped.")
+]
 HeartRate = Annotated[float | None, typer.Option(help="Beats per minute, instead of what the files say.")]
 Anonymise = Annotated[bool, typer.Option("--anonymise", help="No name, ID or file name of the patient in any result.")]
 UpdateCard = Annotated[bool, typer.Option("--update-card", help="Write the numbers into the bundle's model card too.")]

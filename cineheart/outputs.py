@@ -73,9 +73,10 @@ def write_measurements(result: SegmentResult, folder: Path) -> None:
     function, values = result.function, result.function.to_dict()
     slices = ventricle_extent(result.segmentation.labels).to_dict()
     told = {"marks": plain_marks(result.marks), "volumes": [row.to_dict() for row in result.volumes]}
+    told["normal_ranges"] = result.ranges.to_dict(values)
     write_json(folder / "measurements.json", values | told | {"slice_indices": slices})
     write_rows(folder / "measurements.csv", _frame_rows(result))
-    write_rows(folder / MEASURES, measure_rows(values, result.marks), COLUMNS)
+    write_rows(folder / MEASURES, measure_rows(values, result.marks, result.ranges), COLUMNS)
     if segments := function.segment_rows():
         mark = worst(result.marks.get(key, Mark()) for key in OF_SEGMENTS)
         shown = {"light": mark.light, "light_reason": mark.reason}
@@ -157,6 +158,7 @@ def write_study_summary(result: StudyResult, path: Path) -> None:
             "annulus": result.annulus.values() if result.annulus else None,
             "long_axis": measured.to_dict() if measured else None,
             "marks": plain_marks(result.marks),
+            "normal_ranges": result.segmented.ranges.to_dict(function),
             "volumes": [row.to_dict() for row in study_volumes(result)],
             "segmentation_quality": result.quality.short() if result.quality else None,
             "mesh_quality": result.mesh.quality.to_dict() if result.mesh and result.mesh.quality else None,

@@ -221,11 +221,11 @@ def run_study(
         else:
             result, meshed = _analyse_beside(study, given, options, clock, progress, mesher)
         replaced = ("landmarks", LONG_AXIS_FOLDER, "mesh", "scene.mrb", PDF_NAME)
-        made_of = _provenance(source, output, result, options)
+        result = replace(result, provenance=_provenance(source, output, result, options))
         with atomic_directory(output, replace=replaced) as folder:
             writing = part(progress, 0.4 if mesher else 0.75, 1.0)
             result = _write_all(result, folder, options, clock=clock, progress=writing, meshed=meshed)
-            made_of.stamp(folder)
+            result.provenance.stamp(folder)
     return result
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from BiVMeshLib.check.marks import mesh_marks
 
+from .provenance import Provenance
+
 if TYPE_CHECKING:
     from BiVMeshLib.result import MeshResult
     from CardiacLandmarksLib.detect.study_landmarks import StudyLandmarks
@@ -87,6 +89,7 @@ class StudyResult:
         bundle: name of the network that made the labels; empty where they came from elsewhere.
         corrected: names of the files that took the place of a network's labels and landmarks, by kind.
         long_axis: labels and measures of the four-chamber view; None without that view, its points or a network.
+        provenance: what the result was made by and of.
     """
 
     study: Study
@@ -98,6 +101,7 @@ class StudyResult:
     bundle: str = ""
     corrected: dict[str, str] = field(default_factory=dict)
     long_axis: LongAxisResult | None = None
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def labels(self) -> LabelMap:

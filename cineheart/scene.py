@@ -96,7 +96,8 @@ def _fill_without_mesh(result: StudyResult, name: str) -> _Filled:
     browser, volumes = study_nodes.study_to_scene(result.study, name)
     nodes: dict[str, object] = dict(volumes)
     nodes["segmentation"] = segmentations.labels_to_scene(result.labels, f"{name} segmentation", browser, nodes["sax"])
-    measured = function_tables.function_to_scene(result.function.to_dict(), name, result.segmented.marks)
+    found = result.segmented
+    measured = function_tables.function_to_scene(result.function.to_dict(), name, found.marks, found.ranges)
     if rows := study_volumes(result):
         measured["table of volumes"] = function_tables.volumes_to_scene(rows, name, result.function.species)
     if result.quality is not None:

@@ -34,6 +34,7 @@ from CardiacSegLib.function import Function, correct, end_frames
 from CardiacSegLib.function.volume_table import label_rows
 from CardiacSegLib.long_axis import LongAxisResult, label_long_axis
 from CardiacSegLib.quality import assess, frame_marks, mark_measurements
+from CardiacSegLib.reference import normal_ranges
 from CardiacSegLib.result import SegmentResult
 from CardiacSegLib.segment.memory import segment_within_memory
 from CardiacSegLib.segment.slice_network import OnFrame
@@ -97,7 +98,8 @@ def measure_labels(found: Segmentation, choice: SegmentChoice | None = None, *, 
     quality = assess(found.labels, function, found.statistics, choice.network.bundle, cine=cine) if known else None
     report = quality or assess(found.labels, function)
     marks, frames = mark_measurements(function, found.labels, report), frame_marks(report, function.n_frames)
-    return SegmentResult(found, function, quality, marks, label_rows(function, found.cut), frames)
+    rows, ranges = label_rows(function, found.cut), normal_ranges(choice)
+    return SegmentResult(found, function, quality, marks, rows, frames, ranges)
 
 
 def _counted(labels: LabelMap, by_hand: ByHand, function: Function) -> LabelMap:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from CardiacLib.types.measures.marks import Mark
+from CardiacLib.types.measures.ranges import NormalRanges
 from CardiacLib.types.measures.volumes import VolumeRow
 from CardiacLib.types.segmentation import Segmentation
 from CardiacLib.types.values import job_value
@@ -24,6 +25,7 @@ class SegmentResult:
         marks: light, reason and uncertainty of each measurement, by key of ``Function.to_dict()``.
         volumes: the table of volumes, as far as labels tell it.
         frames: light and reason of the labels of each frame.
+        ranges: normal ranges of the measurements, or why there are none.
     """
 
     segmentation: Segmentation
@@ -32,6 +34,7 @@ class SegmentResult:
     marks: Mapping[str, Mark] = field(default_factory=dict)
     volumes: tuple[VolumeRow, ...] = ()
     frames: tuple[Mark, ...] = ()
+    ranges: NormalRanges = field(default_factory=NormalRanges)
 
     @property
     def notes(self) -> tuple[str, ...]:

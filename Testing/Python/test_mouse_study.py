@@ -21,6 +21,7 @@ from CardiacLib.species import SPECIES, species_named
 from CardiacLib.types.choices import SPECIES_NAMES, Body, ByHand, SegmentChoice, basal_slices
 from CardiacLib.types.labels import LV, MYO
 from CardiacLib.types.measures.marks import Mark
+from CardiacLib.types.measures.ranges import NormalRanges
 from CardiacLib.types.mesh_options import MeshOptions
 from CardiacLib.types.segmentation import Segmentation
 from CardiacLib.writers.images import write_cine, write_labels
@@ -110,10 +111,10 @@ def test_slices_are_left_out_of_a_mouse(mouse):
 
 def test_report_speaks_of_microlitres(mouse):
     function = measure(mouse.labels, MOUSE)
-    rows = {row.name: (row.cells[0].text, row.unit) for row in measurement_rows(function, {})}
+    rows = {row.name: (row.cells[0].text, row.unit) for row in measurement_rows(function, {}, NormalRanges())}
     assert rows["End-diastolic volume"][1] == "\N{MICRO SIGN}l" and 50 < float(rows["End-diastolic volume"][0]) < 70
     assert rows["Myocardial mass (end-diastole)"][1] == "mg" and rows["Cardiac output"][1] == "ml/min"
-    assert not any("RV" in row.name for row in headline(function, {}))
+    assert not any("RV" in row.name for row in headline(function, {}, NormalRanges()))
 
 
 def test_mesh_at_the_size_of_a_mouse(mouse):

@@ -12,10 +12,12 @@ import pytest
 from made_study import CENTRE, contractions, grid_points, labels_at, make_mesh, make_result
 
 from BiVMeshLib.check.quality import measure as measure_mesh
+from CardiacLib import __version__
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.patient import Patient
 from CardiacSegLib.long_axis import LongAxisMeasures, LongAxisResult
+from cineheart.provenance import Network, Provenance
 from cineheart.report import facts, mesh_view, pictures, slices, write_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -81,6 +83,7 @@ def written(tmp_path_factory):
     segmentation = dataclasses.replace(made.segmented.segmentation, notes=("A slice was added.",))
     segmented = dataclasses.replace(made.segmented, segmentation=segmentation)
     result = dataclasses.replace(made, segmented=segmented, long_axis=four_chamber(made), bundle="cineheart_sax")
+    result = dataclasses.replace(result, provenance=Provenance(networks=(Network("some", "0.1", "ab12"),)))
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(result, path)
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
@@ -128,6 +131,7 @@ def test_measurements_and_facts_stand_in_the_tables(written):
     assert "Name" not in rows
     assert rows["Segment"] == ["12.3 s"] and rows["Total"] == ["12.7 s"]
     assert rows["Bundle"] == ["cineheart_sax"] and "CC BY-NC-SA 4.0" in rows["Licence"][0]
+    assert rows["CineHeart"] == [__version__] and rows["Weights of some"] == ["0.1, SHA-256 ab12"]
     assert rows["Tetrahedra"] == ["1"] and rows["Open edges"] == ["0"]
 
 

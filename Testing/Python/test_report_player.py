@@ -1,10 +1,13 @@
 """The report in a browser: its player steps, scrubs, enlarges and plays; on a telephone nothing is cut off."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from made_study import make_result
 
+from CardiacLib.types.measures.ranges import NormalRange, NormalRanges
+from CardiacLib.types.patient import Patient
 from cineheart.report import write_report
 
 chromium = pytest.importorskip("chromium")
@@ -19,6 +22,8 @@ part("frame").value = 4; part("frame").dispatchEvent(new Event("input")); said.p
 key("ArrowDown"); said.push(part("which").textContent);
 key("v"); said.push(root.querySelector("[aria-pressed=true]").textContent);
 key(" "); said.push(part("play").textContent); key(" ");
+const touch = () => said.push(getComputedStyle(root.querySelector("canvas")).touchAction);
+touch(); key("+"); touch(); key("0");
 return said;
 })()"""
 CUT_OFF = """[...document.querySelectorAll("main *")].filter((element) => {
@@ -33,7 +38,12 @@ TOUCHED = """Math.min(...[...document.querySelectorAll("#player button, #player 
 
 @pytest.mark.slow
 def test_the_player_steps_scrubs_and_plays_and_fits_a_telephone(tmp_path):
-    result = make_result()
+    made = make_result(patient=Patient(sex="F", age="061Y", height_m=1.6, weight_kg=55.0))
+    small = {
+        f"{side}_{name}": NormalRange(10.0, 11.0) for side in ("lv", "rv") for name in ("edv_ml", "esv_ml", "sv_ml")
+    }
+    ranges = NormalRanges(limits=small, group="nobody", sources=("this test",))
+    result = replace(made, segmented=replace(made.segmented, ranges=ranges))
     write_report(result, tmp_path / "report.html")
 
     async def use():
@@ -49,5 +59,5 @@ def test_the_player_steps_scrubs_and_plays_and_fits_a_telephone(tmp_path):
     count, ed = result.study.cines["sax"].n_frames, result.function.ed
     assert said[0].startswith(f"frame {ed + 1} of {count}") and said[0].endswith("ED") and said[1] == "all slices"
     assert said[2] == str((ed + 1) % count) and said[3].startswith(f"frame 4 of {count}")
-    assert said[4:] == ["slice 1", "2-chamber", "Pause"]
+    assert said[4:] == ["slice 1", "2-chamber", "Pause", "pan-y", "none"]
     assert cut_off == [] and letters_px > 8.5 and control_px >= 36

@@ -16,6 +16,8 @@ REFERENCE = "reference_"
 """Begins the name of a manifest's column that holds a measurement to compare with, as ``reference_lv_ef_percent``."""
 BODY = {"height_cm": ("height_m", 0.01), "weight_kg": ("weight_kg", 1.0), "heart_rate": ("heart_rate_bpm", 1.0)}
 """Columns of a manifest that say something of the patient, what it is, and its unit in theirs."""
+SAID = ("sex", "age")
+"""Columns that say it in words: male, female, M, F; completed years, or as DICOM writes an age."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ def find_studies(sources: Sequence[Path]) -> list[CohortStudy]:
 
     A folder is one study, unless it holds folders, or 4-D files, of several: then each of them is one, also those that
     turn out to be damaged. A manifest is a CSV or Parquet table with a column ``study``, paths relative to it, and
-    perhaps ``name``, ``height_cm``, ``weight_kg``, ``heart_rate`` and columns ``reference_MEASUREMENT``.
+    perhaps ``name``, ``height_cm``, ``weight_kg``, ``heart_rate``, ``sex``, ``age`` and columns
+    ``reference_MEASUREMENT``.
 
     Raises:
         InputError: a source does not exist, a glob fits nothing, a table cannot be read.
@@ -100,11 +103,12 @@ def _manifest(path: Path) -> list[CohortStudy]:
         numbers = {key: _number(path, number, key, row.get(key)) for key in row if key.startswith(REFERENCE)}
         stated = {key: _number(path, number, key, row.get(key)) for key in BODY}
         body = {BODY[key][0]: value * BODY[key][1] for key, value in stated.items() if value is not None}
+        said = {key: value for key in SAID if (value := str(row.get(key) or "").strip())}
         made.append(
             CohortStudy(
                 name=str(row.get("name") or "").strip(),
                 path=path.parent / named,
-                patient=Patient(**body),
+                patient=Patient(**body, **said),
                 references={key.removeprefix(REFERENCE): value for key, value in numbers.items() if value is not None},
             )
         )

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CardiacLib.errors import InputError
-from CardiacLib.types.choices import BasalSlices, ByHand, basal_slices
+from CardiacLib.types.choices import BasalSlices, ByHand, NetworkChoice, SegmentChoice, basal_slices
 from CardiacLib.types.patient import Patient
 
 if TYPE_CHECKING:
     from BiVMeshLib import FibreOptions
+    from CardiacLib.types.measures.ranges import ReferenceRow
 
     from .propagation import PropagateFile
 
@@ -39,8 +40,10 @@ def only_given(**given: float | None) -> dict[str, float]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def stated_patient(height: float | None, weight: float | None, heart_rate: float | None) -> Patient:
-    """What the user says of the patient; heights up to 3 are metres, others centimetres.
+def stated_patient(
+    height: float | None, weight: float | None, heart_rate: float | None, sex: str | None = None, age: int | None = None
+) -> Patient:
+    """What the user says of the patient; heights up to 3 are metres, others centimetres; sex male or female, age years.
 
     Raises:
         InputError: a number that no patient has.
@@ -52,7 +55,14 @@ def stated_patient(height: float | None, weight: float | None, heart_rate: float
         if given[name] is not None and not least <= given[name] <= most:
             option = name.rpartition("_")[0].replace("_", "-")
             raise InputError(f"--{option}: {given[name]:g} is not possible; {least:g} to {most:g} {UNITS[name]} is.")
-    return Patient(**given)
+    return Patient(sex=sex and sex[0].upper(), age=None if age is None else f"{age:03d}Y", **given)
+
+
+def stated_ranges(path: Path | None) -> tuple[ReferenceRow, ...]:
+    """The user's table of normal ranges, read before the work; empty for the shipped one."""
+    from CardiacSegLib.reference import read_reference_ranges
+
+    return () if path is None else read_reference_ranges(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +74,14 @@ class Stated:
     es_frame: int | None = None
     leave_out: list[str] | None = None
     add: list[str] | None = None
+
+    def segment_choice(
+        self, network: NetworkChoice, papillary: str, species: str, ranges: Path | None
+    ) -> SegmentChoice:
+        """How the short axis is labelled and measured, with the normal ranges of a user's table if there is one."""
+        return SegmentChoice(
+            network, papillary, species=species, by_hand=self.by_hand(), reference=stated_ranges(ranges)
+        )
 
     def by_hand(self) -> ByHand:
         """The same as the library takes it."""

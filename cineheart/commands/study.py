@@ -17,7 +17,7 @@ __all__ = ["CorrectedFiles", "FurtherFiles", "RunOptions", "choose_formats", "me
 
 
 def mesh_choice(
-    mesh: bool, motion: bool, *, edge: float | None, angles: str | None, species: str, rings: bool
+    species: str, mesh: bool, motion: bool, rings: bool, *, edge: float | None, angles: str | None
 ) -> MeshChoice | None:
     """The mesh that is asked for; None for none.
 

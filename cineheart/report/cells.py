@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from CardiacLib.types.measures.marks import Mark
+from CardiacLib.types.measures.ranges import NormalRanges
 
 NOTHING = "-"
 
@@ -18,12 +19,16 @@ class Cell:
         text: with its unit where the table has no column for it; ``-`` where there is none.
         sure: plus or minus how much, in words; empty where nothing is known of it.
         light, reasons: as of :class:`~CardiacLib.types.measures.marks.Mark`.
+        normal: the normal range, in words; empty where there is none.
+        position: ``below``, ``within`` or ``above`` it.
     """
 
     text: str
     sure: str = ""
     light: str = "green"
     reasons: tuple[str, ...] = ()
+    normal: str = ""
+    position: str = ""
 
     @property
     def weak(self) -> bool:
@@ -50,6 +55,12 @@ def cell(value: float | None, mark: Mark | None = None, form: str = "{:.0f}") ->
     digits = form.partition(":")[2].partition("}")[0] or ".0f"
     sure = "" if mark.uncertainty is None else f"\N{PLUS-MINUS SIGN} {mark.uncertainty:{digits}}"
     return Cell(form.format(value), sure, mark.light, mark.reasons)
+
+
+def with_range(shown: Cell, key: str, value: object, ranges: NormalRanges) -> Cell:
+    """The cell of a measurement with its normal range, if there is one."""
+    position = ranges.position(key, value)
+    return replace(shown, normal=str(ranges.limits[key]), position=position) if position else shown
 
 
 def reasons(rows: Iterable[Row]) -> list[tuple[str, str, str]]:

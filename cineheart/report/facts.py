@@ -8,14 +8,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from CardiacLib import __version__
 from CardiacLib.species import species_named
 from CardiacLib.types.labels import RV
 from CardiacLib.types.measures.marks import Mark, Marks
+from CardiacLib.types.measures.ranges import NormalRanges
 from CardiacLib.types.mesh_criteria import CRITERIA
 from CardiacLib.types.times import beat_ms
 from cineheart.results import BESIDE, WAITED
 
-from .cells import NOTHING, Cell, Row, cell
+from .cells import NOTHING, Cell, Row, cell, with_range
 
 if TYPE_CHECKING:
     from CardiacLib import Cine
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from CardiacLib.types.patient import Patient
     from CardiacLib.types.study import Study
     from CardiacSegLib.function import Function
+    from cineheart.provenance import Provenance
     from cineheart.results import StudyResult
 
 VIEW_NAMES = {"sax": "Short axis", "2ch": "2-chamber", "3ch": "3-chamber", "4ch": "4-chamber", "other": "Other view"}
@@ -31,6 +34,7 @@ _PATIENT = (
     ("name", "Name", "{}"),
     ("id", "ID", "{}"),
     ("sex", "Sex", "{}"),
+    ("age", "Age", "{}"),
     ("height_m", "Height", "{:.2f} m"),
     ("weight_kg", "Weight", "{:.0f} kg"),
     ("heart_rate_bpm", "Heart rate", "{:.0f} /min"),
@@ -54,6 +58,8 @@ MESH_ROWS = (*_MESH_SIZES, *((c.name, c.title, c.form) for c in CRITERIA if c.ti
 def patient_rows(patient: Patient) -> list[tuple[str, str]]:
     """The facts of the patient that the files gave."""
     known = patient.known()
+    if patient.age_years:
+        known["age"] = f"{patient.age_years} years"
     return [(name, form.format(known[key])) for key, name, form in _PATIENT if key in known]
 
 
@@ -89,8 +95,8 @@ def in_units(function: Function, value: float | None, unit: str) -> tuple[float 
     return None if value is None else factor * value, shown
 
 
-def measurement_rows(function: Function, marks: Marks) -> list[Row]:
-    """LV and RV value of each measurement, in the units of the species, with their marks; a dash where it is not known.
+def measurement_rows(function: Function, marks: Marks, ranges: NormalRanges) -> list[Row]:
+    """LV and RV value of each measurement, in the units of the species, with marks and ranges; a dash where not known.
 
     Of a species whose RV is not drawn the cells of the RV are empty.
     """
@@ -101,7 +107,8 @@ def measurement_rows(function: Function, marks: Marks) -> list[Row]:
     def shown(key: str, unit: str, form: str = "{:.0f}") -> Cell:
         if key.startswith("rv_") and RV not in species.structures:
             return Cell("")
-        return _unit_cell(values[key], marks.get(key), form, species.unit(unit)[0])
+        found = _unit_cell(values[key], marks.get(key), form, species.unit(unit)[0])
+        return with_range(found, key, values[key], ranges)
 
     def both(name: str, key: str, unit: str, form: str = "{:.0f}") -> Row:
         return Row(name, tuple(shown(f"{side}_{key}", unit, form) for side in ("lv", "rv")), species.unit(unit)[1])
@@ -165,7 +172,7 @@ def single_rows(values: Mapping[str, object], rows: Iterable[tuple[str, str, str
     ]
 
 
-def headline(function: Function, marks: Marks) -> list[Row]:
+def headline(function: Function, marks: Marks, ranges: NormalRanges) -> list[Row]:
     """The five numbers at the top; of an animal those of the LV alone, in its units."""
     values, species = function.to_dict(), species_named(function.species)
     shown = [
@@ -181,9 +188,10 @@ def headline(function: Function, marks: Marks) -> list[Row]:
             ("LV cardiac output", "lv_cardiac_output_l_per_min", "l/min"),
         ]
     rows = [(name, key, *species.unit(unit)) for name, key, unit in shown]
+    cells = (_unit_cell(values[key], marks.get(key), "{:.0f}", factor) for _, key, factor, _ in rows)
     return [
-        Row(name, (_unit_cell(values[key], marks.get(key), "{:.0f}", factor),), unit)
-        for name, key, factor, unit in rows
+        Row(name, (with_range(found, key, values[key], ranges),), unit)
+        for (name, key, _, unit), found in zip(rows, cells, strict=True)
     ]
 
 
@@ -238,6 +246,19 @@ def network_rows(bundle: str) -> list[tuple[str, str]]:
         ("intended_use", "Intended use"),
     )
     return [("Bundle", path.name), *((name, str(metadata[key])) for key, name in keys if metadata.get(key))]
+
+
+def provenance_rows(made: Provenance) -> list[tuple[str, str]]:
+    """Program, command, and the networks and inputs with what tells them from others."""
+    rows = [("CineHeart", __version__), ("Command", made.command)]
+    rows += [
+        (f"Weights of {network.name}", f"{network.version}, SHA-256 {network.sha256}") for network in made.networks
+    ]
+    rows += [
+        (f"Input {given.name}", f"{given.files} file{'s' if given.files > 1 else ''}, SHA-256 {given.sha256}")
+        for given in made.inputs
+    ]
+    return [(name, value) for name, value in rows if value]
 
 
 def frame_text(frame: int, cine: Cine) -> str:

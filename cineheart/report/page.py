@@ -57,8 +57,8 @@ def write_report(result: StudyResult, path: str | Path, drawn: dict[str, object]
 
 def draw_without_mesh(result: StudyResult) -> dict[str, object]:
     """Everything of the page that neither shows the mesh nor tells of the whole run, which may still be at work."""
-    function, study, marks = result.function, result.study, result.segmented.marks
-    measurements, wall = facts.measurement_rows(function, marks), facts.wall_rows(function, marks)
+    function, study, marks, ranges = result.function, result.study, result.segmented.marks, result.segmented.ranges
+    measurements, wall = facts.measurement_rows(function, marks, ranges), facts.wall_rows(function, marks)
     return {
         "title": study_name(result),
         "date": datetime.date.today().isoformat(),
@@ -67,9 +67,10 @@ def draw_without_mesh(result: StudyResult) -> dict[str, object]:
         "views": facts.view_rows(study.cines),
         "left_out": [facts.without_folder(line, study) for line in study.left_out],
         "notes": result.label_notes,
-        "headline": facts.headline(function, marks),
+        "headline": facts.headline(function, marks, ranges),
         "measurements": measurements,
         "weak": reasons(measurements),
+        "ranges": ranges,
         "volume_unit": species_named(function.species).unit("ml")[1],
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
         "phases": _phases(result),
@@ -94,6 +95,7 @@ def draw_without_mesh(result: StudyResult) -> dict[str, object]:
         "quality": None if result.quality is None else quality_content(result.quality),
         "mesh_scripts": [_file("heart3d/three.min.js"), _file("heart3d/heart.js")],
         "network": facts.network_rows(result.bundle),
+        "provenance": facts.provenance_rows(result.provenance),
     }
 
 

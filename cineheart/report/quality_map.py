@@ -78,7 +78,6 @@ def quality_map(slice_dice: np.ndarray, ed: int, es: int) -> Picture:
         spine.set_visible(False)
     place = figure.add_axes((0.84, 0.55 / height, 0.03, 1 - 0.85 / height))
     bar = figure.colorbar(cells, cax=place, extend="min")
-    bar.set_label("Dice", color=ink())
     bar.ax.tick_params(colors=ink())
     bar.outline.set_visible(False)
     return svg(figure, f"Confidence in each of {slices} slices and {frames} frames")

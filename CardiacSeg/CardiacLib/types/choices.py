@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 
 from CardiacLib.errors import InputError
 
+from .measures.ranges import ReferenceRow
 from .patient import Patient
 from .values import job_value
 
@@ -90,11 +91,15 @@ class Body:
     Attributes:
         heart_rate_bpm: beats per minute.
         height_m, weight_kg: for values per body surface area.
+        sex: as DICOM writes it.
+        age_years: completed; with the sex for normal ranges.
     """
 
     heart_rate_bpm: float | None = None
     height_m: float | None = None
     weight_kg: float | None = None
+    sex: str | None = None
+    age_years: int | None = None
 
     @classmethod
     def of(cls, patient: Patient) -> "Body":
@@ -200,6 +205,7 @@ class SegmentChoice:
         body: of the patient.
         species: whose heart it is, as of :mod:`CardiacLib.species`.
         by_hand: what a person says of frames and basal slices.
+        reference: a user's table of normal ranges; empty for the shipped one.
 
     Raises:
         InputError: ``papillary`` is neither, or there is no such species.
@@ -210,6 +216,7 @@ class SegmentChoice:
     body: Body = Body()
     species: str = SPECIES_NAMES[0]
     by_hand: ByHand = ByHand()
+    reference: tuple[ReferenceRow, ...] = ()
 
     def __post_init__(self) -> None:
         require_choice(self.papillary, PAPILLARY, "place for the papillary muscles")

@@ -1,5 +1,6 @@
 """What files say of the patient."""
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +25,15 @@ class Patient:
     height_m: float | None = None
     weight_kg: float | None = None
     heart_rate_bpm: float | None = None
+
+    @property
+    def age_years(self) -> int | None:
+        """Completed years of ``age``, which DICOM writes as ``055Y``, ``018M``, ``003W``, ``010D``; None if unknown."""
+        match = re.fullmatch(r"\s*(\d{1,3})\s*([YMWD]?)\s*", self.age or "", re.IGNORECASE)
+        if match is None:
+            return None
+        number, unit = match.groups()
+        return int(number) // {"M": 12, "W": 52, "D": 365}.get(unit.upper(), 1)
 
     def known(self) -> dict[str, str | float]:
         """The facts that are known, in the order above: for JSON."""

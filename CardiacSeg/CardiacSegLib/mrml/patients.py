@@ -1,5 +1,7 @@
 """What a panel knows of the patient: filled in from the study where it says so, editable, 0 where unknown."""
 
+from dataclasses import replace
+
 from CardiacLib.mrml.nodes.cines import body_facts
 from CardiacLib.types.choices import Body
 
@@ -23,6 +25,8 @@ def take_patient(parameters) -> None:
 
 
 def body_of(parameters) -> Body:
-    """The values that are known."""
+    """The values that are known: those of the panel, and sex and age as the study says them."""
     known = {field: getattr(parameters, name) / factor for name, field, factor, _most in _FIELDS}
-    return Body(**{field: value for field, value in known.items() if value > 0})
+    volume = parameters.inputVolume
+    stated = Body.of(body_facts(volume)) if volume else Body()
+    return replace(stated, **{field: value if value > 0 else None for field, value in known.items()})

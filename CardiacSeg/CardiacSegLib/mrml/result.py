@@ -86,7 +86,7 @@ def _tables(found: SegmentResult, name: str) -> Nodes:
         return {}
     made: Nodes = {}
     if found.function is not None:
-        made |= function_to_scene(found.function.to_dict(), name, found.marks)
+        made |= function_to_scene(found.function.to_dict(), name, found.marks, found.ranges)
         if found.volumes:
             made["table of volumes"] = volumes_to_scene(found.volumes, name, found.function.species)
     if found.quality is not None:

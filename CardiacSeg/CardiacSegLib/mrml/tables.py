@@ -8,6 +8,7 @@ from CardiacLib.mrml.nodes.tables import add_chart, add_table, set_columns, time
 from CardiacLib.species import Species, species_named
 from CardiacLib.types.labels import LV, RV, structures
 from CardiacLib.types.measures.marks import Mark, Marks
+from CardiacLib.types.measures.ranges import NormalRanges
 from CardiacLib.types.measures.volumes import VolumeRow
 
 MEASUREMENTS = (
@@ -72,7 +73,9 @@ _SEGMENT_COLUMNS = (
 )
 
 
-def function_to_scene(function: dict, name: str, marks: Marks | None = None) -> Nodes:
+def function_to_scene(
+    function: dict, name: str, marks: Marks | None = None, ranges: NormalRanges | None = None
+) -> Nodes:
     """Put a study's function into the scene.
 
     Args:
@@ -80,6 +83,7 @@ def function_to_scene(function: dict, name: str, marks: Marks | None = None) -> 
             None where they could not be had (a measurement's cell then stays empty, a curve or table is left out).
         name: start of the nodes' names.
         marks: light, reason and uncertainty of the measurements, by key.
+        ranges: normal ranges; without any their columns are left out.
 
     Returns:
         dict with the table of ``volumes`` per frame, the table of ``measurements``, of a cine the plot ``chart`` of
@@ -94,7 +98,8 @@ def function_to_scene(function: dict, name: str, marks: Marks | None = None) -> 
     columns = [(f"{t} ({ml})", _times(function[k], volume)) for t, k in _VOLUMES if t[:2] in (*drawn, "My")]
     rates = [(f"{t} ({ml_per_s})", _times(function[k], rate)) for t, k in _RATES if t[:2] in drawn and function[k]]
     volumes = add_table(f"{name} volumes", [time, *((title, values, True) for title, values in (*columns, *rates))])
-    nodes = {"volumes": volumes, "measurements": _measurements(function, f"{name} measurements", marks or {})}
+    table = add_table(f"{name} measurements", _measurements(function, marks or {}, ranges or NormalRanges()))
+    nodes = {"volumes": volumes, "measurements": table}
     if len(function["lv_ml"]) > 1:
         colours = {side: structures()[label].rgb for side, label in (("LV", LV), ("RV", RV))}
         curves = [(title[:2], title, colours[title[:2]]) for title, _ in columns if title[:2] in drawn]
@@ -116,10 +121,10 @@ def _times(curve: list[float | None], factor: float) -> list[float | None]:
     return curve if factor == 1.0 else [None if value is None else factor * value for value in curve]
 
 
-def _measurements(function: dict, name: str, marks: Marks):
+def _measurements(function: dict, marks: Marks, ranges: NormalRanges) -> tuple[tuple[str, list[str], bool], ...]:
     species = species_named(function.get("species", "human"))
     drawn = (*_sides(species), "He") if not species.is_human else None
-    rows, told = [], []
+    rows, told, normal = [], [], []
     for key, title, unit in MEASUREMENTS:
         if drawn is not None and (title[:2] not in drawn or "/m2" in unit):
             continue
@@ -127,8 +132,10 @@ def _measurements(function: dict, name: str, marks: Marks):
         known = function[key] is not None
         rows.append((title, factor * function[key] if known else None, shown))
         told.append(marks.get(key, Mark()).times(factor) if known else None)
+        position = ranges.position(key, function[key])
+        normal.append((str(ranges.limits[key]), position) if position else ("", ""))
     values = ["" if value is None else f"{value:.{1 if unit else 2}f}" for _, value, unit in rows]
-    columns = (
+    columns: tuple[tuple[str, list[str], bool], ...] = (
         ("Measurement", [title for title, _, _ in rows], False),
         ("Value", values, False),
         ("Unit", [unit for _, _, unit in rows], False),
@@ -136,7 +143,10 @@ def _measurements(function: dict, name: str, marks: Marks):
         ("Light", [mark.light if mark else "" for mark in told], False),
         ("Why", [mark.reason if mark else "" for mark in told], False),
     )
-    return add_table(name, columns)
+    if ranges.limits:
+        columns += ((f"Normal ({ranges.group})", [limits for limits, _ in normal], False),)
+        columns += (("Position", [position for _, position in normal], False),)
+    return columns
 
 
 def volumes_to_scene(rows: Sequence[VolumeRow], name: str, species: str = "human"):

@@ -24,6 +24,7 @@ from cineheart.cli_options import (
     Pdf,
     Quality,
     QualityOption,
+    ReferenceRanges,
     SpeciesName,
     SpeciesOption,
 )
@@ -50,6 +51,7 @@ def batch(
     landmark_bundle: LandmarkBundle = LANDMARK_BUNDLE,
     cut_at_valves: CutAtValves = False,
     motion: Motion = False,
+    reference_ranges: ReferenceRanges = None,
     anonymise: Anonymise = False,
     dicom_seg: DicomSeg = False,
     dicom_sr: DicomSr = False,
@@ -61,6 +63,7 @@ def batch(
     from BiVMeshLib.exporters import choose_formats
     from cineheart.cohort.batch import BatchOptions, run_batch, shard_of
     from cineheart.cohort.engine import Workers
+    from cineheart.commands.choices import stated_ranges
     from cineheart.commands.study import FurtherFiles, RunOptions, mesh_choice
     from cineheart.report.paper import require_browser
 
@@ -69,9 +72,9 @@ def batch(
     runs_on = RunsOn(device, backend)
     network = NetworkChoice(bundle or bundle_of_species(species.value), runs_on, quality.value)
     run = RunOptions(
-        segment=SegmentChoice(network, species=species.value),
+        segment=SegmentChoice(network, species=species.value, reference=stated_ranges(reference_ranges)),
         landmarks=LandmarkChoice(NetworkChoice(landmark_bundle, runs_on)),
-        mesh=mesh_choice(mesh, motion, edge=edge_length, angles=None, species=species.value, rings=False),
+        mesh=mesh_choice(species.value, mesh, motion, False, edge=edge_length, angles=None),
         formats=choose_formats(formats),
         anonymise=anonymise,
         cut_at_valves=cut_at_valves,

@@ -127,6 +127,7 @@
   function zoom(factor) {
     state.zoom = factor ? Math.min(12, Math.max(1, state.zoom * factor)) : 1;
     if (state.zoom === 1) state.x = state.y = 0;
+    canvas.classList.toggle("enlarged", state.zoom > 1);
     draw();
   }
   function pan(dx, dy) {

@@ -17,7 +17,7 @@ from .sequences import add_browser, add_sequence, sequence_of, times_of
 VIEW_ATTRIBUTE = "CineHeart.view"
 BODY_ATTRIBUTE = "CineHeart.body"
 """JSON of what a measurement needs to know of the patient; nothing that identifies him."""
-BODY_FACTS = ("heart_rate_bpm", "height_m", "weight_kg")
+BODY_FACTS = ("heart_rate_bpm", "height_m", "weight_kg", "sex", "age")
 COLOUR_COMPONENTS = 4
 """A volume with more components than a colour with opacity holds the frames of a cine in them."""
 MULTI_VOLUME_ATTRIBUTE = "MultiVolume.FrameLabels"
@@ -133,7 +133,7 @@ def shown_frame(volume) -> Cine:
 
 
 def body_facts(volume) -> Patient:
-    """Heart rate, height and weight of the patient, as far as the study that a volume came from gave them.
+    """Heart rate, height, weight, sex and age of the patient, as far as the study that a volume came from gave them.
 
     They are kept on the volume node by :func:`cine_to_scene`, under the names of ``Patient``.
     """
