@@ -51,7 +51,7 @@ def test_frames_are_counted_from_0_or_1_or_marked(tmp_path, drawn):
 
 def test_written_is_read(tmp_path):
     mouse = make_mouse(MouseOptions(n_frames=4, n_slices=3, size=48, pixel_mm=0.25))
-    animal = Animal("a", mouse.cine, mouse.labels, (mouse.ed, mouse.es), "healthy")
+    animal = Animal("a", mouse.cine, mouse.labels, (mouse.ed, mouse.es), "healthy", synthetic=True)
     write_animal(tmp_path / "a.h5", animal)
     with h5py.File(tmp_path / "a.h5") as file:
         assert file["Images"].shape == file["Masks"].shape == (48, 48, 3, 4) and file["Images"].dtype == np.uint16
@@ -60,7 +60,7 @@ def test_written_is_read(tmp_path):
     assert np.array_equal(found.cine.frames, mouse.cine.frames) and found.group == "healthy"
     assert np.allclose(found.cine.spacing, mouse.cine.spacing) and np.allclose(found.cine.times_ms, mouse.cine.times_ms)
     assert np.array_equal(found.labels.labels[mouse.es], mouse.labels.labels[mouse.es])
-    assert found.cine.patient.heart_rate_bpm == 480.0 and found.cine.notes == ()
+    assert found.cine.patient.heart_rate_bpm == 480.0 and found.cine.notes == () and found.synthetic
 
 
 IMAGES, MASKS = arrays()

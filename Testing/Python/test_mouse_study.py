@@ -1,6 +1,7 @@
 """A mouse from its files to measures, quality, mesh and evaluation, in its own units."""
 
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 
@@ -32,9 +33,11 @@ from CardiacSegLib.mouse.islands import without_islands
 from CardiacSegLib.mouse.phases import drawn_phases
 from CardiacSegLib.mouse.segmenter import MouseSegmenter, starts
 from CardiacSegLib.quality import assess, mark_measurements
+from CardiacSegLib.quality.confidence import load_calibration
 from CardiacSegLib.quality.slice_rules import SliceStep
 from cineheart import steps
-from cineheart.cli import app
+from cineheart.cli import app, main
+from cineheart.commands.animals.labelled import SYNTHETIC
 from cineheart.commands.answers import function_facts, function_marks
 from cineheart.report.facts import headline, measurement_rows
 
@@ -178,6 +181,19 @@ def test_a_vessel_through_all_slices_is_no_heart():
     assert np.array_equal(kept[:, :60, :60], labels[:, :60, :60]) and not kept[:, 60:].any()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_no_wall_over_the_base(turned):
+    labels = np.zeros((6, 60, 60), np.uint8)
+    labels[:, 10:50, 10:50] = MYO
+    for k, half in ((1, 3), (2, 8), (3, 10), (4, 9)):  # slice 0 is the wall of the apex, 5 lies over the base
+        labels[k, 30 - half : 30 + half, 30 - half : 30 + half] = LV
+    labels = labels[::-1] if turned else labels
+    kept = without_islands(labels)
+    assert not kept[0 if turned else 5].any()
+    inner = np.s_[1:] if turned else np.s_[:5]
+    assert np.array_equal(kept[inner], labels[inner])
+
+
 def test_a_vessel_over_the_base_is_no_heart():
     labels = np.zeros((9, 80, 80), np.uint8)
     labels[1:5, 20:50, 20:50] = MYO
@@ -247,6 +263,28 @@ def test_evaluation_of_an_animal(tmp_path, mouse, painted):
     assert found["all"]["dice"]["blood"]["mean"] > 0.999
     assert scores[0].true["edv_ul"] == pytest.approx(mouse.lv_ul[0], rel=0.06)
     assert found["all"]["agreement"]["ef_percent"]["largest"] < 0.5
+
+
+def test_calibration_on_animals(tmp_path, mouse, painted, monkeypatch, read_json, capsys):
+    bundle = tmp_path / "own_bundle"
+    shutil.copytree(bundle_path("mouse_short_axis_small") / "configs", bundle / "configs")
+    (bundle / "models").mkdir()
+    (bundle / "models" / "model.pt").write_bytes(b"weights")
+    ends = [mouse.ed, mouse.es]
+    cine, labels = painted.only(ends), mouse.labels.only(ends)
+    for number in range(5):
+        wrong = cine.frames.copy()
+        wrong[:, 3 : 3 + number][wrong[:, 3 : 3 + number] == 500] = 0  # some slices lose their wall
+        path = tmp_path / "mice" / f"m{number}.h5"
+        write_animal(path, Animal(f"m{number}", cine.with_changes(frames=wrong), labels, (0, 1), synthetic=True))
+    monkeypatch.setattr("cineheart.commands.animals.labelled.open_segmenter", lambda network: made_segmenter())
+    assert main(["calibrate", str(bundle), "--data", str(tmp_path / "mice"), "--every", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["patients"] == 5 and "synthetic animals only" in answer["notes"][0]
+    kept = read_json(bundle / "configs" / "quality.json")
+    assert kept["fitted_on"].startswith("ED and ES of 5 synthetic animals: m0") and kept["volume_share"]["RV"] == 0
+    calibration, note = load_calibration(bundle)
+    assert calibration.calibrated and note == SYNTHETIC
 
 
 def test_moving_a_mouse_is_refused_in_a_sentence(mouse):

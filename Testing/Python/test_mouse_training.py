@@ -11,7 +11,9 @@ from CardiacLib.networks.bundles import bundle_path, read_config
 from CardiacLib.training.engine import Trainer
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import LV, MYO, LabelMap
-from CardiacSegLib.mouse.slices import LabelledSlices, MouseData, split_files
+from CardiacSegLib.mouse.slices import LabelledSlices
+from CardiacSegLib.mouse.split import MouseData, split_files
+from CardiacSegLib.mouse.trainer import settle_statistics
 
 
 @pytest.fixture
@@ -70,6 +72,16 @@ def test_the_recipe_of_a_bundle(folder, tmp_path, bundle, changes):
     assert network(torch.rand(1, 1, 48, 48)).shape == (1, 3, 48, 48)
     first = [images for images, _ in trainer.batches.batches]
     assert first[0].shape[0] == 2 and all(float(images.min()) > -1 for images in first)
+
+
+def test_statistics_are_settled_for_the_final_weights():
+    draw = torch.Generator().manual_seed(0)
+    batches = [(torch.randn(4, 1, 8, 8, generator=draw) + 3.0, None) for _ in range(3)]
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
+    settle_statistics(network, batches)
+    with torch.no_grad():
+        wanted = torch.stack([network[0](images).mean((0, 2, 3)) for images, _ in batches]).mean(0)
+    assert torch.allclose(network[1].running_mean, wanted, atol=1e-5) and network[1].momentum == 0.1
 
 
 class Numbers:

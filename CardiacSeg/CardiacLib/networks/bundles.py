@@ -7,7 +7,7 @@ from pathlib import Path
 
 from CardiacLib.errors import InputError
 from CardiacLib.resources import resource_path
-from CardiacLib.species import species_named
+from CardiacLib.species import Species, species_named
 
 from .trust import is_copy_of_shipped, is_shipped, require_harmless
 
@@ -88,6 +88,11 @@ def has_weights(bundle: str) -> bool:
     """Whether a bundle, by its name or folder, is there with its weights."""
     known = bundle in bundle_names() or Path(bundle).is_dir()
     return known and weights_path(bundle_path(bundle)).is_file()
+
+
+def species_of_bundle(bundle: Path) -> Species:
+    """Whose hearts a bundle's network labels; people's where its metadata name no species."""
+    return species_named(str(bundle_metadata(bundle).get("species", "human")))
 
 
 def bundle_of_species(species: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,12 +61,23 @@ class AnimalScore:
         return float(np.mean(list(self.dice.values())))
 
 
-def score_animal(path: Path, segmenter) -> AnimalScore:
-    """Label ED and ES of one animal as its expert names them, and compare.
+class EndPhases(NamedTuple):
+    """End-diastole and end-systole of an animal as its expert drew them.
 
-    Args:
-        path: HDF5 file.
-        segmenter: a :class:`~CardiacSegLib.segment.slice_network.CineSegmenter`.
+    Attributes:
+        animal: with these two frames of cine and labels.
+        ed, es: their numbers in the file, from 0.
+        note: what is odd, else empty.
+    """
+
+    animal: Animal
+    ed: int
+    es: int
+    note: str
+
+
+def at_ed_and_es(path: Path) -> EndPhases:
+    """Read ED and ES of one animal as its expert names them.
 
     Raises:
         InputError: the file cannot be used, or has no labelled frame.
@@ -74,10 +86,24 @@ def score_animal(path: Path, segmenter) -> AnimalScore:
     if animal.labels is None or not animal.drawn:
         raise InputError(f"{path}: has no labelled frame; give animals that an expert has drawn.")
     ed, es, note = drawn_phases(animal.labels.labels, animal.drawn)
-    expert = animal.labels.only([ed, es])
-    cine = animal.cine.only([ed, es])
+    both = replace(animal, cine=animal.cine.only([ed, es]), labels=animal.labels.only([ed, es]))
+    return EndPhases(both, ed, es, note)
+
+
+def score_animal(path: Path, segmenter) -> AnimalScore:
+    """Label ED and ES of one animal, and compare with its expert.
+
+    Args:
+        path: HDF5 file.
+        segmenter: a :class:`~CardiacSegLib.segment.slice_network.CineSegmenter`.
+
+    Raises:
+        InputError: the file cannot be used, or has no labelled frame.
+    """
+    animal, ed, es, note = at_ed_and_es(path)
+    expert = animal.labels
     clock = Clock()
-    found = segmenter.segment(cine).labels
+    found = segmenter.segment(animal.cine).labels
     rate = animal.cine.patient.heart_rate_bpm
     return AnimalScore(
         name=animal.name,
@@ -93,7 +119,7 @@ def score_animal(path: Path, segmenter) -> AnimalScore:
         true=measures(expert, rate),
         seconds=clock.elapsed,
         notes=(*animal.cine.notes, *((note,) if note else ())),
-        animal=replace(animal, cine=cine, labels=expert),
+        animal=animal,
         labels=found,
     )
 

@@ -1,8 +1,9 @@
 """Remove islands of labels as the published framework does, three-dimensional and one structure at a time.
 
-Two things are added. The component that the others are compared with lies at the other structure: the component through
-most slices alone may be the aorta, where a network mistakes vessels for the LV pool. And no component stays beyond a
-slice without the heart's: a vessel over the base may lie near the heart's centre too.
+Three things are added. The component that the others are compared with lies at the other structure: the component
+through most slices alone may be the aorta, where a network mistakes vessels for the LV pool. No component stays beyond
+a slice without the heart's: a vessel over the base may lie near the heart's centre too. And over the most basal slice
+of the pool there is no myocardium: what looks like it is the wall of an atrium or of a vessel.
 """
 
 import numpy as np
@@ -14,6 +15,8 @@ LEAST_VOXELS = 10
 LEAST_SLICES = 2
 FARTHEST = 40.0
 """Voxels, in index space, between the centre of a kept component and that of the heart's one."""
+LEAST_TO_TELL = 3
+"""Slices with pool, from which on its areas tell base from apex."""
 WALLED = 0.5
 """Part of a pool's border, in its slices, that must be myocardium for it to be the heart's."""
 
@@ -25,7 +28,8 @@ def without_islands(labels: np.ndarray) -> np.ndarray:
     the one through most slices, the largest of equals, of those pools that myocardium surrounds, and of that myocardium
     that touches this pool; of all where none does. Of the others those stay that lie in ``LEAST_SLICES`` slices or
     more, whose centre is no farther than ``FARTHEST`` from that of the heart's, and that share a slice with it or lie
-    in the next one. A structure of small components only keeps the largest.
+    in the next one. A structure of small components only keeps the largest. Last goes myocardium beyond the pool on the
+    side towards which the pool gets wider.
     """
     kept = labels.copy()
     pool = labels == LV
@@ -34,7 +38,19 @@ def without_islands(labels: np.ndarray) -> np.ndarray:
     kept[pool & ~pool_kept] = BACKGROUND
     near = _grown(pool_kept)
     kept[wall & ~_kept(wall, lambda piece: bool((piece & near).any()))] = BACKGROUND
+    over = kept[_over_base((kept == LV).sum((1, 2)))]
+    over[over == MYO] = BACKGROUND
     return kept
+
+
+def _over_base(areas: np.ndarray) -> slice:
+    """Slices beyond the base of a pool of these areas (K,); none where the areas do not tell base from apex."""
+    there = np.flatnonzero(areas)
+    if len(there) < LEAST_TO_TELL:
+        return slice(0, 0)
+    first, last = int(there[0]), int(there[-1])
+    wider = int((areas * (2 * np.arange(len(areas)) - first - last)).sum())
+    return slice(last + 1, None) if wider > 0 else slice(0, first) if wider < 0 else slice(0, 0)
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:

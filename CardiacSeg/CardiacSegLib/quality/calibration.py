@@ -8,6 +8,7 @@ import scipy
 
 from CardiacLib.errors import InputError
 from CardiacLib.files import write_json
+from CardiacLib.types.choices import SegmentChoice
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.segmentation import STRUCTURES, Segmentation
 from CardiacSegLib.function import measure
@@ -110,14 +111,15 @@ def cross_validated(samples: Samples, kinds: int) -> np.ndarray:
 
 
 def volume_share(samples: Samples, probable: np.ndarray) -> tuple[float, ...]:
-    """Root mean square of the volume's error over the differing volume, for LV, myocardium and RV.
+    """Root mean square of the volume's error over the differing volume, for LV, myocardium and RV; 0 without samples.
 
     Args:
         samples: structures of frames.
         probable: (N,) their probable Dice, best by a curve that was fitted without their patient.
     """
     ratio = samples.excess / differing_ml(1.0, probable)
-    return tuple(float(np.sqrt(np.mean(ratio[samples.kinds == kind] ** 2))) for kind in range(len(STRUCTURES)))
+    of_kinds = [ratio[samples.kinds == kind] for kind in range(len(STRUCTURES))]
+    return tuple(float(np.sqrt(np.mean(part**2))) if part.size else 0.0 for part in of_kinds)
 
 
 def volume_coverage(samples: Samples, probable: np.ndarray) -> dict[str, dict[str, float]]:
@@ -129,7 +131,7 @@ def volume_coverage(samples: Samples, probable: np.ndarray) -> dict[str, dict[st
         share = np.array(volume_share(samples.take(~left_out), probable[~left_out]))
         scaled[left_out] = ratio[left_out] / np.maximum(share, 1e-9)[samples.kinds[left_out]]
     groups = [scaled[samples.kinds == kind] for kind in range(len(STRUCTURES))]
-    return {name: _within(group) for name, group in zip(STRUCTURES, groups, strict=True)}
+    return {name: _within(group) for name, group in zip(STRUCTURES, groups, strict=True) if group.size}
 
 
 def ejection_coverage(
@@ -186,8 +188,8 @@ class Fit:
     coverage: dict[str, dict[str, float]]
 
 
-def fit(cases: list[tuple[str, Segmentation, LabelMap]]) -> Fit:
-    """Fit on patients given by name, segmentation and true labels.
+def fit(cases: list[tuple[str, Segmentation, LabelMap]], species: str = "human") -> Fit:
+    """Fit on patients, or animals of a species, given by name, segmentation and true labels.
 
     Raises:
         InputError: fewer than five patients.
@@ -208,7 +210,7 @@ def fit(cases: list[tuple[str, Segmentation, LabelMap]]) -> Fit:
         detection(cross_validated(slices, 1), slices.dice),
         flagged=float((probable < warn_below).mean()),
         caught=float((probable[bad] < warn_below).mean()) if bad.any() else None,
-        lights=lights(cases, structures, slices, warn_below),
+        lights=lights(cases, (structures, slices), warn_below, species),
         coverage=volume_coverage(structures, probable) | ejection_coverage(cases, structures, probable),
     )
 
@@ -223,14 +225,23 @@ def calibrate(structures: Samples, slices: Samples, warn_below: float) -> Calibr
 
 
 def lights(
-    cases: list[tuple[str, Segmentation, LabelMap]], structures: Samples, slices: Samples, warn_below: float
+    cases: list[tuple[str, Segmentation, LabelMap]], samples: tuple[Samples, Samples], warn_below: float, species: str
 ) -> dict[str, dict[str, int]]:
-    """Patients by traffic light, each judged with a calibration that was fitted without it."""
+    """Patients by traffic light, each judged with a calibration that was fitted without it.
+
+    Args:
+        cases: name, segmentation and true labels.
+        samples: of structures and of slices, as of :func:`samples_of`.
+        warn_below: as of :class:`Calibration`.
+        species: whose hearts they are.
+    """
+    structures, choice = samples[0], SegmentChoice(species=species)
     table = {light: {"patients": 0, "with_bad_structure": 0} for light in LIGHTS.values()}
     for name, segmentation, _ in cases:
-        others = (samples.take(samples.patients != name) for samples in (structures, slices))
+        others = (part.take(part.patients != name) for part in samples)
         calibration = calibrate(*others, warn_below)
-        report = judge(segmentation.labels, measure(segmentation.labels), segmentation.statistics, calibration)
+        function = measure(segmentation.labels, choice)
+        report = judge(segmentation.labels, function, segmentation.statistics, calibration)
         table[report.light]["patients"] += 1
         table[report.light]["with_bad_structure"] += bool(
             (structures.dice[structures.patients == name] < BAD_DICE).any()
@@ -253,8 +264,11 @@ def frame_means(samples: Samples, probable: np.ndarray) -> tuple[np.ndarray, np.
     return np.array(means[0]), np.array(means[1])
 
 
-def write_calibration(found: Fit, folder: Path, data: str) -> None:
-    """Keep a fit in a bundle, with what it was fitted on; it holds for the weights that are there now."""
+def write_calibration(found: Fit, folder: Path, data: str, note: str = "") -> None:
+    """Keep a fit in a bundle, with what it was fitted on; it holds for the weights that are there now.
+
+    ``note`` is a sentence that every report with this calibration then has.
+    """
     calibration = asdict(found.calibration)
     calibration["offsets"] = dict(zip(STRUCTURES, calibration["offsets"], strict=True))
     calibration["volume_share"] = dict(zip(STRUCTURES, calibration["volume_share"], strict=True))
@@ -263,6 +277,7 @@ def write_calibration(found: Fit, folder: Path, data: str) -> None:
     about = {
         "about": "Probable Dice = sigmoid(offset + slope * logit(expected Dice)); made by 'cineheart calibrate'.",
         "fitted_on": data,
+        "note": note,
         "patients": found.patients,
         "weights_sha256": weights_sha256(folder),
         "leave_one_patient_out": checks

@@ -86,7 +86,7 @@ def sigmoid(value: np.ndarray) -> np.ndarray:
 
 
 def load_calibration(bundle: str | Path) -> tuple[Calibration, str]:
-    """A bundle's calibration, and why it has none (empty if it has one; the identity then stands in).
+    """A bundle's calibration, and why it has none (the identity then stands in), or what is to be known of it, if any.
 
     Raises:
         InputError: the bundle does not exist, or its file cannot be read.
@@ -104,12 +104,12 @@ def load_calibration(bundle: str | Path) -> tuple[Calibration, str]:
         share = None if share is None else tuple(float(share[name]) for name in STRUCTURES)
         single = {name: float(content[name]) for name in names}
         found = Calibration(offsets, **single, calibrated=True, volume_share=share)
-        weights = content["weights_sha256"]
+        weights, note = content["weights_sha256"], str(content.get("note", ""))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is no calibration; make it again with 'cineheart calibrate'.") from error
     if weights != weights_sha256(folder):
         return Calibration(), without.format(f"the calibration of {folder.name} belongs to other weights")
-    return found, ""
+    return found, note
 
 
 def weights_sha256(folder: Path) -> str:

@@ -33,7 +33,7 @@ class QualityReport:
             came without a network's probabilities.
         slice_dice: (T, K) probable Dice of the heart in each slice, NaN where there is no heart; None like ``dice``.
         calibrated: whether these were fitted to true Dice, or are the network's own opinion.
-        note: why there is no calibrated confidence; empty if there is.
+        note: why there is no calibrated confidence, or what is to be known of it; else empty.
         ed, es: frames of end-diastole and end-systole; equal of one frame, whose phase is not said here.
         volume_share: of LV, myocardium and RV, as of :class:`~CardiacSegLib.quality.confidence.Calibration`.
     """
@@ -125,7 +125,7 @@ def judge(
     note: str = "",
     further: Iterable[Flag] = (),
 ) -> QualityReport:
-    """The same with a given calibration; ``note`` says why it is none, ``further`` flags are added."""
+    """The same with a given calibration; ``note`` is as of the report, ``further`` flags are added."""
     species = species_named(function.species)
     heart = Heart(at_human_size(labels, species), function.ed, function.es, species.structures)
     flags = [*shape_flags(heart), *curve_flags(function), *further]

@@ -7,7 +7,7 @@ import typer
 
 from CardiacLib.networks.bundles import bundle_of_species
 from CardiacLib.types.choices import AUTO, NetworkChoice, RunsOn
-from cineheart.cli_options import Backend, Bundle, Device, EvaluateOutput, Output, Trust
+from cineheart.cli_options import Backend, Bundle, Device, EvaluateOutput, Output, Quality, QualityOption, Trust
 from cineheart.console import Console, Json
 
 mice = typer.Typer(help="Cines of mice in HDF5: make synthetic ones, check, evaluate.", no_args_is_help=True)
@@ -54,6 +54,7 @@ def evaluate_mice(
     output: EvaluateOutput = Path("runs/evaluation"),
     bundle: Bundle = None,
     pictures: Annotated[int, typer.Option(min=0, help="Animals drawn as GIF, the worst first.")] = 3,
+    quality: QualityOption = Quality.fast,
     device: Device = AUTO,
     backend: Backend = AUTO,
     trust: Trust = False,
@@ -62,7 +63,7 @@ def evaluate_mice(
     """Dice at ED and ES, volumes and mass against the expert's, Bland-Altman per group, overlays."""
     from .evaluate import evaluate
 
-    network = NetworkChoice(bundle or bundle_of_species("mouse"), RunsOn(device, backend), trust=trust)
+    network = NetworkChoice(bundle or bundle_of_species("mouse"), RunsOn(device, backend), quality.value, trust)
     with Console("cineheart mice evaluate", as_json) as console:
         console.finish(evaluate(network, data, output, pictures, progress=console.progress))
     return 0

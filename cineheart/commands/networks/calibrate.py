@@ -11,7 +11,7 @@ from CardiacLib.datasets.records import TRAINING, CaseRecord
 from CardiacLib.datasets.splits import CaseChoice, split_of
 from CardiacLib.errors import InputError
 from CardiacLib.files import require_output
-from CardiacLib.networks.bundles import bundle_path
+from CardiacLib.networks.bundles import bundle_path, species_of_bundle
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.choices import NetworkChoice
 from CardiacLib.types.labels import LabelMap
@@ -19,6 +19,7 @@ from CardiacLib.types.segmentation import Segmentation
 from CardiacSegLib import open_segmenter
 from CardiacSegLib.quality.appearance import FEATURES, Appearance, appearance_features
 from CardiacSegLib.quality.calibration import Fit, fit, write_calibration
+from cineheart.commands.animals.labelled import Labelled, animals_labelled
 from cineheart.console import Answer
 from cineheart.evaluate.labelled import LabelledEvaluation, cases_to_judge
 
@@ -29,7 +30,8 @@ def calibrate_bundle(
     """Segment the held-out subjects in ``data`` at ED and ES and write ``configs/quality.json`` of the bundle.
 
     Subjects are those that ``cineheart evaluate`` would take. Some structures drawn only are not enough: the confidence
-    is of all three.
+    is of all three. Of a network for animals ``data`` are files of animals, and those are held out that its training
+    holds out.
 
     Args:
         network: whose bundle is calibrated.
@@ -45,22 +47,32 @@ def calibrate_bundle(
     """
     folder = bundle_path(network.bundle)
     require_output(folder / "configs")
-    chosen, notes = cases_to_judge(folder, data, options or LabelledEvaluation(CaseChoice(view="sax")))
+    options, species = options or LabelledEvaluation(CaseChoice(view="sax")), species_of_bundle(folder)
+    if species.is_human:
+        known = _patients_labelled(network, data, options, progress)
+    else:
+        known = animals_labelled(network, data, options.every, progress)
+    found = fit(known.cases, species.name)
+    write_calibration(found, folder, known.fitted_on, known.warning)
+    progress(1.0, "calibrated")
+    notes = (*((known.warning,) if known.warning else ()), *known.notes)
+    return Answer({"bundle": str(folder)} | _facts(found), notes)
+
+
+def _patients_labelled(network: NetworkChoice, data: Path, options: LabelledEvaluation, progress: Progress) -> Labelled:
+    chosen, notes = cases_to_judge(bundle_path(network.bundle), data, options)
     complete = [case for case in chosen if case.complete]
     if not complete:
         raise InputError(f"{data}: no case has all of LV, myocardium and RV drawn, which a calibration needs.")
     cases = _segmented(network, complete, progress)
-    found = fit(cases)
     sets = sorted({case.vendor or case.centre for case in complete} - {""})
     known = sorted({name for name, _, _ in cases})
     of = f" ({', '.join(sets)})" if sets else ""
-    write_calibration(found, folder, f"ED and ES of {', '.join(known)}{of}")
-    progress(1.0, "calibrated")
     if partial := len(chosen) - len(complete):
         notes += (f"{partial} cases without all three structures drawn are left out.",)
     if single := len({case.subject for case in complete}) - len(known):
         notes += (f"{single} subjects without ED and ES on one grid are left out.",)
-    return Answer({"bundle": str(folder)} | _facts(found), notes)
+    return Labelled(cases, f"ED and ES of {', '.join(known)}{of}", notes)
 
 
 def _segmented(

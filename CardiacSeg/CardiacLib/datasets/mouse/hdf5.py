@@ -24,7 +24,7 @@ PUBLISHED_MM = (0.1, 0.1, 1.0)
 PUBLISHED_FRAME_MS = 5.0
 MOST_SLICES = 14
 """More of them are frames, where they are more than what the order of the axes makes the frames."""
-SPACING, FRAME_MS, HEART_RATE, GROUP = "spacing_mm", "frame_ms", "heart_rate_bpm", "group"
+SPACING, FRAME_MS, HEART_RATE, GROUP, SYNTHETIC = "spacing_mm", "frame_ms", "heart_rate_bpm", "group", "synthetic"
 """Attributes of ``Images`` that CineHeart adds; readers of the published layout do not look at them."""
 OF_MASK = np.array([BACKGROUND, MYO, LV], np.uint8)
 """CineHeart's labels of the mask's values."""
@@ -41,6 +41,7 @@ class Animal:
         labels: of all frames, in CineHeart's order; None where the file has no masks.
         drawn: frames, from 0, that an expert has drawn, ED first; empty where the file names none.
         group: of animals that it belongs to, empty if unknown.
+        synthetic: whether its file says that it is a phantom.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Animal:
     labels: LabelMap | None
     drawn: tuple[int, ...]
     group: str = ""
+    synthetic: bool = False
 
 
 def is_animal_file(path: str | Path) -> bool:
@@ -100,7 +102,8 @@ def _animal(path: Path, images, masks, drawn, attributes: dict) -> Animal:
     cine = Cine(frames, matrix, times, "sax", str(path), (*notes, *said), Patient(id=path.stem, heart_rate_bpm=rate))
     found = None if labels is None else LabelMap.of(labels, cine)
     group = attributes.get(GROUP, "")
-    return Animal(path.stem, cine, found, chosen, group.decode() if isinstance(group, bytes) else str(group))
+    group = group.decode() if isinstance(group, bytes) else str(group)
+    return Animal(path.stem, cine, found, chosen, group, bool(_number(attributes, SYNTHETIC)))
 
 
 def _axes(shape: Sequence[int], path: Path) -> tuple[tuple[int, ...], str]:
@@ -203,7 +206,7 @@ def _text(shape: Sequence[int]) -> str:
 def write_animal(path: str | Path, animal: Animal) -> None:
     """Write one animal in the published layout: uint16, (row, column, slice, frame), whole or not at all.
 
-    The voxel size, the time from frame to frame, the heart rate and the group are attributes of ``Images``.
+    Voxel size, time from frame to frame, heart rate, group and whether it is a phantom are attributes of ``Images``.
     """
     path = Path(path)
     h5py, cine = _h5py(path), animal.cine
@@ -216,6 +219,8 @@ def write_animal(path: str | Path, animal: Animal) -> None:
         attributes[HEART_RATE] = cine.patient.heart_rate_bpm
     if animal.group:
         attributes[GROUP] = animal.group
+    if animal.synthetic:
+        attributes[SYNTHETIC] = 1
     with atomic_file(path) as work, h5py.File(work, "w") as file:
         images = file.create_dataset(
             IMAGES, data=_published(frames).astype(np.uint16), compression="gzip", shuffle=True

@@ -70,4 +70,4 @@ def animal_of(mouse: Mouse, name: str, further: int = 0) -> Animal:
     step = max(len(others) // further, 1) if further else 1
     drawn = (mouse.ed, mouse.es, *(others[::step][:further] if further else ()))
     group = INFARCT if mouse.options.infarct_deg else HEALTHY
-    return Animal(name, mouse.cine, mouse.labels, drawn, group)
+    return Animal(name, mouse.cine, mouse.labels, drawn, group, synthetic=True)
