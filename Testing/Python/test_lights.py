@@ -13,7 +13,16 @@ from CardiacLib.types.labels import LV, MYO, RV, LabelMap
 from CardiacLib.types.segmentation import Segmentation, SliceStatistics
 from CardiacLib.writers.images import write_cine, write_labels
 from CardiacSegLib.evaluate.damage import IMAGE_DAMAGES, LABEL_DAMAGES
-from CardiacSegLib.evaluate.lights import AS_THEY_ARE, IMAGES, LABELS, LightRow, chosen_for_damage, found_by, light_rows
+from CardiacSegLib.evaluate.lights import (
+    AS_THEY_ARE,
+    IMAGES,
+    LABELS,
+    LightRow,
+    calibrated,
+    chosen_for_damage,
+    found_by,
+    light_rows,
+)
 from cineheart.cli import main
 from cineheart.evaluate import quality
 from cineheart.evaluate.labelled import LabelledEvaluation
@@ -53,6 +62,22 @@ def test_precision_and_recall_by_hand():
     assert found_by(rows, 0.75, ("red", "amber")).recall == 1.0
     none = found_by(rows[3:], 0.75)
     assert none.precision is None and none.recall is None and none.recall_range is None
+
+
+def test_calibration_error_by_hand():
+    """Twenty structures, two in each bin: those of one bin level out, those of different bins do not."""
+    probable = np.linspace(0.5, 0.95, 10).repeat(2) + np.tile([0.0, 0.01], 10)
+    off = np.tile([0.1, -0.1], 10)
+    rows = [
+        replace(row(f"s{n}", p + o, "green"), probable=p) for n, (p, o) in enumerate(zip(probable, off, strict=True))
+    ]
+    assert calibrated(rows).error == pytest.approx(0.0, abs=1e-12)
+    off = np.repeat([0.1, -0.1], 10)
+    rows = [replace(r, dice=p + o) for r, p, o in zip(rows, probable, off, strict=True)]
+    found = calibrated([*rows, replace(rows[0], probable=np.nan)])
+    assert found.error == pytest.approx(0.1) and found.dice == pytest.approx(found.probable) and found.count == 20
+    assert found.error_range[0] <= found.error <= found.error_range[1] + 1e-9
+    assert calibrated([replace(rows[0], probable=np.nan)]) is None
 
 
 def test_intervals_are_those_of_a_binomial_and_keep_subjects_together():
@@ -102,13 +127,17 @@ def test_damaged_hearts_and_the_page(heart, tmp_path, monkeypatch):
         NetworkChoice("cineheart_sax"), tmp_path / "manifest.csv", tmp_path / "out", LabelledEvaluation(every=True)
     )
     places = [*(f"there, {name}" for name in ("LV", "MYO", "RV")), "all"]
-    assert set(answer.facts) == {f"{place}, {kind}" for place in places for kind in (AS_THEY_ARE, IMAGES, LABELS)}
+    errors = {f"all, {kind}, calibration error" for kind in (AS_THEY_ARE, IMAGES)}
+    lights = {f"{place}, {kind}" for place in places for kind in (AS_THEY_ARE, IMAGES, LABELS)}
+    assert set(answer.facts) == lights | errors
     text = (tmp_path / "out" / "lights.csv").read_text().splitlines()
     assert len(text) == 1 + 3 * (1 + len(IMAGE_DAMAGES) + len(LABEL_DAMAGES))
     swapped = [line for line in text if "swapped" in line]
     assert len(swapped) == 3 and all("red,refused" in line for line in swapped)
     assert all("red,missing_slice" in line for line in text if "two middle slices" in line)
-    assert "| all |  | two middle slices empty | 3 |" in (tmp_path / "out" / "lights.md").read_text()
+    page = (tmp_path / "out" / "lights.md").read_text()
+    assert "| all |  | as they are | 3 | 0.9" in page and "Expected calibration error" in page
+    assert "| all |  | two middle slices empty | 3 |" in page
 
 
 def test_damaged_subjects_are_spread_evenly():
@@ -121,3 +150,12 @@ def test_damaged_subjects_are_spread_evenly():
 def test_two_evaluations_at_once_are_refused(tmp_path, capsys):
     assert main(["evaluate", "cineheart_sax", "--data", str(tmp_path), "--external", "--lights"]) == 2
     assert "one after the other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("bundle", "more", "told"),
+    [("cineheart_sax", ["--update-card"], "numbers of --quality fast"), ("biv_propagation", [], "no other quality")],
+)
+def test_the_better_quality_is_not_for_the_card_nor_for_every_bundle(tmp_path, capsys, bundle, more, told):
+    assert main(["evaluate", bundle, "--data", str(tmp_path), "--quality", "best", *more]) == 2
+    assert told in capsys.readouterr().err

@@ -18,6 +18,7 @@ from CardiacLib.writers.images import write_cine, write_labels
 from CardiacSegLib.function import Function, measure
 from CardiacSegLib.quality import assess
 from CardiacSegLib.quality.accuracy import detection, roc_auc
+from CardiacSegLib.quality.appearance import UNLIKE
 from CardiacSegLib.quality.calibration import (
     Samples,
     cross_validated,
@@ -31,7 +32,7 @@ from CardiacSegLib.quality.calibration import (
 )
 from CardiacSegLib.quality.confidence import Calibration, expected_dice, expected_slice_dice, load_calibration
 from CardiacSegLib.quality.curve_rules import curve_flags, misfit
-from CardiacSegLib.quality.flags import ranges
+from CardiacSegLib.quality.flags import Flag, ranges
 from CardiacSegLib.quality.shape_rules import Heart, shape_flags
 from CardiacSegLib.quality.summary import judge
 from CardiacSegLib.result import SegmentResult
@@ -386,10 +387,21 @@ def test_low_confidence_turns_the_light(made):
     assert lights == ["green", "amber", "red"]
 
 
+def test_red_comes_sooner_where_images_are_unlike_the_training(made):
+    calibration = Calibration(serious_below=0.75, serious_below_unlike=0.85)
+    unlike = Flag(UNLIKE, "warning", "These images are unlike those that the network learned from.")
+    statistics = statistics_of(made.labels, 0.8)
+    like, other = (
+        judge(made.labels, made.function, statistics, calibration, further=further) for further in ([], [unlike])
+    )
+    assert (like.light, other.light) == ("amber", "red")
+    assert {f.severity for f in other.flags if f.code == "low_confidence"} == {"serious"}
+
+
 def test_the_shipped_calibration_belongs_to_the_shipped_weights():
     calibration, note = load_calibration("cineheart_sax")
     assert calibration.calibrated and note == ""
-    assert 0.5 < calibration.serious_below < calibration.warn_below <= 0.9
+    assert 0.5 < calibration.serious_below < calibration.serious_below_unlike < calibration.warn_below <= 0.9
 
 
 def test_ranges():

@@ -19,6 +19,7 @@ from CardiacSegLib.evaluate.lights import (
     LABELS,
     LIMITS,
     LightRow,
+    calibrated,
     chosen_for_damage,
     found_by,
     light_rows,
@@ -100,16 +101,18 @@ def evaluate_lights(
     if not rows:
         raise InputError(f"{data}: nothing is drawn in these cases, so no light can be judged.")
     summary = lights_summary(rows)
-    page = lights_page(summary)
+    calibration = calibration_summary(rows)
+    page = f"{lights_page(summary)}\n{calibration_page(calibration)}"
     with atomic_directory(output) as work:
         write_rows(work / "lights.csv", [asdict(row) for row in rows])
-        write_json(work / "lights.json", {"table": summary, "notes": list(notes)})
+        write_json(work / "lights.json", {"table": summary, "calibration": calibration, "notes": list(notes)})
         (work / "lights.md").write_text(f"# {bundle.name}\n\n{page}", encoding="utf-8")
         provenance([data], [network.bundle]).stamp(work)
     if options.update_card:
         write_section(bundle / "docs" / "README.md", LIGHTS_SECTION, LIGHTS_TITLE, page)
     told = [row for row in summary if row["light"] == "red" and row["limit"] == LIMITS[0] and not row["damage"]]
-    return Answer({_name(row): _told(row) for row in told}, notes)
+    errors = {f"{_name(row)}, calibration error": _error(row) for row in calibration if row["set"] == POOLED[0]}
+    return Answer({_name(row): _told(row) for row in told} | errors, notes)
 
 
 def _damaged(cases: Sequence[CaseRecord]) -> set[tuple[str, str]]:
@@ -133,6 +136,33 @@ def lights_summary(rows: Sequence[LightRow]) -> list[dict[str, object]]:
             for light, counted in LIGHTS.items():
                 summary.append(group | {"limit": limit, "light": light} | asdict(found_by(chosen, limit, counted)))
     return summary
+
+
+def calibration_summary(rows: Sequence[LightRow]) -> list[dict[str, object]]:
+    """:func:`~CardiacSegLib.evaluate.lights.calibrated` by set and structure and of all, by kind, for JSON."""
+    summary: list[dict[str, object]] = []
+    for (name, structure), kind, damage in _groups(rows):
+        chosen = [r for r in rows if r.kind == kind and (not structure or (r.set, r.structure) == (name, structure))]
+        found = None if damage else calibrated(chosen)
+        if found is not None:
+            summary.append({"set": name, "structure": structure, "kind": kind} | asdict(found))
+    return summary
+
+
+def calibration_page(summary: Sequence[dict]) -> str:
+    """Table of a summary, Markdown."""
+    head = ["set", "structure", "", "number", "probable Dice", "Dice", "calibration error"]
+    cells = [
+        [*(str(row[name]) for name in ("set", "structure", "kind", "count"))]
+        + [*(number(row[name], 3) for name in ("probable", "dice")), _error(row)]
+        for row in summary
+    ]
+    return "Expected calibration error of the lowest probable Dice of a structure, ten bins.\n\n" + table(head, cells)
+
+
+def _error(row: dict) -> str:
+    low, high = row["error_range"]
+    return f"{row['error']:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _groups(rows: Sequence[LightRow]) -> list[tuple[tuple[str, str], str, str]]:

@@ -31,6 +31,8 @@ LIMITS = (0.75, BAD_DICE)
 DAMAGED_HEARTS = 12
 """Of each set, spread evenly over it, are damaged."""
 DRAWS, WITHIN = 2000, 0.95
+BINS = 10
+"""Of equally many structures, for the calibration error."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,24 @@ class Found:
     recall: float | None
     precision_range: tuple[float, float] | None
     recall_range: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """How far the probable Dice is from the true one.
+
+    Attributes:
+        count: structures that have a probable Dice.
+        probable, dice: means of both.
+        error: expected calibration error: their difference in BINS of ascending probable Dice, mean of its amounts.
+        error_range: bootstrap interval over subjects.
+    """
+
+    count: int
+    probable: float
+    dice: float
+    error: float
+    error_range: tuple[float, float]
 
 
 def light_rows(heart: LabelledHeart, segmenter: CineSegmenter, bundle: str, damaged: bool) -> Iterator[LightRow]:
@@ -176,6 +196,32 @@ def found_by(rows: Sequence[LightRow], limit: float, lights: tuple[str, ...] = (
         _interval(sums[:, 2], sums[:, 1]),
         _interval(sums[:, 2], sums[:, 0]),
     )
+
+
+def calibrated(rows: Sequence[LightRow], *, seed: int = 0) -> Calibrated | None:
+    """Expected calibration error of the probable Dice (Naeini et al., AAAI 2015, of probabilities); None without one.
+
+    The lowest probable Dice of a structure is held against its lowest true one. Intervals as of :func:`found_by`; what
+    chance adds to the error, most in few rows, is in them twice.
+    """
+    known = [row for row in rows if np.isfinite(row.probable)]
+    if not known:
+        return None
+    probable, dice = (np.array([getattr(row, name) for row in known]) for name in ("probable", "dice"))
+    places = [f"{row.set} {row.subject}" for row in known]
+    own = [np.flatnonzero(np.array(places) == place) for place in sorted(set(places))]
+    errors = []
+    for drawn in np.random.default_rng(seed).integers(0, len(own), (DRAWS, len(own))):
+        chosen = np.concatenate([own[place] for place in drawn])
+        errors.append(_calibration_error(probable[chosen], dice[chosen]))
+    low, high = np.quantile(errors, [(1 - WITHIN) / 2, (1 + WITHIN) / 2])
+    means = float(probable.mean()), float(dice.mean())
+    return Calibrated(len(known), *means, _calibration_error(probable, dice), (float(low), float(high)))
+
+
+def _calibration_error(probable: np.ndarray, dice: np.ndarray) -> float:
+    bins = np.array_split((probable - dice)[np.argsort(probable, kind="stable")], min(BINS, len(dice)))
+    return float(sum(abs(differences.sum()) for differences in bins) / len(dice))
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -22,6 +22,8 @@ from CardiacLib.types.segmentation import SliceStatistics
 from .confidence import expected_dice, logit, weights_sha256
 from .flags import Flag
 
+UNLIKE = "unlike_training"
+"""Code of the flag."""
 FILE = "appearance.json"
 """In the bundle's ``configs``."""
 FEATURES = {
@@ -95,7 +97,7 @@ class Appearance:
         meaning = list(FEATURES.values())[oddest][int(off[oddest] > 0)]
         return [
             Flag(
-                "unlike_training",
+                UNLIKE,
                 "warning",
                 f"These images are unlike those that the network learned from (distance {distance:.1f}, limit "
                 f"{self.limit:.1f}): {meaning}.",

@@ -34,6 +34,7 @@ class Calibration:
         slope: of all three, not negative.
         slice_offset, slice_slope: of the heart in one slice.
         warn_below, serious_below: probable Dice of a structure in a frame under which it is flagged.
+        serious_below_unlike: the second of images unlike the training images, on which the curve was not fitted.
         calibrated: false for the identity, which takes the network's word.
         volume_share: of LV, myocardium and RV: one standard deviation of the volume over the volume in which labels of
             the probable Dice differ from the truth; None where that was not fitted.
@@ -45,6 +46,7 @@ class Calibration:
     slice_slope: float = 1.0
     warn_below: float = 0.90
     serious_below: float = 0.80
+    serious_below_unlike: float = 0.80
     calibrated: bool = False
     volume_share: tuple[float, ...] | None = None
 
@@ -103,6 +105,7 @@ def load_calibration(bundle: str | Path) -> tuple[Calibration, str]:
         share = content.get("volume_share")
         share = None if share is None else tuple(float(share[name]) for name in STRUCTURES)
         single = {name: float(content[name]) for name in names}
+        single["serious_below_unlike"] = float(content.get("serious_below_unlike", single["serious_below"]))
         found = Calibration(offsets, **single, calibrated=True, volume_share=share)
         weights, note = content["weights_sha256"], str(content.get("note", ""))
     except (ValueError, KeyError, TypeError) as error:

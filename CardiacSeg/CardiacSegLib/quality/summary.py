@@ -12,7 +12,7 @@ from CardiacLib.types.segmentation import STRUCTURES, SliceStatistics
 from CardiacLib.types.values import job_value
 from CardiacSegLib.function import Function
 
-from .appearance import appearance_features, load_appearance
+from .appearance import UNLIKE, appearance_features, load_appearance
 from .confidence import Calibration, expected_dice, expected_slice_dice, load_calibration
 from .curve_rules import curve_flags
 from .flags import SEVERITIES, Cycle, Flag, flag_at
@@ -128,6 +128,8 @@ def judge(
     """The same with a given calibration; ``note`` is as of the report, ``further`` flags are added."""
     species = species_named(function.species)
     heart = Heart(at_human_size(labels, species), function.ed, function.es, species.structures)
+    further = tuple(further)
+    unlike = any(flag.code == UNLIKE for flag in further)
     flags = [*shape_flags(heart), *curve_flags(function), *further]
     if not labels.grid.sized:
         flags.append(
@@ -139,18 +141,19 @@ def judge(
         slice_dice = calibration.slice_dice(expected_slice_dice(statistics))
         drawn = [STRUCTURES[name] in species.structures for name in STRUCTURES]
         dice[:, np.logical_not(drawn)] = np.nan
-        flags += confidence_flags(dice, calibration, Cycle({function.ed, function.es}, len(dice)))
+        flags += confidence_flags(dice, calibration, Cycle({function.ed, function.es}, len(dice)), unlike)
         flags += spoilt_flags(statistics)
     flags.sort(key=lambda flag: SEVERITIES.index(flag.severity))
     ends, share = (function.ed, function.es), calibration.volume_share
     return QualityReport(tuple(flags), dice, slice_dice, calibration.calibrated, note, *ends, share)
 
 
-def confidence_flags(dice: np.ndarray, calibration: Calibration, cycle: Cycle) -> list[Flag]:
-    """Structures that are probably drawn badly, from their (T, 3) probable Dice."""
+def confidence_flags(dice: np.ndarray, calibration: Calibration, cycle: Cycle, unlike: bool) -> list[Flag]:
+    """Structures that are probably drawn badly, from their (T, 3) probable Dice; ``unlike`` the training images?"""
     flags = []
+    limit = calibration.serious_below_unlike if unlike else calibration.serious_below
     for name, column in zip(STRUCTURES, dice.T, strict=True):
-        serious = column < calibration.serious_below
+        serious = column < limit
         for severity, low in (("serious", serious), ("warning", (column < calibration.warn_below) & ~serious)):
             frames = np.flatnonzero(low)
             if frames.size:

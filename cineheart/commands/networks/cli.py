@@ -14,6 +14,8 @@ from cineheart.cli_options import (
     EvaluateOutput,
     FoldsOutput,
     LabelOrder,
+    Quality,
+    QualityOption,
     TrainOutput,
     Trust,
     UpdateCard,
@@ -111,6 +113,7 @@ def evaluate(
     external: External = False,
     lights: Lights = False,
     update_card: UpdateCard = False,
+    quality: QualityOption = Quality.fast,
     device: Device = AUTO,
     backend: Backend = AUTO,
     trust: Trust = False,
@@ -128,9 +131,11 @@ def evaluate(
     choice = CaseChoice(label_order, split_file=None if split is None else str(split), hold_out=hold_out, view=view)
     with Console("cineheart evaluate", as_json, lines=True) as console:
         runs_on, progress = RunsOn(device, backend), console.progress
-        network = NetworkChoice(bundle, runs_on, trust=trust)
+        network = NetworkChoice(bundle, runs_on, quality.value, trust=trust)
         labelled = LabelledEvaluation(choice, every, update_card)
         chosen = every or choice != CaseChoice()
+        if quality is not Quality.fast:
+            require_quality(bundle, update_card)
         require_own_way(bundle, external or lights or view is not None, chosen)
         if finds_landmarks(bundle):
             answer = evaluate_landmark_bundle(network, data, output, update_card=update_card, progress=progress)
@@ -168,6 +173,21 @@ def require_own_way(bundle: str, of_slices: bool, chosen: bool) -> None:
         raise InputError(f"{bundle}: is judged by its own data; leave out what says which labelled cases to take.")
     if of_slices and propagates(bundle):
         raise InputError(f"{bundle}: is judged on whole short-axis stacks; leave out --external, --lights and --view.")
+
+
+def require_quality(bundle: str, update_card: bool) -> None:
+    """Check that a bundle can be judged at another quality than the default.
+
+    Raises:
+        InputError: it is a landmark or slice network, or its card, which tells of the default, would be written.
+    """
+    from cineheart.evaluate.landmarks import finds_landmarks
+    from cineheart.evaluate.propagation import propagates
+
+    if finds_landmarks(bundle) or propagates(bundle):
+        raise InputError(f"{bundle}: has no other quality; leave out --quality.")
+    if update_card:
+        raise InputError("The model card has the numbers of --quality fast; leave out --quality or --update-card.")
 
 
 def _judge(external: bool, lights: bool):
