@@ -87,7 +87,7 @@ class Segmenter(SliceNetwork):
     def _segment(self, cine: Cine, progress: Progress, on_frame: OnFrame | None) -> Segmentation:
         spoilt = spoilt_slices(cine.frames, cine.spacing)
         seen = cine.with_changes(frames=bridged(cine.frames, spoilt))
-        found = self._probabilities(seen, progress, on_frame)
+        found = self.probabilities(seen, progress, on_frame)
         statistics = joined_statistics(found.statistics, spoilt=tuple(np.flatnonzero(spoilt).tolist()))
         notes = settle(found.probabilities, found.images)
         labels = np.stack([clean_frame(frame) for frame in found.labels()])
@@ -95,8 +95,8 @@ class Segmenter(SliceNetwork):
         result = LabelMap.of(labels, cine)
         return Segmentation(labels=result, statistics=statistics, notes=notes)
 
-    def _probabilities(self, cine: Cine, progress: Progress, on_frame: OnFrame | None = None) -> "Prediction":
-        """The network's answer in a window round the heart, which it finds itself."""
+    def probabilities(self, cine: Cine, progress: Progress = silent, on_frame: OnFrame | None = None) -> "Prediction":
+        """The network's answer in every frame, in a window round the heart, which it finds itself."""
         frames, limits = cine.frames, intensity_limits(cine.frames)
         grid = NetworkGrid(frames.shape[2:], even_spacing(cine), self.pixel_mm)
         chosen = np.unique(np.arange(SCOUT_FRAMES) * cine.n_frames // SCOUT_FRAMES)

@@ -1,6 +1,6 @@
 """Training arrays of the short-axis network: labelled hearts on the network's pixels, and random batches of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -13,8 +13,16 @@ from CardiacLib.networks.intensity import normalise
 from CardiacLib.training.augment import labelled_windows, random_intensity, random_maps
 from CardiacLib.training.options import TrainingOptions
 from CardiacLib.training.style import StyleOptions, with_amplitude_of, with_quantiles_of
+from CardiacLib.types.cine import Cine
 from CardiacLib.types.labels import likeliest
-from CardiacSegLib.segment.preprocess import resampled_shape, sample_slices
+from CardiacSegLib.segment.preprocess import opposite_frames, resampled_shape, sample_slices
+
+from .distillation import Distillation
+
+Teach = Callable[[Cine], np.ndarray]
+"""What :class:`~CardiacSegLib.train.distillation.Teachers` are: a cine to soft labels, uint8 (T, K, 3, H, W)."""
+HALF = 127
+"""Of a soft label in 0..255."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class ShortAxisData:
         phantoms: number of synthetic hearts to draw from.
         phantom_slices: number of their slices that are added to the patients' in every epoch.
         style: how often slices get the grey values, and the shading, of another vendor's (or centre's).
+        distillation: other networks to learn from too.
     """
 
     pixel_mm: float
@@ -37,6 +46,7 @@ class ShortAxisData:
     phantoms: int = 0
     phantom_slices: int = 0
     style: StyleOptions = StyleOptions()
+    distillation: Distillation | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,8 @@ class SliceStacks:
             there is no other frame.
         drawn: bool (N, 3) whether LV, myocardium and RV are drawn where they are; None: all are.
         domain: int64 (N,) number of the vendor; None: all are of one.
+        soft: uint8 (N, 3, size, size), what teachers say of LV, myocardium and RV, 0..1 as 0..255; None: there are
+            none, and it becomes (N, 0, size, size).
     """
 
     images: torch.Tensor
@@ -60,16 +72,24 @@ class SliceStacks:
     opposite: torch.Tensor
     drawn: torch.Tensor | None = None
     domain: torch.Tensor | None = None
+    soft: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.drawn is None:
             object.__setattr__(self, "drawn", torch.ones(len(self.images), 3, dtype=torch.bool))
         if self.domain is None:
             object.__setattr__(self, "domain", torch.zeros(len(self.images), dtype=torch.long))
+        if self.soft is None:
+            object.__setattr__(self, "soft", self.images.new_zeros(len(self.images), 0, *self.images.shape[1:]))
 
     @classmethod
     def from_hearts(
-        cls, hearts: Iterable[LabelledHeart], pixel_mm: float, size: int, domains: Sequence[str] = ()
+        cls,
+        hearts: Iterable[LabelledHeart],
+        pixel_mm: float,
+        size: int,
+        domains: Sequence[str] = (),
+        teach: Teach | None = None,
     ) -> "SliceStacks":
         """Stacks of all frames of hearts of any data set.
 
@@ -78,9 +98,15 @@ class SliceStacks:
             pixel_mm: pixel side the network sees.
             size: side of the slices in pixels.
             domains: names of the vendors, which number them; empty: they are not told apart.
+            teach: gives soft labels too.
         """
-        made = [_stacks_of(heart, pixel_mm, size, domains) for heart in hearts]
+        made = [_stacks_of(heart, pixel_mm, size, domains, teach) for heart in hearts]
         return cls.joined(made)
+
+    @classmethod
+    def from_cines(cls, cines: Iterable[Cine], pixel_mm: float, size: int, teach: Teach) -> "SliceStacks":
+        """Stacks of all frames of cines of which only teachers say what is what."""
+        return cls.joined([_unlabelled_stacks(cine, pixel_mm, size, teach) for cine in cines])
 
     @classmethod
     def joined(cls, parts: Sequence["SliceStacks"]) -> "SliceStacks":
@@ -94,11 +120,16 @@ class SliceStacks:
         return replace(self, first=self.first + start, last=self.last + start, opposite=self.opposite + start)
 
     @classmethod
-    def from_phases(cls, patients: Iterable[tuple], pixel_mm: float, size: int) -> "SliceStacks":
+    def from_phases(
+        cls, patients: Iterable[tuple], pixel_mm: float, size: int, teach: Teach | None = None
+    ) -> "SliceStacks":
         """Stacks of hearts given as (cine, labels) of ED and (cine, labels) of ES, on the same grid."""
-        images, labels, counts = [], [], []
+        images, labels, counts, soft = [], [], [], []
         for ed, es in patients:
-            shown = normalise(np.concatenate([ed[0].frames, es[0].frames]))
+            both = np.concatenate([ed[0].frames, es[0].frames])
+            if teach is not None:
+                soft.append(_soft_on_canvas(teach(ed[0].with_changes(frames=both, times_ms=None)), size))
+            shown = normalise(both)
             for frame, (cine, true) in zip(shown, (ed, es), strict=True):
                 image, label = _on_canvas(frame, true.labels[0], cine.spacing, pixel_mm, size)
                 images.append(image)
@@ -115,6 +146,7 @@ class SliceStacks:
             first=first,
             last=torch.repeat_interleave(ends - 1, counts),
             opposite=torch.arange(len(first)) + torch.where(is_es == 1, -own, own),
+            soft=torch.cat(soft) if soft else None,
         )
 
     def __len__(self) -> int:
@@ -145,16 +177,16 @@ class SliceStacks:
     def round_hearts(self, size: int) -> "SliceStacks":
         """The same stacks in a window of ``size`` pixels round each heart, as inference sees them."""
         offsets = (self.heart_centres() - size / 2).round().long().clamp(0, self.images.shape[-1] - size).tolist()
-        images, labels = (
-            torch.stack([a[r : r + size, c : c + size] for a, (r, c) in zip(arrays, offsets, strict=True)])
-            for arrays in (self.images, self.labels)
+        images, labels, soft = (
+            torch.stack([a[..., r : r + size, c : c + size] for a, (r, c) in zip(arrays, offsets, strict=True)])
+            for arrays in (self.images, self.labels, self.soft)
         )
-        return replace(self, images=images, labels=labels)
+        return replace(self, images=images, labels=labels, soft=soft)
 
     def heart_centres(self) -> torch.Tensor:
-        """(N, 2) row and column of the heart in each slice's stack."""
+        """(N, 2) row and column of the heart in each slice's stack, as its labels and the teachers say."""
         size = self.labels.shape[-1]
-        heart = ((self.labels > 0) & (self.labels != UNKNOWN)).cpu().numpy()
+        heart = ((self.labels > 0) & (self.labels != UNKNOWN) | (self.soft > HALF).any(1)).cpu().numpy()
         centres = np.full((len(heart), 2), (size - 1) / 2, np.float32)
         first = self.first.cpu().numpy()
         for start in np.unique(first):
@@ -170,13 +202,21 @@ class SliceStacks:
         Median number of pixels of the structure in a stack over that in the slice's own, within 1 / limit and limit.
         """
         pixels = torch.stack([(self.labels == label).sum((1, 2)) for label in (1, 2, 3)], 1)
+        return self._even(pixels, self.drawn, limit)
+
+    def soft_weights(self, limit: float = 3.0) -> torch.Tensor:
+        """The same of the teachers' structures, (N, 3), none of which is 0; (N, 0) without teachers."""
+        pixels = (self.soft > HALF).sum((2, 3))
+        return self._even(pixels, torch.ones_like(self.drawn), limit) if pixels.shape[1] else pixels.float()
+
+    def _even(self, pixels: torch.Tensor, drawn: torch.Tensor, limit: float) -> torch.Tensor:
         starts, stack = self.first.unique(return_inverse=True)
         own = pixels.new_zeros(len(starts), 3).index_add_(0, stack, pixels)
-        stacks_drawn = self.drawn[starts]
+        stacks_drawn = drawn[starts]
         usual = torch.stack(
             [own[stacks_drawn[:, n], n].median() if stacks_drawn[:, n].any() else own.new_tensor(1.0) for n in range(3)]
         )
-        return (usual / own.clamp_min(1)).clamp(1 / limit, limit)[stack] * self.drawn
+        return (usual / own.clamp_min(1)).clamp(1 / limit, limit)[stack] * drawn
 
     def to(self, device) -> "SliceStacks":
         """The same arrays on another device."""
@@ -187,7 +227,9 @@ class SliceStacks:
         return [getattr(self, field.name) for field in fields(self)]
 
 
-def _stacks_of(heart: LabelledHeart, pixel_mm: float, size: int, domains: Sequence[str]) -> SliceStacks:
+def _stacks_of(
+    heart: LabelledHeart, pixel_mm: float, size: int, domains: Sequence[str], teach: Teach | None = None
+) -> SliceStacks:
     frames, spacing = normalise(heart.cine.frames), heart.cine.spacing
     pairs = [_on_canvas(f, true, spacing, pixel_mm, size) for f, true in zip(frames, heart.labels, strict=True)]
     images, labels = (torch.cat(parts) for parts in zip(*pairs, strict=True))
@@ -202,7 +244,38 @@ def _stacks_of(heart: LabelledHeart, pixel_mm: float, size: int, domains: Sequen
         opposite=torch.from_numpy(heart.opposite.copy())[frame] * n_slices + slice_,
         drawn=torch.from_numpy(heart.drawn)[frame],
         domain=torch.full((len(images),), domain),
+        soft=None if teach is None else _soft_on_canvas(teach(heart.cine), size),
     )
+
+
+def _unlabelled_stacks(cine: Cine, pixel_mm: float, size: int, teach: Teach) -> SliceStacks:
+    frames = normalise(cine.frames)
+    nothing = np.full(frames.shape[1:], UNKNOWN, np.uint8)
+    images, labels = (
+        torch.cat(parts)
+        for parts in zip(*(_on_canvas(f, nothing, cine.spacing, pixel_mm, size) for f in frames), strict=True)
+    )
+    soft = _soft_on_canvas(teach(cine), size)
+    n_frames, n_slices = frames.shape[:2]
+    frame, slice_ = torch.arange(n_frames).repeat_interleave(n_slices), torch.arange(n_slices).repeat(n_frames)
+    # The frame most unlike each is sought where the heart moves.
+    heart = (soft > HALF).any(1).any(0).numpy()
+    moving = images.reshape(n_frames, n_slices, size, size).numpy() * heart
+    return SliceStacks(
+        images=images,
+        labels=labels,
+        first=frame * n_slices,
+        last=frame * n_slices + n_slices - 1,
+        opposite=torch.from_numpy(opposite_frames(moving))[frame] * n_slices + slice_,
+        drawn=torch.zeros(len(images), 3, dtype=torch.bool),
+        soft=soft,
+    )
+
+
+def _soft_on_canvas(soft: np.ndarray, size: int) -> torch.Tensor:
+    """Soft labels uint8 (T, K, 3, H, W) of all frames as (T K, 3, size, size)."""
+    flat = torch.from_numpy(soft.reshape(-1, *soft.shape[3:]))
+    return _centre(flat, size).reshape(-1, 3, size, size)
 
 
 def _on_canvas(frame, labels, spacing_ijk, pixel_mm: float, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -259,6 +332,7 @@ class SliceBatches:
         self.generator = torch.Generator(self.device).manual_seed(options.seed)
         self.centres = self.stacks.heart_centres()
         self.weights, self.style = self.stacks.structure_weights(), data.style
+        self.soft_weights = self.stacks.soft_weights()
         domains = self.stacks.domain
         self.others = [torch.nonzero(domains != n).flatten() for n in range(int(domains.max()) + 1)]
 
@@ -275,22 +349,24 @@ class SliceBatches:
     def _order(self, n: int) -> torch.Tensor:
         return torch.randperm(n, device=self.device, generator=self.generator)
 
-    def make(self, index: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Images (B, 6, side, side) of slices, and their labels (B, side, side), weights (B, 3) and domains (B,)."""
+    def make(self, index: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Images (B, 6, side, side) of slices, and their target.
+
+        The target is labels (B, side, side), weights (B, 3) and domains (B,); with teachers their soft labels
+        (B, 3, side, side) and the weights of these (B, 3) lie before the domains.
+        """
         side = self.windows[int(torch.randint(len(self.windows), (), device=self.device, generator=self.generator))]
         images = self._styled(self._two_phases(index).float() / 255, index)
-        labels = self.stacks.labels[index].long()
+        labels, soft = self.stacks.labels[index].long(), self.stacks.soft[index].float() / 255
         where = random_maps(self._window_centres(index), side, self.augmentation, self.generator)
         unknown = labels == UNKNOWN
-        if unknown.any():
-            both = torch.cat([images, unknown[:, None].to(images.dtype)], 1)
-            both, labels = labelled_windows(both, labels * ~unknown, where, 4)
-            images = both[:, :-1]
-            labels[both[:, -1] > 0.5] = UNKNOWN
-        else:
-            images, labels = labelled_windows(images, labels, where, 4)
+        parts = images, soft, unknown[:, None].to(images.dtype)
+        cut, labels = labelled_windows(torch.cat(parts, 1), labels * ~unknown, where, 4)
+        images, soft, unknown = cut.split([part.shape[1] for part in parts], 1)
+        labels[unknown[:, 0] > 0.5] = UNKNOWN
         images = random_intensity(images, self.augmentation, self.generator)
-        return images, (labels, self.weights[index], self.stacks.domain[index])
+        taught = (soft, self.soft_weights[index]) if soft.shape[1] else ()
+        return images, (labels, self.weights[index], *taught, self.stacks.domain[index])
 
     def _two_phases(self, index: torch.Tensor) -> torch.Tensor:
         n = len(index)

@@ -20,6 +20,7 @@ from CardiacLib.training.options import TrainingOptions
 from CardiacLib.training.start import begin_with_any
 
 from .data import ShortAxisData, SliceBatches, SliceStacks
+from .distillation import CACHE, DistillationLoss, Teachers, unlabelled_cines
 from .phantoms import random_phantoms
 
 __all__ = ["short_axis_trainer", "slice_dice", "train"]
@@ -41,14 +42,21 @@ def short_axis_trainer(
     split = open_cases(options.dataset_dir, options.chosen_cases)
     domains = sorted({domain_of(case) for case in (*split.training, *split.validation)})
     size = data.pixel_mm, data.canvas
+    told, teach = data.distillation, None
+    if told:
+        teach = Teachers(told, data.pixel_mm, Path(options.output_dir) / CACHE)
+        loss = DistillationLoss(loss, told.weight)
     hearts = read_hearts(split.training, progress=part(progress, 0.0, 0.6))
-    stacks, made = SliceStacks.from_hearts(hearts, *size, domains), None
+    stacks, made = SliceStacks.from_hearts(hearts, *size, domains, teach), None
+    if told and told.unlabelled:
+        cines = unlabelled_cines(told.unlabelled, progress=part(progress, 0.6, 0.6))
+        stacks = stacks + SliceStacks.from_cines(cines, *size, teach)
     if options.adversarial and options.adversarial.held_out_images and split.validation:
         unseen = read_hearts(split.validation, unlabelled=True)
-        stacks = stacks + SliceStacks.from_hearts(unseen, *size, domains)
+        stacks = stacks + SliceStacks.from_hearts(unseen, *size, domains, teach)
     if data.phantoms:
         progress(0.6, f"making {data.phantoms} synthetic hearts")
-        made = SliceStacks.from_phases(random_phantoms(data.phantoms, options.seed), *size).to(device)
+        made = SliceStacks.from_phases(random_phantoms(data.phantoms, options.seed), *size, teach).to(device)
     held_out = None
     if split.validation:
         hearts = read_hearts(split.validation, progress=part(progress, 0.9, 1.0))

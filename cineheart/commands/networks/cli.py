@@ -53,6 +53,14 @@ HoldOut = Annotated[str | None, typer.Option(help="Vendors or centres to hold ou
 AdversarialWeight = Annotated[
     float | None, typer.Option(help="Train against a classifier of vendors, by this weight (0.1), to tell them less.")
 ]
+Teacher = Annotated[
+    list[str] | None,
+    typer.Option(help="Bundle whose answer, mean over flips, is learned too (short axis); also several times."),
+]
+SoftWeight = Annotated[float | None, typer.Option(min=0, max=1, help="Of the teachers in the loss (0.5).")]
+Unlabelled = Annotated[
+    list[Path] | None, typer.Option(help="Study or cine that only teachers label; also several times.")
+]
 
 
 def train(
@@ -69,6 +77,9 @@ def train(
     hold_out: HoldOut = None,
     phantoms: Annotated[int | None, typer.Option(min=0, help="Synthetic hearts among the data.")] = None,
     adversarial: AdversarialWeight = None,
+    teacher: Teacher = None,
+    soft_weight: SoftWeight = None,
+    unlabelled: Unlabelled = None,
     device: Device = AUTO,
     trust: Trust = False,
     as_json: Json = False,
@@ -89,6 +100,9 @@ def train(
         hold_out=hold_out,
         phantoms=phantoms,
         adversarial=adversarial,
+        teachers=tuple(teacher or ()),
+        soft_weight=soft_weight,
+        unlabelled=tuple(str(path) for path in unlabelled or ()),
     )
     with Console("cineheart train", as_json, lines=True) as console:
         console.finish(train_with_notes(bundle, data, output, options, progress=console.progress))

@@ -47,6 +47,9 @@ class TrainOptions:
         hold_out: vendors or centres that are held out.
         phantoms: number of synthetic hearts among the data.
         adversarial: weight of a classifier of vendors to train against.
+        teachers: bundles whose mean answer over flips is learned too.
+        soft_weight: of the teachers in the loss, 0..1.
+        unlabelled: studies or files of which only the teachers say what is what.
     """
 
     epochs: int | None = None
@@ -61,6 +64,9 @@ class TrainOptions:
     hold_out: str | None = None
     phantoms: int | None = None
     adversarial: float | None = None
+    teachers: tuple[str, ...] = ()
+    soft_weight: float | None = None
+    unlabelled: tuple[str, ...] = ()
 
     def overrides(self) -> dict[str, object]:
         """Top-level values of ``train.json`` that are given."""
@@ -71,6 +77,15 @@ class TrainOptions:
         if self.adversarial is not None:
             kind = "CardiacLib.training.adversarial.Adversarial"
             given["adversarial"] = {"_target_": kind, "weight": self.adversarial, "held_out_images": True}
+        if self.teachers:
+            given["distillation"] = {
+                "_target_": "CardiacSegLib.train.distillation.Distillation",
+                "teachers": list(self.teachers),
+                "unlabelled": list(self.unlabelled),
+                "trust": self.trust,
+            } | ({} if self.soft_weight is None else {"weight": self.soft_weight})
+        elif self.soft_weight is not None or self.unlabelled:
+            raise InputError("Soft labels need a network that gives them: name its bundle with --teacher.")
         return given
 
 
