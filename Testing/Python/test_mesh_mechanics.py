@@ -16,12 +16,14 @@ from BiVMeshLib.exporters import write_vtu  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh  # noqa: E402
 from cineheart.cli import main  # noqa: E402
-from cineheart.fem.mechanics import nodal  # noqa: E402
+from cineheart.fem.mechanics import inverse, nodal  # noqa: E402
+from cineheart.fem.mechanics.carried import carried_axes  # noqa: E402
+from cineheart.fem.mechanics.inverse import ImagedSolid, slacken  # noqa: E402
 from cineheart.fem.mechanics.loading import contraction, deform, filling  # noqa: E402
 from cineheart.fem.mechanics.materials import Guccione  # noqa: E402
 from cineheart.fem.mechanics.nodal import NodalSolid  # noqa: E402
-from cineheart.fem.mechanics.solid import Load, Solid  # noqa: E402
-from cineheart.fem.mechanics.unload import UnloadOptions, carried_axes, unload  # noqa: E402
+from cineheart.fem.mechanics.solid import Load, Solid, held_along  # noqa: E402
+from cineheart.fem.mechanics.unload import UnloadOptions, unload  # noqa: E402
 from cineheart.fem.unloaded import MOST_TETS, UnloadFile, unload_mesh  # noqa: E402
 
 FILLED = {"ENDO_LV": 1.0}
@@ -124,7 +126,7 @@ def test_tension_is_the_derivative_of_its_energy():
 
 def test_nodal_tangent_is_the_derivative_of_forces_and_energy(heart):
     random, load = np.random.default_rng(5), Load({"ENDO_LV": 2.0}, 30.0)
-    solid = NodalSolid(heart, Guccione(kappa=500.0))
+    solid = NodalSolid(held_along(heart, 0.3), Guccione(kappa=500.0))
     u, way = 0.05 * random.normal(size=(solid.n, 3)), random.normal(size=(solid.n, 3))
     step = 1e-5
 
@@ -177,6 +179,74 @@ def test_the_unloaded_shape_inflates_to_the_imaged_one(heart, unloaded):
     assert np.array_equal(unloaded.heart.mesh.p[:, base], heart.mesh.p[:, base])
 
 
+def test_inverse_forces_are_those_of_the_inflated_shape(heart):
+    """Against the equations of the shape without load, which know nothing of the imaged place; and their tangent."""
+    heart = held_along(heart, 0.3)
+    random, load = np.random.default_rng(4), Load(FILLED)
+    imaged, image = ImagedSolid(heart, Guccione()), heart.mesh.p.T
+    places, way = image + 0.02 * random.normal(size=image.shape), random.normal(size=image.shape)
+    moved = skfem.MeshTet(places.T.copy(), heart.mesh.t, sort_t=False, _boundaries=heart.mesh.boundaries)
+    axes = carried_axes(heart.axes, image, places, heart.mesh.t.T)
+    solid = NodalSolid(replace(heart, mesh=moved, axes=axes), Guccione())
+    assert np.allclose(imaged.inner(places), solid.internal(image - places)[0], rtol=1e-9, atol=1e-10)
+    assert np.allclose(imaged.outer(load), solid.external(image - places, load), rtol=1e-9, atol=1e-10)
+    step = 1e-6
+    change = (imaged.inner(places - step * way) - imaged.inner(places + step * way)) / (2 * step)
+    found = (imaged.slackening(places)[0] @ way.ravel()).reshape(-1, 3)
+    assert np.allclose(found, change, rtol=1e-5, atol=1e-6 * np.abs(change).max())
+
+
+def test_springs_hold_the_epicardium_along_its_normal(heart):
+    outer = np.unique(heart.mesh.facets[:, heart.mesh.boundaries["EPI"]])
+    springs = held_along(heart, 0.2).springs
+    assert np.array_equal(np.flatnonzero(np.trace(springs, axis1=1, axis2=2)), outer)
+    a, b, c = heart.mesh.p.T[heart.mesh.facets[:, heart.mesh.boundaries["EPI"]]]
+    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()
+    assert np.trace(springs, axis1=1, axis2=2).sum() == pytest.approx(0.2 * area, rel=0.05)
+    loads = filling(FILLED, 1)
+    free, held = (deform(h, loads, solid=NodalSolid) for h in (heart, held_along(heart, 0.2)))
+    grown = [d.steps[1].volume["ENDO_LV"] - d.steps[0].volume["ENDO_LV"] for d in (free, held)]
+    assert 0.2 * grown[0] < grown[1] < 0.95 * grown[0]
+    assert held.steps[1].residuals[-1] < 1e-8
+
+
+def test_a_load_that_fails_is_tried_again_half_as_far_from_the_last_one(heart, monkeypatch):
+    """No rise beyond 0.3 of the load converges here; what is found then is what is found with small rises."""
+    small = slacken(ImagedSolid(heart, Guccione()), Load(FILLED), rise=0.25)
+    solve, tried = inverse.slackened, []
+
+    def fails_far(problem, places, load):
+        last = max((share for share, done in tried if done), default=0.0)
+        tried.append((load.pressure["ENDO_LV"], load.pressure["ENDO_LV"] - last < 0.3))
+        if not tried[-1][1]:
+            raise ArithmeticError("too far")
+        return solve(problem, places, load)
+
+    monkeypatch.setattr(inverse, "slackened", fails_far)
+    found = slacken(ImagedSolid(heart, Guccione()), Load(FILLED), rise=1.0)
+    assert tried[:3] == [(1.0, False), (0.5, False), (0.25, True)]
+    assert found.halved == sum(not done for _, done in tried) and found.shares[-1] == 1.0
+    assert np.abs(found.places - small.places).max() < 1e-6
+    monkeypatch.setattr(inverse, "HALVINGS", 1)
+    tried.clear()
+    with pytest.raises(ArithmeticError, match="at 50% of the load: too far"):
+        slacken(ImagedSolid(heart, Guccione()), Load(FILLED), rise=1.0)
+    with pytest.raises(InputError, match=r"No unloaded shape was found for 9\.00 kPa in ENDO_LV; choose a lower"):
+        unload(heart, {"ENDO_LV": 9.0})
+
+
+def test_kept_factors_serve_the_next_iterations(heart, monkeypatch):
+    imaged = ImagedSolid(heart, Guccione())
+    right = np.random.default_rng(2).normal(size=len(imaged.free))
+    expected = imaged.solve(imaged.image, right)
+    monkeypatch.setattr(inverse, "FEW", 0)
+    for places in (imaged.image, imaged.image + 0.01 * np.random.default_rng(3).normal(size=imaged.image.shape)):
+        found = imaged.solve(places, right)
+        matrix = imaged.slackening(places)[0][imaged.free][:, imaged.free]
+        assert np.linalg.norm(matrix @ found - right) < 1e-3 * np.linalg.norm(right)
+    assert np.linalg.norm(imaged.solve(imaged.image, right) - expected) < 1e-2 * np.linalg.norm(expected)
+
+
 def test_fibres_are_carried_along(heart):
     turn = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
     turn *= np.sign(np.linalg.det(turn))
@@ -211,6 +281,8 @@ def test_what_cannot_be_unloaded(heart, tmp_path, capsys, monkeypatch):
     command = ["unload", str(tmp_path / "mesh.vtu"), "-o", str(tmp_path / "out.vtu")]
     assert main([*command, "--pressure", "-1"]) == 2
     assert "--pressure -1: must be more than 0 kPa" in capsys.readouterr().err
+    assert main([*command, "--pericardium", "-1"]) == 2
+    assert "--pericardium -1: must not be less than 0 kPa/mm" in capsys.readouterr().err
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(command) == 2
     assert "pip install scikit-fem" in capsys.readouterr().err

@@ -172,6 +172,15 @@ def test_caps_span_rings_beyond_the_rim_and_keep_apart():
     assert areas["MITRAL"] == pytest.approx(expected, rel=0.04)
     cap = shape[np.unique(triangles[lid.faces == VALVE_PATCHES["MITRAL"]])]
     assert cap[:, 2].min() >= 0.0 and np.abs(cap[:, 1]).max() == pytest.approx(24, abs=0.5)
+    # Sunk to the base plane, what lies within the border would cut the collar, which rises to it beyond the rim.
+    places, height, _ = lid._placed(nodes, later)
+    sunk = np.where(np.arange(len(height)) < 60, height, 0.0)
+    raised = lid._over_collar(opening, places, sunk)
+    crossing = [
+        len(self_intersections(np.concatenate([nodes, np.column_stack([places, h])]), lid.triangles))
+        for h in (sunk, raised)
+    ]
+    assert crossing[0] > 0 == crossing[1] and np.array_equal(raised[:60], sunk[:60]) and (raised >= sunk).all()
     # A ring that is missing in a frame goes with the rim: here to twice the size.
     alone = lid.sizes(2 * nodes, VALVE_PATCHES["AORTIC"], later[1:])[0]
     assert alone == pytest.approx(4 * lid.sizes(nodes, VALVE_PATCHES["AORTIC"])[0], rel=0.1)

@@ -67,6 +67,7 @@ def unload(
     pressure: Annotated[float, typer.Option(help="Of the LV when the heart was imaged, kPa.")] = 1.5,
     rv_pressure: Annotated[float, typer.Option(help="Of the RV, kPa.")] = 0.5,
     stiffness: Annotated[float, typer.Option(help="Guccione's c of the muscle, kPa.")] = 2.0,
+    pericardium: Annotated[float, typer.Option(help="Springs along the epicardium's normal, kPa/mm; 0: none.")] = 0.1,
     tolerance: Annotated[float, typer.Option(min=1e-4, help="Greatest distance from the imaged mesh, mm.")] = 0.05,
     linear: Annotated[bool, typer.Option("--linear", help="Linear displacements: faster, somewhat stiffer.")] = False,
     as_json: Json = False,
@@ -79,7 +80,7 @@ def unload(
     from cineheart.fem.unloaded import UnloadFile, unload_file
 
     with Console("cineheart unload", as_json) as console:
-        choice = UnloadFile(pressure, rv_pressure, stiffness, tolerance, linear)
+        choice = UnloadFile(pressure, rv_pressure, stiffness, tolerance, linear, pericardium)
         answer = unload_file(mesh, output, choice, progress=console.progress)
         console.finish(answer.with_facts(output=str(output)))
     return 0

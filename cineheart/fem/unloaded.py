@@ -7,6 +7,7 @@ import numpy as np
 
 from BiVMeshLib.check.quality import scaled_jacobian, signed_volumes
 from BiVMeshLib.convert import WRITABLE, convert_mesh, read_mesh
+from BiVMeshLib.decks import Loads
 from BiVMeshLib.exporters.space import Space
 from BiVMeshLib.heart.heart import Heart
 from CardiacLib.errors import InputError
@@ -17,7 +18,7 @@ from cineheart.console import Answer
 
 from .mechanics.materials import Guccione
 from .mechanics.nodal import NodalSolid
-from .mechanics.solid import Solid, SolidHeart
+from .mechanics.solid import Solid, SolidHeart, held_along
 from .mechanics.unload import Unloaded, UnloadOptions, unload
 
 MOST_TETS = {False: 60_000, True: 400_000}
@@ -35,6 +36,7 @@ class UnloadFile:
         tolerance_mm: see :class:`UnloadOptions`.
         linear: displacements with the volume averaged at the nodes, many times faster and somewhat stiffer; else
             quadratic.
+        pericardium_kpa_per_mm: springs along the normal of EPI, slack without load; as in the decks.
     """
 
     lv_kpa: float = 1.5
@@ -42,6 +44,7 @@ class UnloadFile:
     stiffness_kpa: float = field(default=Guccione.c)
     tolerance_mm: float = UnloadOptions.tolerance_mm
     linear: bool = False
+    pericardium_kpa_per_mm: float = field(default=Loads.epicardium_kpa_per_mm)
 
 
 def unload_file(path: Path, output: Path, choice: UnloadFile, *, progress: Progress = silent) -> Answer:
@@ -56,8 +59,12 @@ def unload_file(path: Path, output: Path, choice: UnloadFile, *, progress: Progr
     for name, value in (("--pressure", choice.lv_kpa), ("--stiffness", choice.stiffness_kpa)):
         if not value > 0:
             raise InputError(f"{name} {value:g}: must be more than 0 kPa.")
-    if not choice.rv_kpa >= 0:
-        raise InputError(f"--rv-pressure {choice.rv_kpa:g}: must not be less than 0 kPa.")
+    for name, value, unit in (
+        ("--rv-pressure", choice.rv_kpa, "kPa"),
+        ("--pericardium", choice.pericardium_kpa_per_mm, "kPa/mm"),
+    ):
+        if not value >= 0:
+            raise InputError(f"{name} {value:g}: must not be less than 0 {unit}.")
     mesh = read_mesh(path)
     try:
         found, shape = unload_mesh(mesh, choice, progress=progress)
@@ -73,6 +80,9 @@ def unload_file(path: Path, output: Path, choice: UnloadFile, *, progress: Progr
     }
     facts = {
         "tetrahedra": len(found.tets),
+        "pressure_steps": len(shape.way.shares),
+        "pressure_steps_halved": shape.way.halved,
+        "newton_iterations": shape.way.iterations,
         "corrections": len(shape.errors_mm) - 1,
         "greatest_error_mm": shape.errors_mm[-1],
         **volumes,
@@ -96,7 +106,7 @@ def unload_mesh(mesh: BiVMesh, choice: UnloadFile, *, progress: Progress = silen
         )
     linear = replace(mesh, middles=None)
     heart = Heart(linear, Space())
-    imaged = SolidHeart(heart.to_skfem(), heart.fibres)
+    imaged = held_along(SolidHeart(heart.to_skfem(), heart.fibres), choice.pericardium_kpa_per_mm)
     pressures = {"ENDO_LV": choice.lv_kpa, "ENDO_RV": choice.rv_kpa}
     solid = NodalSolid if choice.linear else Solid
     options = UnloadOptions(Guccione(c=choice.stiffness_kpa), choice.tolerance_mm, solid=solid)
@@ -122,6 +132,7 @@ def unload_mesh(mesh: BiVMesh, choice: UnloadFile, *, progress: Progress = silen
 def _note(choice: UnloadFile, shape: Unloaded) -> str:
     return (
         f"Unloaded from {choice.lv_kpa:g} kPa (LV) and {choice.rv_kpa:g} kPa (RV) with a published stiffness of "
-        f"{choice.stiffness_kpa:g} kPa, not the patient's; inflated again it is within {shape.errors_mm[-1]:.3f} mm "
+        f"{choice.stiffness_kpa:g} kPa, not the patient's, and springs of {choice.pericardium_kpa_per_mm:g} kPa/mm for "
+        f"the pericardium; inflated again it is within {shape.errors_mm[-1]:.3f} mm "
         "of the mesh that was read."
     )

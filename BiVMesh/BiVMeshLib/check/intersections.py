@@ -37,7 +37,8 @@ def self_intersections(points: np.ndarray, triangles: np.ndarray, near: np.ndarr
         pairs = pairs[asked[pairs[:, 0]] | asked[pairs[:, 1]]]
     across = np.ascontiguousarray(corners.transpose(1, 2, 0))
     blocks = (pairs[first : first + BLOCK] for first in range(0, len(pairs), BLOCK))
-    return around[np.concatenate([_crossing(across, block) for block in blocks] or [pairs])]
+    pairs = around[np.concatenate([_crossing(across, block) for block in blocks] or [pairs])]
+    return pairs[np.lexsort(pairs.T[::-1])]
 
 
 def _around(corners: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -50,7 +51,7 @@ def _around(corners: np.ndarray, near: np.ndarray) -> np.ndarray:
 
 
 def _near_pairs(corners: np.ndarray) -> np.ndarray:
-    """(P, 2) triangles whose boxes overlap or touch, in order."""
+    """(P, 2) triangles whose boxes overlap or touch, the lower number first."""
     centre = corners.mean(1)
     radius = np.linalg.norm(corners - centre[:, None], axis=2).max(1)
     usual = np.quantile(radius, LARGE)
@@ -62,13 +63,8 @@ def _near_pairs(corners: np.ndarray) -> np.ndarray:
         pairs.append(large[big.query_pairs(2.0 * most, output_type="ndarray")])
         mixed = big.sparse_distance_matrix(tree, most + usual, output_type="ndarray")
         pairs.append(np.stack([large[mixed["i"]], small[mixed["j"]]], axis=1))
-    pairs = np.concatenate([_with_boxes_that_meet(corners, some) for some in pairs])
-    return pairs[np.lexsort(pairs.T[::-1])]
-
-
-def _with_boxes_that_meet(corners: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Those of pairs (P, 2), the lower number first."""
     low, high = (np.ascontiguousarray(ends.T) for ends in (corners.min(1), corners.max(1)))
+    pairs = np.concatenate(pairs)
     for axis in range(3):
         a, b = pairs.T
         pairs = pairs[(low[axis, a] <= high[axis, b]) & (low[axis, b] <= high[axis, a])]

@@ -32,6 +32,11 @@ TIP_RADIUS = 1.5
 CLEFT_RADIUS = 4.0
 """The outer surface is closed by a ball of this radius (mm): grooves between LV and RV and at the RV tip."""
 
+FAR = np.float32(50.0)
+"""mm. Where nobody asks how far."""
+EDGE = 4
+"""Voxels: what reads a surface from a distance map reads no more than so many on either side of it."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -63,7 +68,7 @@ def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Sh
     with ThreadPoolExecutor(1) as other_core:
         body = other_core.submit(lambda: _smoothed(distance(_solid(parts.values(stack.lv_epi)), h), h, sigma))
         rv_values = other_core.submit(parts.values, stack.rv) if stack.has_rv else None
-        closed = _closed(distance(_solid(parts.values(stack.lv)), h), h, SHEET_RADIUS)
+        closed = _surface_closed(_solid(parts.values(stack.lv)), h, SHEET_RADIUS)
     lv = _upright(_smoothed(distance(_solid(closed), h), h, sigma), grid)
     lv = _with_volume(lv, grid, parts.volume(stack.lv), lambda pool: pool)
     lv = _half_ball(lv, grid, options.min_lv_wall_mm)
@@ -100,7 +105,7 @@ class _Parts:
 def _rv_pool(values: np.ndarray, parts: _Parts, lv, lv_body, options) -> np.ndarray:
     """RV pool of ``values`` beside the LV: cut free of its body and of the septum, rounded, in one piece."""
     grid, h = parts.grid, parts.grid.spacing
-    values = np.maximum(_closed(distance(values, h), h, SHEET_RADIUS), -lv_body)
+    values = np.maximum(_surface_closed(values, h, SHEET_RADIUS), -lv_body)
     values = np.maximum(values, options.min_septum_mm - lv)
     values = distance(_solid(_opened(values, h)), h)
     values = np.maximum(_smoothed(values, h, options.smoothing_mm), options.min_septum_mm - lv)
@@ -135,15 +140,22 @@ def _outer_body(parts: _Parts, lv, lv_body, rv, options) -> np.ndarray:
     return _with_volume(outer, grid, parts.volume(labelled), guarded)
 
 
-def distance(values: np.ndarray, spacing: float) -> np.ndarray:
+def distance(values: np.ndarray, spacing: float, reach: float | None = None) -> np.ndarray:
     """Signed distance to the zero level of ``values`` on an isotropic grid, float32, negative inside.
 
     Away from the surface the Euclidean distance transform between voxels; within two voxels of it the
     first-order distance f / |grad f|, which keeps the level's sub-voxel place.
+
+    Args:
+        reach: mm outside up to which, and EDGE voxels more, the distance is asked for; at least FAR beyond.
     """
     inside = values < 0
     if not inside.any() or inside.all():
-        return np.where(inside, -50.0, 50.0).astype(np.float32)
+        return np.where(inside, -FAR, FAR).astype(np.float32)
+    if reach is not None:
+        found, box = np.full(values.shape, FAR, np.float32), _round(inside, int(np.ceil(reach / spacing)) + EDGE)
+        found[box] = distance(values[box], spacing)
+        return found
     out = _voxels_from(inside)
     box = _round(inside)
     out[box] = np.where(inside[box], -_voxels_from(~inside[box]), out[box])
@@ -161,12 +173,12 @@ def distance(values: np.ndarray, spacing: float) -> np.ndarray:
     return far
 
 
-def _round(mask: np.ndarray) -> tuple[slice, ...]:
-    """The box of a mask with one voxel round it: the nearest voxel outside the mask is never farther."""
+def _round(mask: np.ndarray, margin: int = 1) -> tuple[slice, ...]:
+    """The box of a mask with so many voxels round it; with one the nearest voxel outside the mask is never farther."""
     found = []
     for axis in range(3):
         hit = np.flatnonzero(mask.any(tuple(n for n in range(3) if n != axis)))
-        found.append(slice(max(int(hit[0]) - 1, 0), int(hit[-1]) + 2))
+        found.append(slice(max(int(hit[0]) - margin, 0), int(hit[-1]) + 1 + margin))
     return tuple(found)
 
 
@@ -214,10 +226,14 @@ def _with_volume(values: np.ndarray, grid: Grid, volume: float, guard: Callable)
 def _solid(values: np.ndarray) -> np.ndarray:
     """One piece without cavities: other pieces become outside, enclosed cavities inside."""
     inside = values < 0
-    keep = largest_piece(inside)
-    out = np.where(inside & ~keep, np.float32(0.5), values)
-    cavities = _cavities(keep)
-    return np.where(cavities, np.float32(-0.5), out) if cavities.any() else out
+    if not inside.any():
+        return values
+    box = _round(inside)  # all beyond is outside, in one piece with the border of the grid
+    keep, out = largest_piece(inside[box]), values.copy()
+    part = out[box]
+    part[inside[box] & ~keep] = 0.5
+    part[_cavities(keep)] = -0.5
+    return out
 
 
 def _cavities(solid: np.ndarray) -> np.ndarray:
@@ -232,11 +248,17 @@ def _cavities(solid: np.ndarray) -> np.ndarray:
 
 
 def _opened(values: np.ndarray, spacing: float) -> np.ndarray:
-    """Morphological opening by a ball of TIP_RADIUS, by two distance transforms."""
-    eroded = distance(values, spacing) + np.float32(TIP_RADIUS)
+    """Morphological opening by a ball of TIP_RADIUS, by two distance transforms; right near the surface."""
+    eroded = distance(values, spacing, 0.0) + np.float32(TIP_RADIUS)
     if not (eroded < 0).any():
         return values
-    return np.maximum(values, distance(_solid(eroded), spacing) - np.float32(TIP_RADIUS))
+    return np.maximum(values, distance(_solid(eroded), spacing, TIP_RADIUS) - np.float32(TIP_RADIUS))
+
+
+def _surface_closed(values: np.ndarray, spacing: float, radius: float) -> np.ndarray:
+    """A field closed by a ball as by :func:`_closed`, but right near its surface only."""
+    near = distance(values, spacing, radius)
+    return np.minimum(near, distance(_solid(near - radius), spacing, 0.0) + np.float32(radius))
 
 
 def _closed(values: np.ndarray, spacing: float, radius: float) -> np.ndarray:

@@ -6,7 +6,7 @@ border and lines are drawn anew round the rings of that frame, with as many node
 triangles stay the same.
 
 Seen along the normal of the base plane a lid never covers itself, but where the border passes the rim; heights are
-those of the rings, nowhere below the base plane.
+those of the rings, nowhere below the base plane, and higher where the lid would cross its collar.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from BiVMeshLib.check.intersections import self_intersections
 from BiVMeshLib.check.topology import edge_counts
 from CardiacLib.types.bivmesh import VALVE_PATCHES, ValveRing
 
@@ -28,6 +29,8 @@ CLEAR = 0.6
 """Grid nodes keep this share of the rim's edge length from every line."""
 LEAST_LINE = 8
 """Nodes of a valve's line."""
+RISE, MOST_RISES = 0.25, 12
+"""Of GAP_MM, how far nodes of triangles that cross are raised in one round, and rounds."""
 MOST_SPLITS = 6
 """Rounds of splitting the sides that join two lines."""
 
@@ -127,7 +130,24 @@ class Lid:
             flat = unfolded(tracks, flat[len(held) :], inner, self.flat)
         least = lift(opening.flat, flat, self.gap_mm, LIFT_MM / GAP_MM * self.gap_mm)
         height = _heights(flat, least, curves, opening, (len(self.line), *self.counts))
-        return flat, np.concatenate([height, np.maximum(self.weights @ height, least[len(height) :])]), opening
+        height = np.concatenate([height, np.maximum(self.weights @ height, least[len(height) :])])
+        return flat, self._over_collar(opening, flat, height), opening
+
+    def _over_collar(self, opening: Opening, flat: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """Heights (E,), with the nodes within the border raised whose triangles cross the collar.
+
+        Where the border passes from the inside of the rim to its outside the collar is as steep as a wall, and what
+        falls from the border to a ring would cut through it.
+        """
+        count, height = len(self.line), height.copy()
+        rim = np.column_stack([opening.flat, np.zeros(count)])
+        for _ in range(MOST_RISES):
+            pairs = self_intersections(np.concatenate([rim, np.column_stack([flat, height])]), self.triangles)
+            corners = np.unique(self.triangles[pairs])
+            if not len(corners):
+                break
+            height[corners[corners >= 2 * count] - count] += RISE * self.gap_mm
+        return height
 
     def _with_rim(self, ring: ValveRing, opening: Opening) -> np.ndarray:
         """(P, 3) a ring at rest, moved as the rim is: by the affine map of the plane that fits it best."""

@@ -1,6 +1,6 @@
 """Forces and stiffness of the heart's muscle on scikit-fem's elements."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,10 +24,12 @@ class SolidHeart:
     Attributes:
         mesh: scikit-fem's mesh, mm, with boundaries BASE, EPI, ENDO_LV and, if it has one, ENDO_RV.
         axes: (M, 3, 3) per tet, columns fibre, sheet, normal.
+        springs: None, or (N, 3, 3) mN/mm, what pulls each node back to its place without load, see :func:`held_along`.
     """
 
     mesh: MeshTet
     axes: np.ndarray
+    springs: np.ndarray | None = None
 
     @property
     def endocardia(self) -> list[str]:
@@ -47,6 +49,24 @@ class Load:
         names = self.pressure | other.pressure
         between = {n: (1 - share) * self.pressure.get(n, 0.0) + share * other.pressure.get(n, 0.0) for n in names}
         return Load(between, (1 - share) * self.tension + share * other.tension)
+
+
+def held_along(heart: SolidHeart, stiffness: float, patch: str = "EPI") -> SolidHeart:
+    """The heart with springs of a stiffness in kPa/mm along the normals of a patch: the pericardium.
+
+    Each node bears those of the area round it.
+    """
+    mesh = heart.mesh
+    corners = mesh.facets[:, mesh.boundaries[patch]].T
+    a, b, c = (mesh.p.T[corners[:, n]] for n in range(3))
+    cross = 0.5 * np.cross(b - a, c - a)
+    inner = mesh.p[:, mesh.t[:, mesh.f2t[0, mesh.boundaries[patch]]]].mean(1).T
+    cross *= np.sign(np.einsum("fi,fi->f", cross, a - inner))[:, None]
+    count = mesh.p.shape[1]
+    normal = np.stack([np.bincount(corners.ravel(), np.repeat(cross[:, k] / 3.0, 3), count) for k in range(3)], axis=1)
+    area = np.linalg.norm(normal, axis=1)[:, None, None]
+    blocks = stiffness * normal[:, :, None] * normal[:, None, :] / np.where(area > 0, area, 1.0)
+    return replace(heart, springs=blocks)
 
 
 class Solid:
@@ -99,7 +119,17 @@ class Solid:
         """(n, 3) forces of the stress, and the stored energy."""
         energy, stress, _ = self.law.stress(self.deformation(u), tension)
         local = (self.gradients @ np.swapaxes(stress * self.weights[..., None, None], -1, -2)).sum(0)
-        return self._gathered(self.dofs, local), float((energy * self.weights).sum())
+        pull, stored = self._springs(u)
+        return self._gathered(self.dofs, local) + pull, float((energy * self.weights).sum()) + stored
+
+    def _springs(self, u: np.ndarray) -> tuple[np.ndarray, float]:
+        """(n, 3) forces of the springs, and the energy in them."""
+        pull = np.zeros_like(u)
+        if self.heart.springs is None:
+            return pull, 0.0
+        corners = self.basis.nodal_dofs[0]
+        pull[corners] = np.einsum("nij,nj->ni", self.heart.springs, u[corners])
+        return pull, 0.5 * float((pull * u).sum())
 
     def external(self, u: np.ndarray, load: Load) -> np.ndarray:
         """(n, 3) forces of the pressures on the deformed patches."""
@@ -118,6 +148,9 @@ class Solid:
             half = half.reshape(len(f), 3, size, 3, 3) @ np.swapaxes(gradient, 1, 2)[:, None, None]  # (m, i, a, k, b)
             local += half.transpose(0, 2, 1, 4, 3)
         total = self._matrix(self.dofs, local)
+        if self.heart.springs is not None:
+            corners = self.basis.nodal_dofs[0][:, None]
+            total = total + self._matrix(corners, self.heart.springs[:, None, :, None, :])
         for name, value in load.pressure.items():
             faces = self.faces[name]
             total = total + self._matrix(faces.element_dofs.T, value * self._turning(faces, u))

@@ -1,20 +1,24 @@
-"""The shape without load, of which the imaged one is the inflated: a fixed point on the nodes' coordinates."""
+"""The shape without load, of which the imaged one is the inflated: inverse elastostatics, then a fixed point."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from skfem import MeshTet
 
 from CardiacLib.errors import InputError
-from CardiacLib.progress import Progress, silent
+from CardiacLib.progress import Progress, part, silent
 
+from .carried import carried_axes, edge_columns
+from .inverse import LEAST_VOLUME, ImagedSolid, Slackened, slacken
 from .loading import advance
 from .materials import Guccione
 from .solid import Load, Solid, SolidHeart
 
-LEAST_VOLUME = 0.1
-"""A correction that would shrink a tet below this share of its imaged volume is halved."""
+PATIENCE = 4
+"""Corrections without a smaller distance after which the search is given up."""
+FIRST = 0.8
+"""Of the progress, what the inverse equations take."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +28,13 @@ class UnloadOptions:
     Attributes:
         law: of the muscle.
         tolerance_mm: greatest distance of a node of the inflated shape from the imaged one.
-        most: corrections at full pressure.
-        steps: pressures on the way to the full one, with one correction each.
+        most: corrections.
         solid: the elements, see :func:`~.loading.deform`.
     """
 
     law: Guccione = field(default_factory=Guccione)
     tolerance_mm: float = 0.05
     most: int = 40
-    steps: int = 4
     solid: Callable[[SolidHeart, Guccione], Solid] = Solid
 
 
@@ -43,8 +45,9 @@ class Unloaded:
     Attributes:
         heart: without load, in the imaged one's place (the base is held), fibres carried along.
         inflation: (N, 3) mm from its nodes to where the pressures move them.
-        errors_mm: greatest node distance of the inflated from the imaged shape, by correction at full pressure.
+        errors_mm: greatest node distance of the inflated from the imaged shape, before each correction.
         unloaded_ml, inflated_ml: cavities by patch.
+        way: how the first shape was found.
     """
 
     heart: SolidHeart
@@ -52,6 +55,7 @@ class Unloaded:
     errors_mm: list[float]
     unloaded_ml: dict[str, float]
     inflated_ml: dict[str, float]
+    way: Slackened
 
 
 def unload(
@@ -63,46 +67,32 @@ def unload(
 ) -> Unloaded:
     """Find the shape that the pressures inflate to the imaged one.
 
-    Fixed-point iteration (Sellier 2011, doi 10.1016/j.jfluidstructs.2011.08.002): the nodes of the unloaded shape are
-    moved back by what the inflated shape is away from the imaged one. The length of the correction is Aitken's.
+    The unloaded shape is first found with linear elements from the equilibrium of the imaged one (``inverse``), where a
+    guess need not be inflated. Then it is inflated with the elements that are asked for, and its nodes are moved back
+    by what they come to lie away from the imaged ones, again and again (Sellier 2011, doi
+    10.1016/j.jfluidstructs.2011.08.002). That way is turned and stretched back by the inflation, and its length is
+    Aitken's.
 
     Args:
-        imaged: under the pressures.
+        imaged: under the pressures; its springs bear what they do in the imaged place.
         pressures: kPa, by patch.
 
     Raises:
         InputError: no such shape was found.
     """
     options = options or UnloadOptions()
-    image, full = imaged.mesh.p.T.copy(), Load(dict(pressures))
-    search = _Search(imaged, options)
-    nodes, errors, before, share = image.copy(), [], None, 1.0
-    for n in range(options.steps + options.most):
-        load = Load().towards(full, min(1.0, (n + 1) / options.steps))
-        try:
-            found = search.inflated(nodes, load)
-        except ArithmeticError as error:
-            raise InputError(
-                f"No unloaded shape was found: the muscle's equations have no solution under {_said(load)}; "
-                f"choose a lower pressure or a stiffer muscle ({error})"
-            ) from error
-        away = nodes + found - image
-        greatest = float(np.linalg.norm(away, axis=1).max())
-        progress(n / (options.steps + options.most), f"{_said(load)}: {greatest:.3f} mm from the imaged shape")
-        if n + 1 >= options.steps:
-            errors.append(greatest)
-            if greatest <= options.tolerance_mm:
-                break
-        share = _aitken(share, before, away) if len(errors) > 1 else 1.0
-        before = away if errors else None
-        nodes = search.corrected(nodes, share * away)
-    else:
+    full = Load(dict(pressures))
+    try:
+        way = slacken(ImagedSolid(imaged, options.law), full, progress=part(progress, 0.0, FIRST))
+        search = _Search(imaged, way.places, options)
+        errors = search.settle(full, part(progress, FIRST, 1.0))
+    except ArithmeticError as error:
         raise InputError(
-            f"No unloaded shape was found: after {options.most} corrections the inflated shape is still "
-            f"{errors[-1]:.2f} mm from the imaged one; choose a lower pressure or a stiffer muscle."
-        )
+            f"No unloaded shape was found for {_said(full)}; choose a lower pressure, a stiffer muscle or stiffer "
+            f"springs on the epicardium ({error})"
+        ) from error
     progress(1.0, f"{errors[-1]:.3f} mm from the imaged shape")
-    return Unloaded(search.heart(nodes), found, errors, search.cavities(nodes), search.last.cavities_ml(search.u))
+    return search.result(errors, way)
 
 
 def _aitken(share: float, before: np.ndarray, away: np.ndarray) -> float:
@@ -116,68 +106,90 @@ def _said(load: Load) -> str:
 
 
 class _Search:
-    """Shapes with the imaged heart's tets."""
+    """Shapes with the imaged heart's tets, from first places (N, 3) on."""
 
-    def __init__(self, imaged: SolidHeart, options: UnloadOptions):
-        self.imaged, self.options = imaged, options
-        self.u: np.ndarray | None = None
-        self.last: Solid | None = None
-        self.volumes = _volumes(imaged.mesh.p.T, imaged.mesh.t.T)
+    def __init__(self, imaged: SolidHeart, nodes: np.ndarray, options: UnloadOptions):
+        self.imaged, self.options, self.nodes = imaged, options, nodes
+        self.image, self.tets = imaged.mesh.p.T.copy(), imaged.mesh.t.T
+        self.volumes = _volumes(self.image, self.tets)
+        self.last = options.solid(self.heart(), options.law)
+        self.u = (self.last.coarse @ (self.image - nodes).ravel()).reshape(-1, 3)
 
-    def heart(self, nodes: np.ndarray) -> SolidHeart:
-        """With other nodes (N, 3), the fibres carried along from the imaged one."""
+    def settle(self, load: Load, progress: Progress) -> list[float]:
+        """Correct the nodes; the greatest distance from the imaged shape, mm, after each inflation.
+
+        Raises:
+            ArithmeticError: an inflation does not converge, or the distances do not fall to the tolerance.
+        """
+        errors: list[float] = []
+        before, length = None, 1.0
+        for n in range(self.options.most + 1):
+            away = self.inflated(load) - self.image
+            errors.append(float(np.linalg.norm(away, axis=1).max()))
+            progress(n / (self.options.most + 1), f"Inflated again {errors[-1]:.3f} mm from the imaged shape")
+            if errors[-1] <= self.options.tolerance_mm:
+                return errors
+            if len(errors) > PATIENCE and min(errors[-PATIENCE:]) > min(errors[:-PATIENCE]):
+                break
+            back = self.turned_back(away)
+            length = 1.0 if before is None else _aitken(length, before, back)
+            before = back
+            self.nodes = self.corrected(length * back)
+        raise ArithmeticError(f"The inflated shape stays {min(errors):.2f} mm from the imaged one.")
+
+    def heart(self) -> SolidHeart:
+        """The shape, the fibres carried along from the imaged one."""
         mesh = self.imaged.mesh
-        moved = MeshTet(np.ascontiguousarray(nodes.T), mesh.t, sort_t=False, _boundaries=mesh.boundaries)
-        return SolidHeart(moved, carried_axes(self.imaged.axes, mesh.p.T, nodes, mesh.t.T))
+        moved = MeshTet(np.ascontiguousarray(self.nodes.T), mesh.t, sort_t=False, _boundaries=mesh.boundaries)
+        axes = carried_axes(self.imaged.axes, self.image, self.nodes, self.tets)
+        return replace(self.imaged, mesh=moved, axes=axes)
 
-    def inflated(self, nodes: np.ndarray, load: Load) -> np.ndarray:
-        """(N, 3) displacement of the nodes under the load, from that of the last shape if it can be."""
-        problem = self.options.solid(self.heart(nodes), self.options.law)
-        if self.u is None:
-            self.u = np.zeros((problem.n, 3))
-        start = self.u.copy()
+    def inflated(self, load: Load) -> np.ndarray:
+        """(N, 3) places of the nodes under the load, from the last displacement if it can be, else from none."""
+        problem, start = self.options.solid(self.heart(), self.options.law), self.u.copy()
         try:
             advance(problem, start, load, load, halvings=0)
         except ArithmeticError:
             start[:] = 0.0
             advance(problem, start, Load(), load)
         self.u, self.last = start, problem
-        return problem.at_nodes(start)
+        return self.nodes + problem.at_nodes(start)
 
-    def corrected(self, nodes: np.ndarray, away: np.ndarray) -> np.ndarray:
-        """Nodes moved back, less far where a tet would be lost."""
+    def turned_back(self, away: np.ndarray) -> np.ndarray:
+        """(N, 3) ``away`` by the mean inverse deformation gradient of the tets round each node."""
+        deformed = edge_columns(self.nodes + self.last.at_nodes(self.u), self.tets)
+        inverse = edge_columns(self.nodes, self.tets) @ np.linalg.inv(deformed)
+        weights = np.repeat(np.abs(self.volumes), 4)
+        corners, values = self.tets.ravel(), np.repeat(inverse.reshape(-1, 9), 4, axis=0)
+        total = [np.bincount(corners, weights * values[:, k], len(away)) for k in range(9)]
+        mean = np.stack(total, axis=1) / np.bincount(corners, weights, len(away))[:, None]
+        return (mean.reshape(-1, 3, 3) @ away[..., None])[..., 0]
+
+    def corrected(self, away: np.ndarray) -> np.ndarray:
+        """Nodes moved back, less far where a tet would be lost.
+
+        Raises:
+            ArithmeticError: one would be lost by the shortest way.
+        """
         for _ in range(10):
-            moved = nodes - away
-            if (_volumes(moved, self.imaged.mesh.t.T) / self.volumes > LEAST_VOLUME).all():
+            moved = self.nodes - away
+            if (_volumes(moved, self.tets) / self.volumes > LEAST_VOLUME).all():
                 return moved
             away = 0.5 * away
-        raise InputError(
-            "No unloaded shape was found: tetrahedra would turn inside out; choose a lower pressure or a stiffer "
-            "muscle."
+        raise ArithmeticError("Tetrahedra would turn inside out.")
+
+    def result(self, errors: list[float], way: Slackened) -> Unloaded:
+        unloaded = self.last.cavities_ml(np.zeros_like(self.u))
+        return Unloaded(
+            heart=self.heart(),
+            inflation=self.last.at_nodes(self.u),
+            errors_mm=errors,
+            unloaded_ml=unloaded,
+            inflated_ml=self.last.cavities_ml(self.u),
+            way=way,
         )
-
-    def cavities(self, nodes: np.ndarray) -> dict[str, float]:
-        return self.last.cavities_ml(np.zeros_like(self.u))
-
-
-def carried_axes(axes: np.ndarray, before: np.ndarray, after: np.ndarray, tets: np.ndarray) -> np.ndarray:
-    """(M, 3, 3) fibre, sheet, normal of the moved tets.
-
-    The fibre turns and stretches with its tet, the sheet stays in the plane of both; again orthonormal.
-    """
-    gradient = _edges(after, tets) @ np.linalg.inv(_edges(before, tets))
-    fibre, sheet = np.moveaxis(gradient @ axes[:, :, :2], 2, 0)
-    fibre = fibre / np.linalg.norm(fibre, axis=1, keepdims=True)
-    sheet = sheet - (sheet * fibre).sum(1, keepdims=True) * fibre
-    sheet /= np.linalg.norm(sheet, axis=1, keepdims=True)
-    return np.stack([fibre, sheet, np.cross(fibre, sheet)], axis=2)
-
-
-def _edges(nodes: np.ndarray, tets: np.ndarray) -> np.ndarray:
-    """(M, 3, 3) columns: edges from the first corner."""
-    return np.swapaxes(nodes[tets[:, 1:]] - nodes[tets[:, :1]], 1, 2)
 
 
 def _volumes(nodes: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(M,) six times the volume, negative where scikit-fem has sorted the corners so."""
-    return np.linalg.det(_edges(nodes, tets))
+    return np.linalg.det(edge_columns(nodes, tets))
