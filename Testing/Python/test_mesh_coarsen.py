@@ -7,12 +7,12 @@ from test_mesh_sizing import half_shell, lattice_of
 from BiVMeshLib.check.quality import shape_quality, signed_volumes
 from BiVMeshLib.check.topology import boundary_faces, euler, surface_defects
 from BiVMeshLib.shape.field import Field
-from BiVMeshLib.shape.sizing import COARSER, Sizing, edge_for, sizing_for
+from BiVMeshLib.shape.sizing import ACROSS, COARSER, COARSEST_MM, Sizing, edge_for, sizing_for
 from BiVMeshLib.tetra.coarsen import WORST, Aim, coarsen
 from BiVMeshLib.tetra.hill_climb import DONE
 from BiVMeshLib.tetra.relax import relax
 from BiVMeshLib.tetra.smoothing import smooth
-from BiVMeshLib.tetra.stuffing import Stuffed, positive, stuff
+from BiVMeshLib.tetra.stuffing import Stuffed, positive, slid, stuff
 from BiVMeshLib.tetra.volumes import enclosed_by, with_volumes
 from CardiacLib.errors import InputError
 from CardiacLib.types.mesh_options import MeshOptions
@@ -77,10 +77,11 @@ def test_sizes():
     own, _ = edge_for(shape)
     assert not sizing_for(shape, MeshOptions(edge_length_mm=own)).collapses
     coarse = sizing_for(shape, MeshOptions(edge_length_mm=6.0))
-    assert coarse.collapses and coarse.lattice_mm == pytest.approx(own * COARSER) and coarse.edge_mm == 6.0
+    assert coarse.collapses and (coarse.lattice_mm, coarse.edge_mm) == (COARSEST_MM, 6.0)
     assert coarse.tets_wanted(1000) == round(1000 * (coarse.lattice_mm / 6.0) ** 3)
     assert not sizing_for(shape, MeshOptions(edge_length_mm=6.0, optimise=False)).collapses
     few, many = (sizing_for(half_shell(30.0, 25.0), MeshOptions(tets=n)) for n in (6_000, 2_000_000))
+    assert few.lattice_mm == pytest.approx(few.thickness_mm / ACROSS * COARSER) and few.lattice_mm < COARSEST_MM
     assert few.collapses and few.tets_wanted(99) == 6_000 and not many.collapses and many.edge_mm < own
     assert "6000 tetrahedra were asked for; 12000 is about the smallest number" in few.left_over(12_000)[0]
     assert not few.left_over(6_500) and not coarse.left_over(10**6)
@@ -112,3 +113,12 @@ def test_walls_enclose_what_the_shape_does(coarse):
     least = min(shape_quality(coarse.points, coarse.tets).min(), DONE)
     assert shape_quality(true.points, true.tets).min() >= least - 1e-6
     assert (true.points[true.on_base, 2] == 0).all()
+
+
+def test_no_node_goes_over_to_the_other_wall_of_a_narrow_cavity():
+    """A gap of 2 mm across x: from 0.6 mm beyond its middle the nearest wall is the other one."""
+    x = np.arange(-6.0, 6.5, 0.5)
+    gap = Field(np.broadcast_to(1.0 - np.abs(x), (3, 3, len(x))).astype(np.float32), np.array([-6.0, -0.5, -0.5]), 0.5)
+    start, free = np.array([[-1.0, 0.0, 0.0]] * 2), np.zeros(2, bool)
+    places = slid(start, np.array([[0.6, 0.2, 0.0], [-0.6, 0.2, 0.0]]), gap, free)
+    assert places == pytest.approx(np.array([[-1.0, 0.0, 0.0], [-1.0, 0.2, 0.0]]), abs=1e-6)

@@ -50,6 +50,12 @@ def test_a_linear_field_is_solved_exactly():
     solved = problem.solve(np.where(held, field, 0.0))
     assert np.array_equal(solved[held], field[held])
     assert np.abs(solved - field).max() < 1e-5
+    few = np.zeros(len(held), bool)
+    few[mesh.patch("BASE")] = few[mesh.patch("EPI")] = True
+    one, two = (
+        DirichletProblem(elements.stiffness(), few, p).solve(np.where(few, field, 0.0)) for p in (None, mesh.nodes)
+    )
+    assert two == pytest.approx(one, abs=1e-5) and np.ptp(laplace.cubes_of(mesh.nodes)) > 100
     flux = elements.divergence(elements.gradient(field))
     assert flux == pytest.approx(elements.stiffness() @ field, abs=1e-8)
 

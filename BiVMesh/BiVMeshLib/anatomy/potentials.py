@@ -103,8 +103,8 @@ def solve_potentials(mesh: BiVMesh) -> Potentials:
     height = np.clip((mesh.nodes - axis.apex) @ axis.up / np.linalg.norm(axis.base - axis.apex), 0.0, 1.0)
     along = np.where(held, patches["BASE"], height)
     with ThreadPoolExecutor(2) as two:
-        across = two.submit(_evenly, elements, stiffness, on_walls, walls, closed=True)
-        (along,) = _evenly(elements, stiffness, held, [along], closed=False)
+        across = two.submit(_evenly, elements, stiffness, on_walls, walls)
+        (along,) = _evenly(elements, stiffness, held, [along], places=mesh.nodes)
         solved = across.result()
     lv, rv = solved if len(solved) == 2 else (*solved, np.zeros(len(mesh.nodes)))
     return Potentials(
@@ -112,11 +112,14 @@ def solve_potentials(mesh: BiVMesh) -> Potentials:
     )
 
 
-def _evenly(elements, stiffness, held, values, closed) -> list[np.ndarray]:
-    """Harmonic solutions for ``values``, then those with even slopes; ``closed``: 1 minus their sum is one more."""
+def _evenly(elements, stiffness, held, values, places=None) -> list[np.ndarray]:
+    """Harmonic solutions for ``values``, then those with even slopes.
+
+    Along the wall, where ``places`` (N, 3) of the nodes are given; else across it, where 1 minus their sum is one more.
+    """
     for _ in range(2):
-        problem = DirichletProblem(stiffness, held)
+        problem = DirichletProblem(stiffness, held, places)
         values = [problem.solve(v) for v in values]
-        every = [*values, 1.0 - sum(values)] if closed else values
+        every = [*values, 1.0 - sum(values)] if places is None else values
         stiffness = elements.stiffness(even_conductivity([elements.gradient(v) for v in every]))
     return [np.clip(v, 0.0, 1.0) for v in values]

@@ -76,10 +76,7 @@ def contour_distances(mesh: BiVMesh, stack: LabelStack, frame: HeartFrame) -> di
         triangles = mesh.patch(patch)
         contour, section = contour_points(stack, frame, labels), _sections(mesh.nodes, triangles, stack)
         if name == "lv_outer" and len(rv) and len(contour):
-            to_rv, to_lv = scipy.spatial.cKDTree(rv), scipy.spatial.cKDTree(contour)
-            contour = contour[to_rv.query(contour)[0] > BESIDE_RV]
-            beside = to_rv.query(section)[0]
-            section = section[(beside > BESIDE_RV) & (beside > to_lv.query(section)[0])]
+            contour, section = _away_from_rv(contour, section, rv)
         if not len(contour) or not len(section):
             return None
         there = distance_to_triangles(contour, mesh.nodes, triangles)
@@ -88,6 +85,23 @@ def contour_distances(mesh: BiVMesh, stack: LabelStack, frame: HeartFrame) -> di
     with ThreadPoolExecutor(2) as two:
         found = dict(zip(SURFACES, two.map(measured, SURFACES), strict=True))
     return {name: distances for name, distances in found.items() if distances is not None}
+
+
+def _away_from_rv(contour: np.ndarray, section: np.ndarray, rv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of points (P, 3) on the LV's outer contour and on sections those that count; ``rv``: on the RV's contour.
+
+    They are farther than BESIDE_RV from it, those of sections also nearer to the LV's. How far away the RV is, which
+    takes long to find, is only looked for where it matters.
+    """
+    to_rv, to_lv = scipy.spatial.cKDTree(rv), scipy.spatial.cKDTree(contour)
+    beside = np.nextafter(BESIDE_RV, np.inf)
+    far = [np.isinf(to_rv.query(points, distance_upper_bound=beside)[0]) for points in (contour, section)]
+    section = section[far[1]]
+    distance = to_lv.query(section)[0]
+    open_question = np.flatnonzero(distance >= BESIDE_RV)
+    nearer = np.ones(len(section), bool)
+    nearer[open_question] = to_rv.query(section[open_question])[0] > distance[open_question]
+    return contour[far[0]], section[nearer]
 
 
 def contour_points(stack: LabelStack, frame: HeartFrame, labels: tuple[int, ...]) -> np.ndarray:
@@ -127,9 +141,14 @@ def border(mask: np.ndarray) -> np.ndarray:
 def distance_to_triangles(points: np.ndarray, nodes: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """(P,) distance in mm of points (P, 3) to the nearest of the CANDIDATES triangles with the nearest centres."""
     corners = nodes[triangles]
-    count = min(CANDIDATES, len(triangles))
-    nearest = scipy.spatial.cKDTree(corners.mean(1)).query(points, k=count)[1].reshape(len(points), count)
-    return np.min([_to_triangle(points, corners[nearest[:, n]]) for n in range(count)], axis=0)
+    centres, count = corners.mean(1), min(CANDIDATES, len(triangles))
+    radius = np.linalg.norm(corners - centres[:, None], axis=2).max(1)
+    to_centre, nearest = (n.reshape(-1, count) for n in scipy.spatial.cKDTree(centres).query(points, count))
+    best = np.full(len(points), np.inf)
+    for n in range(count):
+        near = np.flatnonzero(to_centre[:, n] - radius[nearest[:, n]] < best)
+        best[near] = np.minimum(best[near], _to_triangle(points[near], corners[nearest[near, n]]))
+    return best
 
 
 def _to_triangle(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -149,17 +168,19 @@ def _sections(nodes: np.ndarray, triangles: np.ndarray, stack: LabelStack) -> np
     up = geometry.slice_normal(stack.ijk_to_lps)
     up = up * np.sign(up @ stack.ijk_to_lps[:3, 2])
     share = ((np.arange(PER_SIDE) + 0.5) / PER_SIDE)[:, None]
-    found = [np.zeros((0, 3))]
+    found, along = [np.zeros((0, 3))], nodes @ up
+    corners = along[triangles]
+    low, high = corners.min(1), corners.max(1)
     for k in range(stack.base + 1):
-        height = (nodes - stack.to_lps(0, 0, k)) @ up + ON_BASE
-        above = height[triangles] > 0
-        crossing = triangles[above.any(1) & ~above.all(1)]
+        level = stack.to_lps(0, 0, k) @ up - ON_BASE
+        crossed = np.flatnonzero((high > level) & (low <= level))
+        crossing, above = triangles[crossed], corners[crossed] > level
         # From the corner that lies alone on its side to the two others.
-        alone = np.where(above.sum(1) == 1, above.argmax(1), (~above).argmax(1))[above.any(1) & ~above.all(1)]
+        alone = np.where(above.sum(1) == 1, above.argmax(1), (~above).argmax(1))
         apex, *others = (np.take_along_axis(crossing, (alone[:, None] + n) % 3, 1)[:, 0] for n in range(3))
         ends = []
         for other in others:
-            part = height[apex] / (height[apex] - height[other])
+            part = (along[apex] - level) / (along[apex] - along[other])
             ends.append(nodes[apex] + part[:, None] * (nodes[other] - nodes[apex]))
         found.append((ends[0][:, None] + share * (ends[1] - ends[0])[:, None]).reshape(-1, 3))
     return np.concatenate(found)

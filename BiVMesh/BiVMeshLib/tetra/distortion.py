@@ -30,18 +30,29 @@ class Distortion:
 
     def slopes(self, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradient (3, N), and (N,) the second derivative of its numerator, the same in all directions."""
-        size = self.corners.shape[1]
+        return self.with_slopes(across, positive=False)[1:]
+
+    def with_slopes(self, across: np.ndarray, positive: bool = True) -> tuple[float, np.ndarray, np.ndarray]:
+        """Energy and ``slopes`` at once; an infinite energy and no slopes where a tet is not ``positive``."""
+        size, total = self.corners.shape[1], 0.0
         slope, bend = np.empty((4, 3, size)), np.empty(size)
         for first, block in zip(range(0, size, BLOCK), self._blocks(), strict=True):
             part = slice(first, first + BLOCK)
             edge, spokes, squares = _measured(across, block)
             lifts = [_cross(edge[1], edge[2]), _cross(edge[2], edge[0]), _cross(edge[0], edge[1])]
             lifts = [-(lifts[0] + lifts[1] + lifts[2]), *lifts]  # 6 dV / d corner
-            six_volume = np.maximum((edge[0] * lifts[1]).sum(0), 1e-9)
+            six_volume = (edge[0] * lifts[1]).sum(0)
+            if positive and not six_volume.min() > 0.0:
+                return np.inf, np.zeros((3, 0)), np.zeros(0)
+            six_volume = np.maximum(six_volume, 1e-9)
             scale = 1.0 / (12.0 * np.cbrt(0.5 * six_volume) ** 2)
             share = 2.0 / 3.0 * squares / six_volume
-            if self.power != 1.0:
-                scale *= self.power * (squares * scale) ** (self.power - 1.0)
+            if self.power == 1.0:
+                total += float((squares * scale).sum())
+            else:
+                weight = (squares * scale) ** (self.power - 1.0)
+                total += float((squares * scale * weight).sum())
+                scale *= self.power * weight
             for n in range(4):
                 slope[n, :, part] = (8.0 * spokes[n] - share * lifts[n]) * scale
             bend[part] = 6.0 * scale
@@ -50,7 +61,7 @@ class Distortion:
             curvature += np.bincount(nodes, bend, self.n_nodes)
             for k in range(3):
                 gradient[k] += np.bincount(nodes, slope[n, k], self.n_nodes)
-        return gradient, np.maximum(curvature, 1e-30)
+        return total, gradient, np.maximum(curvature, 1e-30)
 
     def _blocks(self):
         return (self.corners[:, n : n + BLOCK] for n in range(0, self.corners.shape[1], BLOCK))

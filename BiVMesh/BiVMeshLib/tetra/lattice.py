@@ -46,6 +46,22 @@ def tet_patterns() -> tuple[tuple[int, int, int], ...]:
     return tuple((e, int(o), int(q)) for e, o, q in patterns)
 
 
+def sheared_index(index: np.ndarray) -> np.ndarray:
+    """Coordinates (s, (s - u + d) / 2, (s - u - d) / 2) of lattice points (u, s, d), each in the last axis.
+
+    Every place with whole numbers is a lattice point then, and no neighbour differs by more than 1 in any of them.
+    """
+    u, s, d = np.moveaxis(index, -1, 0)
+    return np.stack([s, (s - u + d) // 2, (s - u - d) // 2], axis=-1)
+
+
+def neighbourhood() -> np.ndarray:
+    """bool (3, 3, 3): where a point, in the middle, and its 14 neighbours lie in sheared coordinates."""
+    around = np.zeros((3, 3, 3), bool)
+    around[tuple(1 + sheared_index(np.append(OFFSETS, [[0, 0, 0]], axis=0)).T)] = True
+    return around
+
+
 @dataclass(frozen=True)
 class Lattice:
     """Lattice points at and below the base inside a box.
@@ -83,6 +99,14 @@ class Lattice:
         below = self.index[:, 1]
         exists = [self.neighbours[:, n] < len(self.points) for n in range(N_NEIGHBOURS)]
         return np.stack([e & (below + o <= 0) for e, o in zip(exists, OFFSETS[:, 1], strict=True)])
+
+    @cached_property
+    def sheared(self) -> tuple[np.ndarray, tuple[int, int, int]]:
+        """(N,) place of each point in an array of its sheared coordinates, and that array's shape; the base is last."""
+        index = sheared_index(self.index)
+        index -= index.min(0)
+        shape = tuple(int(n) + 1 for n in index.max(0))
+        return np.ravel_multi_index(tuple(index.T), shape), shape
 
     def codes(self, state: np.ndarray) -> np.ndarray:
         """(N,) 14-bit code: which neighbours have ``state``; points outside the box have not."""
@@ -124,11 +148,14 @@ def make_lattice(low: np.ndarray, high: np.ndarray, edge: float) -> Lattice:
     grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1).reshape(-1, 3) + first
     index = grid[grid.sum(1) % 2 == 0]
     number = np.full(shape + 4, len(index), np.int32)
-    number[tuple((index - first + 2).T)] = np.arange(len(index))
+    place = np.ravel_multi_index(tuple((index - first + 2).T), number.shape)
+    number.ravel()[place] = np.arange(len(index))
     neighbours = np.empty((len(index), N_NEIGHBOURS), np.int32, order="F")  # read by column
-    for n, offset in enumerate(OFFSETS):
-        other = index + offset
-        other[:, 1] = -np.abs(other[:, 1])
-        neighbours[:, n] = number[tuple((other - first + 2).T)]
+    along_u, along_s = number.shape[1] * number.shape[2], number.shape[2]
+    base = np.flatnonzero(index[:, 1] == 0)
+    for n, (u, s, d) in enumerate(OFFSETS):
+        neighbours[:, n] = number.ravel()[place + (u * along_u + s * along_s + d)]
+        if s > 0:
+            neighbours[base, n] = number.ravel()[place[base] + (u * along_u - s * along_s + d)]
     points = (index * step)[:, [0, 2, 1]]
     return Lattice(edge=edge, index=index, points=points, neighbours=neighbours)

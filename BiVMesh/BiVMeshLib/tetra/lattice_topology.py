@@ -10,12 +10,13 @@ thinnest one.
 from functools import cache
 
 import numpy as np
+import scipy
 
-from .lattice import IN_PLANE, N_NEIGHBOURS, OFFSETS, Lattice, link_graph
+from .lattice import IN_PLANE, N_NEIGHBOURS, OFFSETS, Lattice, link_graph, neighbourhood
 
 LEVELS = 16
-HALF = (OFFSETS[:, 1] < 0) | ((OFFSETS[:, 1] == 0) & (OFFSETS @ np.array([10, 0, 1]) > 0))
-"""One neighbour of every pair of opposite ones, none above the point: enough to tell what is connected."""
+AROUND = neighbourhood()
+"""bool (3, 3, 3): a point and its neighbours in the lattice's sheared coordinates."""
 
 
 @cache
@@ -58,32 +59,19 @@ def _euler_table(in_plane: bool) -> np.ndarray:
 
 def euler_number(lattice: Lattice, state: np.ndarray, on_base: bool = False) -> int:
     """Euler number of the complex spanned by the points in ``state``, or of its section with the base plane."""
-    code = np.zeros(len(state), np.int32)
-    padded = np.append(state, False)
+    which, padded = np.flatnonzero(state & lattice.on_base if on_base else state), np.append(state, False)
+    code = np.zeros(len(which), np.int32)
     for bit in range(N_NEIGHBOURS):
-        code |= (padded[lattice.neighbours[:, bit]] & lattice.real(bit)).astype(np.int32) << bit
-    which = state & lattice.on_base if on_base else state
-    return int(_euler_table(on_base)[code[which]].sum())
+        code |= (padded[lattice.neighbours[which, bit]] & lattice.real(bit)[which]).astype(np.int32) << bit
+    return int(_euler_table(on_base)[code].sum())
 
 
 def component_count(lattice: Lattice, state: np.ndarray, on_base: bool = False) -> int:
     """Connected pieces of the points in ``state``, or of those on the base connected within it."""
-    return len(_component_sizes(lattice, state, on_base)[1])
-
-
-def _component_sizes(lattice, state, on_base) -> tuple[np.ndarray, np.ndarray]:
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    which = np.flatnonzero(state & lattice.on_base if on_base else state)
-    number = np.full(len(state) + 1, -1, np.int32)
-    number[which] = np.arange(len(which), dtype=np.int32)
-    columns = number[lattice.neighbours[np.ix_(which, HALF & IN_PLANE if on_base else HALF)]]
-    rows = np.broadcast_to(np.arange(len(which))[:, None], columns.shape)
-    keep = columns >= 0
-    graph = coo_matrix((np.ones(keep.sum(), np.int8), (rows[keep], columns[keep])), shape=(len(which),) * 2)
-    count, label = connected_components(graph, directed=False)
-    return label, np.bincount(label, minlength=count) if len(which) else np.zeros(0, int)
+    place, shape = lattice.sheared
+    grid = np.zeros(shape, bool)
+    grid.ravel()[place] = state
+    return scipy.ndimage.label(grid[-1], AROUND[1])[1] if on_base else scipy.ndimage.label(grid, AROUND)[1]
 
 
 def is_half_ball(lattice: Lattice, state: np.ndarray) -> bool:

@@ -15,7 +15,7 @@ from BiVMeshLib.shape.field import Field
 
 from .distortion import Distortion
 from .smoothing import put_back
-from .stuffing import Stuffed, project
+from .stuffing import Stuffed, slid
 
 POWER, ROUNDS = 4.0, 15
 """Of the distortion whose sum is brought to a minimum, and steps towards it."""
@@ -61,10 +61,10 @@ class _Part:
         return (vectors - self.normal * (self.normal * vectors).sum(0)) * self.free
 
 
-def evened(points: np.ndarray, tets: np.ndarray, ways: Ways, below: float) -> np.ndarray:
+def evened(points: np.ndarray, tets: np.ndarray, ways: Ways, below: float, rounds: int = ROUNDS) -> np.ndarray:
     """(N, 3) places at which the tets round those of a shape quality ``below`` are least distorted.
 
-    Nodes of those tets move. All tets round them must be positive, and stay so.
+    Nodes of those tets move. All tets round them must be positive, and stay so. ``rounds``: steps towards the least.
     """
     active = np.zeros(len(points), bool)
     active[tets[shape_quality(points, tets) < below].ravel()] = True
@@ -75,11 +75,11 @@ def evened(points: np.ndarray, tets: np.ndarray, ways: Ways, below: float) -> np
     distortion = Distortion(local.reshape(-1, 4), len(nodes), POWER)
     found = points.copy()
     across = np.ascontiguousarray(points[nodes].T)
-    found[nodes] = minimise(across, distortion, ways.part(nodes, active[nodes]), ROUNDS).T
+    found[nodes] = minimise(across, distortion, ways.part(nodes, active[nodes]), rounds).T
     return found
 
 
-def even_out(mesh: Stuffed, myocardium: Field, below: float, keep: float) -> Stuffed:
+def even_out(mesh: Stuffed, myocardium: Field, below: float, keep: float, rounds: int = ROUNDS) -> Stuffed:
     """``mesh`` after ``evened``; surface nodes slide on the zero level, those of repaired topology stay.
 
     No tet falls below ``keep``, and below what it is, by putting nodes back onto the surface.
@@ -88,9 +88,8 @@ def even_out(mesh: Stuffed, myocardium: Field, below: float, keep: float) -> Stu
     slope = myocardium.with_gradient(mesh.points[bound])[1]
     slope[mesh.on_base[bound], 2] = 0.0
     normal[bound] = slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-9)
-    return slid_back(
-        mesh, evened(mesh.points, mesh.tets, Ways(normal, mesh.on_base, mesh.loose), below), myocardium, keep
-    )
+    places = evened(mesh.points, mesh.tets, Ways(normal, mesh.on_base, mesh.loose), below, rounds)
+    return slid_back(mesh, places, myocardium, keep)
 
 
 def slid_back(mesh: Stuffed, points: np.ndarray, myocardium: Field, keep: float) -> Stuffed:
@@ -98,7 +97,7 @@ def slid_back(mesh: Stuffed, points: np.ndarray, myocardium: Field, keep: float)
     moved = (points != mesh.points).any(1)
     bound = (mesh.side > 0) & ~mesh.loose & moved
     back = points.copy()
-    back[bound] = project(points[bound], myocardium, mesh.on_base[bound])
+    back[bound] = slid(mesh.points[bound], points[bound], myocardium, mesh.on_base[bound])
     near = np.flatnonzero(with_any(moved, mesh.tets))
     floor = np.full(len(mesh.tets), -np.inf)
     floor[near] = np.minimum(shape_quality(points, mesh.tets[near]), keep)
@@ -107,30 +106,39 @@ def slid_back(mesh: Stuffed, points: np.ndarray, myocardium: Field, keep: float)
 
 def minimise(across: np.ndarray, distortion: Distortion, ways: _Part, rounds: int) -> np.ndarray:
     """Places (3, N) of less distortion; those given, where all tets must be positive, if none are found."""
-    energy = distortion.energy(across)
+    energy, gradient, curvature = distortion.with_slopes(across)
     if not np.isfinite(energy):
         return across
-    gradient, curvature = distortion.slopes(across)
     gradient, pairs = ways.along(gradient), []
     for _ in range(rounds):
         way = -ways.along(_newton(gradient, curvature, pairs))
         slope = float(np.vdot(gradient, way))
         if slope >= 0.0:
             break
-        length = 1.0
-        while length >= SHORTEST and not (
-            (lower := distortion.energy(across + length * way)) <= energy + FALL * length * slope
-        ):
-            length *= SHORTER
-        if length < SHORTEST:
+        step, found = _lower(across, way, distortion, energy, slope)
+        if found is None:
             break
-        step = length * way
-        across, energy, last = across + step, lower, gradient
-        gradient, curvature = distortion.slopes(across)
+        across, last = across + step, gradient
+        energy, gradient, curvature = found
         gradient = ways.along(gradient)
         if np.vdot(step, gradient - last) > 0.0:
             pairs = [*pairs[1 - MEMORY :], (step, gradient - last)]
     return across
+
+
+def _lower(across, way, distortion: Distortion, energy: float, slope: float):
+    """The part of a ``way`` (3, N) that lowers the energy enough, and energy and slopes there; None if no part does.
+
+    The whole way, which is mostly it, is measured with its slopes at once.
+    """
+    length, found = 1.0, distortion.with_slopes(across + way)
+    if found[0] <= energy + FALL * slope:
+        return way, found
+    while (length := SHORTER * length) >= SHORTEST:
+        step = length * way
+        if distortion.energy(across + step) <= energy + FALL * length * slope:
+            return step, distortion.with_slopes(across + step)
+    return way, None
 
 
 def _newton(gradient: np.ndarray, curvature: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

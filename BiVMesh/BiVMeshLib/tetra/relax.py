@@ -12,7 +12,7 @@ from BiVMeshLib.shape.field import Field
 
 from .distortion import Distortion
 from .smoothing import guarded
-from .stuffing import Stuffed, project
+from .stuffing import Stuffed, slid
 
 STEP = 0.6
 """Share of the step to the minimum of each node's energy, its neighbours' steps not considered."""
@@ -28,6 +28,6 @@ def relax(mesh: Stuffed, myocardium: Field, rounds: int = 1) -> Stuffed:
         moved = points + STEP * (-gradient / curvature).T
         moved[mesh.on_base, 2] = 0.0
         moved[fixed] = points[fixed]
-        moved[bound] = project(moved[bound], myocardium, mesh.on_base[bound])
+        moved[bound] = slid(points[bound], moved[bound], myocardium, mesh.on_base[bound])
         points = guarded(points, moved, mesh.tets, shape_quality)
     return replace(mesh, points=points)

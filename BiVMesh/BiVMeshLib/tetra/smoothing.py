@@ -13,7 +13,7 @@ from BiVMeshLib.check.quality import scaled_jacobian, signed_volumes
 from BiVMeshLib.check.topology import boundary_faces, edge_counts, with_any
 from BiVMeshLib.shape.field import Field
 
-from .stuffing import Stuffed, project
+from .stuffing import Stuffed, slid
 
 GOOD = 0.45
 """A tet may get worse as long as its scaled Jacobian stays above this."""
@@ -36,7 +36,7 @@ def smooth(mesh: Stuffed, myocardium: Field, *, rounds: int = 3, step: float = 0
         moved[inner] = kept_clear(moved[inner], myocardium, clear)
         moved[mesh.on_base, 2] = 0.0
         bound = on_wall & ~mesh.loose
-        moved[bound] = project(moved[bound], myocardium, mesh.on_base[bound])
+        moved[bound] = slid(points[bound], moved[bound], myocardium, mesh.on_base[bound])
         points = guarded(points, moved, mesh.tets)
     return replace(mesh, points=points)
 

@@ -98,8 +98,8 @@ def stuff(lattice: Lattice, materials: Materials, myocardium: Field) -> Stuffed:
     tets = lattice.tets(materials.muscle)
     least = SQUEEZED * signed_volumes(lattice.points, tets)
     may_snap = np.ones(len(level), bool)
+    cuts = find_cuts(lattice, level, materials, myocardium)
     for _ in range(MAX_UNDO):
-        cuts = find_cuts(lattice, level, materials, myocardium)
         snaps = choose_snaps(lattice, materials.muscle, cuts, myocardium, may_snap)
         culprits, needed = snaps.refused, True
         if not len(culprits):
@@ -112,6 +112,7 @@ def stuff(lattice: Lattice, materials: Materials, myocardium: Field) -> Stuffed:
             break
         may_snap[culprits] = False
         lattice, level = pushed, levels
+        cuts = _cut_again(cuts, lattice, level, culprits, myocardium)
     return replace(mesh, undone=int((~may_snap).sum()))
 
 
@@ -176,20 +177,36 @@ def find_cuts(lattice: Lattice, level: np.ndarray, materials: Materials, myocard
         outer.append(other[crossing].astype(np.int64))
         long.append(np.full(int(crossing.sum()), n >= 8))
     inner, outer, long = (np.concatenate(part) for part in (inner, outer, long))
+    return _cut(lattice, level, (inner, outer, long), myocardium)
+
+
+def _cut(lattice: Lattice, level: np.ndarray, edges: tuple[np.ndarray, ...], myocardium: Field) -> Cuts:
+    """Cuts of ``edges``: inner and outer ends (C,) and which are long (C,)."""
+    inner, outer, long = edges
     start, step = lattice.points[inner], lattice.points[outer] - lattice.points[inner]
-    ends = np.stack([start, start + step])
-    loose = (myocardium(ends[0]) >= 0) | (myocardium(ends[1]) < 0)
+    loose = (myocardium(start) >= 0) | (myocardium(start + step) < 0)
     share = _roots(start, step, level[inner], level[outer], loose, myocardium)
-    points = start + share[:, None] * step
     return Cuts(
         inner=inner,
         outer=outer,
-        points=points,
+        points=start + share[:, None] * step,
         length=np.linalg.norm(step, axis=1),
         share=share,
         long=long,
         loose=loose,
     )
+
+
+def _cut_again(cuts: Cuts, lattice: Lattice, level: np.ndarray, moved: np.ndarray, myocardium: Field) -> Cuts:
+    """The same edges cut once more where one of the ``moved`` lattice points is an end."""
+    at = np.zeros(len(level), bool)
+    at[moved] = True
+    rows = np.flatnonzero(at[cuts.inner] | at[cuts.outer])
+    new = _cut(lattice, level, (cuts.inner[rows], cuts.outer[rows], cuts.long[rows]), myocardium)
+    changed = {name: getattr(cuts, name).copy() for name in ("points", "length", "share", "loose")}
+    for name, values in changed.items():
+        values[rows] = getattr(new, name)
+    return replace(cuts, **changed)
 
 
 def _roots(start, step, low, high, loose, myocardium) -> np.ndarray:
@@ -253,6 +270,18 @@ def project(points: np.ndarray, field: Field, in_plane: np.ndarray, steps: int =
         gradient[in_plane, 2] = 0.0
         points = points - (value / np.maximum((gradient**2).sum(1), 0.1))[:, None] * gradient
     return points
+
+
+def slid(start: np.ndarray, points: np.ndarray, field: Field, in_plane: np.ndarray) -> np.ndarray:
+    """``project`` of points (N, 3) that were at ``start`` near the surface, where those stay that turn the other way.
+
+    Such a point has gone over to the other wall of a narrow cavity, and its triangles would pass through those there.
+    """
+    places = project(points, field, in_plane)
+    one, two = field.with_gradient(start)[1], field.with_gradient(places)[1]
+    over = np.einsum("ij,ij->i", one, two) < 0.0
+    places[over] = start[over]
+    return places
 
 
 def _assemble(lattice, materials, level, tets, cuts, snaps: Snaps) -> tuple[Stuffed, np.ndarray]:
