@@ -122,3 +122,5 @@ def test_no_node_goes_over_to_the_other_wall_of_a_narrow_cavity():
     start, free = np.array([[-1.0, 0.0, 0.0]] * 2), np.zeros(2, bool)
     places = slid(start, np.array([[0.6, 0.2, 0.0], [-0.6, 0.2, 0.0]]), gap, free)
     assert places == pytest.approx(np.array([[-1.0, 0.0, 0.0], [-1.0, 0.2, 0.0]]), abs=1e-6)
+    sheet = Field(-gap.values, gap.origin, gap.spacing)  # of muscle: its node may go round an edge of it
+    assert slid(start[:1], np.array([[0.6, 0.2, 0.0]]), sheet, free[:1])[0] == pytest.approx([1.0, 0.2, 0.0], abs=1e-6)

@@ -1,5 +1,7 @@
 """Animals in HDF5: the published layout, its transposed variants, and files that do not fit."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from CardiacLib.datasets.mouse.hdf5 import Animal, animal_files, read_animal, wr
 from CardiacLib.datasets.mouse.phantoms import MiceOptions, write_mice
 from CardiacLib.errors import InputError
 from CardiacLib.phantom.mouse import MouseOptions, make_mouse
+from CardiacLib.readers.cases import read_one_image
 from CardiacLib.types.labels import LV, MYO
 
 
@@ -61,6 +64,8 @@ def test_written_is_read(tmp_path):
     assert np.allclose(found.cine.spacing, mouse.cine.spacing) and np.allclose(found.cine.times_ms, mouse.cine.times_ms)
     assert np.array_equal(found.labels.labels[mouse.es], mouse.labels.labels[mouse.es])
     assert found.cine.patient.heart_rate_bpm == 480.0 and found.cine.notes == () and found.synthetic
+    write_animal(tmp_path / "b.h5", replace(animal, cine=mouse.cine.only([0, 2]), labels=None))
+    assert read_one_image(tmp_path / "b.h5").patient.heart_rate_bpm == 480.0  # not as if two frames were a beat
 
 
 IMAGES, MASKS = arrays()

@@ -20,7 +20,7 @@ from CardiacLib.phantom.mouse import MouseOptions, make_mouse
 from CardiacLib.readers.cases import read_one_image, read_one_study
 from CardiacLib.species import SPECIES, species_named
 from CardiacLib.types.choices import SPECIES_NAMES, Body, ByHand, SegmentChoice, basal_slices
-from CardiacLib.types.labels import LV, MYO
+from CardiacLib.types.labels import LV, MYO, LabelMap
 from CardiacLib.types.measures.marks import Mark
 from CardiacLib.types.measures.ranges import NormalRanges
 from CardiacLib.types.mesh_options import MeshOptions
@@ -40,6 +40,7 @@ from cineheart.cli import app, main
 from cineheart.commands.animals.labelled import SYNTHETIC
 from cineheart.commands.answers import function_facts, function_marks
 from cineheart.report.facts import headline, measurement_rows
+from cineheart.report.quality_map import quality_content
 
 MOUSE = SegmentChoice(species="mouse", body=Body(heart_rate_bpm=480.0))
 
@@ -81,6 +82,8 @@ def test_beat_of_a_mouse_is_read_from_its_times(mouse):
 def test_quality_has_no_human_flag(mouse):
     report = assess(mouse.labels, measure(mouse.labels, MOUSE))
     assert report.light == "green" and not any("RV" in flag.sentence for flag in report.flags)
+    shown = quality_content(replace(report, dice=np.ones((12, 3))), SPECIES["mouse"].structures)
+    assert [row[0] for row in shown["rows"]] == ["LV pool", "LV myocardium"]
     as_human = assess(mouse.labels, measure(mouse.labels))
     assert as_human.light == "red"
     slow = assess(mouse.labels, measure(mouse.labels, replace(MOUSE, body=Body(heart_rate_bpm=70.0))))
@@ -271,10 +274,11 @@ def test_calibration_on_animals(tmp_path, mouse, painted, monkeypatch, read_json
     (bundle / "models").mkdir()
     (bundle / "models" / "model.pt").write_bytes(b"weights")
     ends = [mouse.ed, mouse.es]
-    cine, labels = painted.only(ends), mouse.labels.only(ends)
+    cine = painted.only(ends).with_changes(frames=painted.frames[ends, 2:6])
+    labels = LabelMap.of(mouse.labels.labels[ends, 2:6], cine)
     for number in range(5):
         wrong = cine.frames.copy()
-        wrong[:, 3 : 3 + number][wrong[:, 3 : 3 + number] == 500] = 0  # some slices lose their wall
+        wrong[:, :number][wrong[:, :number] == 500] = 0  # some slices lose their wall
         path = tmp_path / "mice" / f"m{number}.h5"
         write_animal(path, Animal(f"m{number}", cine.with_changes(frames=wrong), labels, (0, 1), synthetic=True))
     monkeypatch.setattr("cineheart.commands.animals.labelled.open_segmenter", lambda network: made_segmenter())

@@ -13,6 +13,7 @@ from CardiacLib.mrml.nodes import cines, frames, host, segmentations, sequences
 from CardiacLib.resources import resource_path
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh, ValveRing
 from CardiacLib.types.labels import TERMINOLOGY_CONTEXT, structures
+from CardiacLib.types.measures.ranges import NormalRange, NormalRanges
 from CardiacSegLib.mrml import tables as function_tables
 
 SHAPE = (4, 18, 16)  # K, J, I: no two axes alike
@@ -379,6 +380,17 @@ def test_function_tables_and_chart(scene):
     rates = nodes["rates"]
     assert rates.GetNumberOfPlotSeriesNodes() == 1  # no RV rate
     assert rates.GetNthPlotSeriesNode(0).GetYColumnName() == "LV filling rate (ml/s)"
+
+
+def test_normal_ranges_stand_in_the_table_of_measurements(scene):
+    limits = {"lv_ef_percent": NormalRange(55.0, 70.0), "rv_ef_percent": NormalRange(55.0, 70.0)}
+    ranges = NormalRanges(limits=limits, group="women of 40 to 49 years")
+    table = function_tables.function_to_scene(FUNCTION, "study", None, ranges)["measurements"].GetTable()
+    names = [table.GetColumnName(c) for c in range(table.GetNumberOfColumns())]
+    assert names[-2:] == ["Normal (women of 40 to 49 years)", "Position"]
+    rows = [[table.GetValue(r, c).ToString() for c in range(len(names))] for r in range(table.GetNumberOfRows())]
+    shown = {row[0]: row[-2:] for row in rows}
+    assert shown["LV ejection fraction"] == ["55 to 70", "below"] and shown["RV ejection fraction"] == ["", ""]
 
 
 def test_segments_and_strain_stand_in_tables(scene):

@@ -89,7 +89,7 @@ def test_who_has_no_range_is_told_why(choice, problem):
 
 
 def test_age_as_dicom_writes_it():
-    ages = {"055Y": 55, "018M": 1, "030W": 0, "400D": 1, "61": 61, "": None, "ANON": None, None: None}
+    ages = {"055Y": 55, "018M": 1, "030W": 0, "400D": 1, "61": 61, "61.0": 61, "": None, "ANON": None, None: None}
     assert {age: Patient(age=age).age_years for age in ages} == ages
     assert Body.of(Patient(sex="F", age="061Y")) == Body(sex="F", age_years=61)
 

@@ -380,14 +380,17 @@ def test_patient_values_come_from_the_study_and_can_be_changed(host, scene):
     from CardiacLib.mrml.nodes.cines import cine_to_scene
     from CardiacSegLib.mrml.patients import body_of
 
-    known = heart_cine(2).with_changes(patient=Patient(height_m=1.8, weight_kg=80.5, name="not kept"))
+    known = heart_cine(2).with_changes(
+        patient=Patient(height_m=1.8, weight_kg=80.5, sex="F", age="047Y", name="not kept")
+    )
     _, volume = cine_to_scene(known, "known")
     _, other = cine_to_scene(heart_cine(2), "other")
     panel = host.open_panel("CardiacSeg")
     assert (panel.ui.heightSpinBox.value, panel.ui.weightSpinBox.value) == (180.0, 80.5)
     assert panel.ui.heartRateSpinBox.text == "unknown"
     panel.ui.heartRateSpinBox.value = 66.0
-    assert body_of(panel.panel.parameters) == Body(height_m=1.8, weight_kg=80.5, heart_rate_bpm=66.0)
+    given = Body(height_m=1.8, weight_kg=80.5, heart_rate_bpm=66.0, sex="F", age_years=47)
+    assert body_of(panel.panel.parameters) == given
     panel.ui.inputSelector.choose(other)
     assert body_of(panel.panel.parameters) == Body()
     panel.ui.inputSelector.choose(volume)

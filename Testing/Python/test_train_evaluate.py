@@ -100,6 +100,17 @@ def test_train_writes_weights_log_and_learning_curve(trained):
 
 
 @pytest.mark.slow
+def test_train_with_a_teacher(patients, narrow_bundle, trained, tmp_path):
+    command = ["train", str(narrow_bundle), "--trust", "--data", str(patients), "-o", str(tmp_path), "--device", "cpu"]
+    taught = ["--epochs", "1", "--phantoms", "0", "--teacher", str(trained), "--soft-weight", "1"]
+    one = next(patients.glob("patient004/*_frame01.nii.gz"))
+    assert main([*command, *taught, "--unlabelled", str(one), "--json"]) == 0
+    folder = tmp_path / "narrow_sax"
+    assert len(list((folder / "training" / "soft_labels").glob("*.npz"))) == 2 + 1  # patients 4 and 9, and the volume
+    assert (folder / "models" / "model.pt").read_bytes() != (trained / "models" / "model.pt").read_bytes()
+
+
+@pytest.mark.slow
 def test_evaluate(patients, narrow_bundle, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(robustness, "CHANGES", robustness.CHANGES[-6:-3])  # test_robustness.py tries all
     monkeypatch.setattr("cineheart.evaluate.phantom.OPTIONS", PhantomOptions.small(n_frames=2))

@@ -9,9 +9,10 @@ from CardiacLib.types.measures.ranges import NormalRanges
 
 MEASURES, VOLUMES = "measures.csv", "volumes.csv"
 """One row per measurement that has a value; one per ventricle and way of counting."""
+OF_MEASURES = ("measurement", "value", "uncertainty", "light", "reason")
 OF_RANGES = ("normal_lower", "normal_upper", "position")
 """Normal range of a measurement, and where it lies; empty where there is none."""
-COLUMNS = ("measurement", "value", "uncertainty", "light", "reason", *OF_RANGES)
+COLUMNS = (*OF_MEASURES, *OF_RANGES)
 VOLUME_COLUMNS = ("ventricle", "source", "reported", "ed_ml", "es_ml", "ef_percent", "reason")
 
 
@@ -34,7 +35,7 @@ def measure_rows(
 def measure_row(key: str, value: float, mark: Mark, digits: int = 3) -> dict[str, object]:
     """One measurement; its unit is the end of its key. The volumes of animals need more digits."""
     sure = "" if mark.uncertainty is None else round(mark.uncertainty, digits)
-    return dict(zip(COLUMNS[:5], (key, round(value, digits), sure, mark.light, mark.reason), strict=True))
+    return dict(zip(OF_MEASURES, (key, round(value, digits), sure, mark.light, mark.reason), strict=True))
 
 
 def weak_ones(values: Mapping[str, object], marks: Marks) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from BiVMeshLib.check.marks import mesh_marks
 from CardiacLib.species import species_named
 from CardiacLib.types.bivmesh import ALL_PATCHES
+from CardiacLib.types.labels import RV
 from cineheart.measures.volumes import counted_labels, study_volumes
 from cineheart.scene import study_name
 
@@ -59,6 +60,7 @@ def draw_without_mesh(result: StudyResult) -> dict[str, object]:
     """Everything of the page that neither shows the mesh nor tells of the whole run, which may still be at work."""
     function, study, marks, ranges = result.function, result.study, result.segmented.marks, result.segmented.ranges
     measurements, wall = facts.measurement_rows(function, marks, ranges), facts.wall_rows(function, marks)
+    species = species_named(function.species)
     return {
         "title": study_name(result),
         "date": datetime.date.today().isoformat(),
@@ -69,9 +71,10 @@ def draw_without_mesh(result: StudyResult) -> dict[str, object]:
         "notes": result.label_notes,
         "headline": facts.headline(function, marks, ranges),
         "measurements": measurements,
+        "sides": ("LV", "RV") if RV in species.structures else ("LV",),
         "weak": reasons(measurements),
         "ranges": ranges,
-        "volume_unit": species_named(function.species).unit("ml")[1],
+        "volume_unit": species.unit("ml")[1],
         "legend": [(name, colour) for name, _, colour in reversed(CONTOURS)],
         "phases": _phases(result),
         "contours": contours(result),
@@ -92,7 +95,7 @@ def draw_without_mesh(result: StudyResult) -> dict[str, object]:
         "papillary": function.papillary,
         "long_axis": _long_axis(result),
         "valves": None if result.landmarks is None else valve_content(result.landmarks, result.annulus),
-        "quality": None if result.quality is None else quality_content(result.quality),
+        "quality": None if result.quality is None else quality_content(result.quality, species.structures),
         "mesh_scripts": [_file("heart3d/three.min.js"), _file("heart3d/heart.js")],
         "network": facts.network_rows(result.bundle),
         "provenance": facts.provenance_rows(result.provenance),

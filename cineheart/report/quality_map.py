@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from CardiacLib.types.segmentation import STRUCTURES
 
 from .pictures import Picture, ink, svg
 
@@ -23,14 +26,15 @@ _COLOURS = "viridis"
 _NOTHING = "#8a8a8a"
 
 
-def quality_content(report: QualityReport) -> dict[str, object]:
-    """What the template shows of a quality report."""
+def quality_content(report: QualityReport, structures: Collection[int]) -> dict[str, object]:
+    """What the template shows of a quality report, of the labels that are drawn in this species."""
     phases = {"Frame": report.ed} if report.ed == report.es else {"ED": report.ed, "ES": report.es}
     rows = []
     if report.dice is not None:
         rows = [
             (name, *(_dice(column[t]) for t in phases.values()))
-            for name, column in zip(NAMES.values(), report.dice.T, strict=True)
+            for (key, name), column in zip(NAMES.items(), report.dice.T, strict=True)
+            if STRUCTURES[key] in structures
         ]
     return {
         "light": report.light,

@@ -15,7 +15,7 @@ from BiVMeshLib.check.quality import shape_quality
 from BiVMeshLib.check.topology import FACES, with_any
 from BiVMeshLib.shape.field import Field
 
-from .stuffing import Stuffed, project
+from .stuffing import Stuffed, slid
 
 ENOUGH = 0.375
 """Quality (lesser of scaled Jacobian and sine of dihedral angle; 22 degrees) that a tet need not exceed."""
@@ -129,6 +129,7 @@ class _Patch:
         bound = self.bound[winners]
         allowed = np.ones(len(winners), bool)
         if bound.any():
-            places[bound] = project(places[bound], myocardium, self.on_base[winners][bound], steps=2)
+            start, in_plane = self.points[winners[bound]], self.on_base[winners][bound]
+            places[bound] = slid(start, places[bound], myocardium, in_plane, steps=2)
             allowed[bound] = np.abs(myocardium(places[bound])) < OFF_SURFACE
         return places, allowed

@@ -272,14 +272,16 @@ def project(points: np.ndarray, field: Field, in_plane: np.ndarray, steps: int =
     return points
 
 
-def slid(start: np.ndarray, points: np.ndarray, field: Field, in_plane: np.ndarray) -> np.ndarray:
-    """``project`` of points (N, 3) that were at ``start`` near the surface, where those stay that turn the other way.
+def slid(start: np.ndarray, points: np.ndarray, field: Field, in_plane: np.ndarray, steps: int = 3) -> np.ndarray:
+    """``project`` of points (N, 3) that were at ``start`` near the surface; who crosses a narrow cavity stays there.
 
-    Such a point has gone over to the other wall of a narrow cavity, and its triangles would pass through those there.
+    Such a point comes to face the other way, with cavity between it and where it was: it has gone over to the other
+    wall, and its triangles would pass through those there.
     """
-    places = project(points, field, in_plane)
+    places = project(points, field, in_plane, steps)
     one, two = field.with_gradient(start)[1], field.with_gradient(places)[1]
-    over = np.einsum("ij,ij->i", one, two) < 0.0
+    turned = np.flatnonzero(np.einsum("ij,ij->i", one, two) < 0.0)
+    over = turned[field(0.5 * (start[turned] + places[turned])) > 0.0]
     places[over] = start[over]
     return places
 

@@ -96,16 +96,24 @@ class HeatmapDetector:
         outputs, found = self._points(images, place, mirrored, part(progress, 0.0, 0.5))
         again = np.flatnonzero(_least_sure(*found[1:], view) < sure)
         if again.size:
-            others, _ = self._points(images[again], place, ~mirrored[again], part(progress, 0.5, 1.0))
-            outputs[again] = mean_outputs([outputs[again], others])
-            for values, better in zip(found, place.points(outputs[again], images.shape[1:]), strict=True):
+            late = part(progress, 0.5, 1.0)
+            outputs[again], both = self._points(images[again], place, ~mirrored[again], late, outputs[again])
+            for values, better in zip(found, both, strict=True):
                 values[again] = better
         return outputs, found
 
-    def _points(self, images, place: "Place", mirrored: np.ndarray | None = None, progress: Progress = silent):
+    def _points(
+        self,
+        images: np.ndarray,
+        place: "Place",
+        mirrored: np.ndarray | None = None,
+        progress: Progress = silent,
+        before: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """The network's outputs (T, CHANNELS, h, w) in the windows of a place, and their points (:meth:`Place.points`).
 
-        Of the frames that ``mirrored`` (T,) names it sees the mirror image; the outputs are flipped back.
+        Of the frames that ``mirrored`` (T,) names it sees the mirror image; the outputs are flipped back. With outputs
+        of ``before`` for the same windows, all is of the means of both.
         """
         flip = np.zeros(len(images), bool) if mirrored is None else mirrored
         pieces = [slice(start, start + self.predictor.batch) for start in range(0, len(images), self.predictor.batch)]
@@ -117,7 +125,8 @@ class HeatmapDetector:
 
         outputs, found = [], []
         for piece, answer in zip(pieces, answers(self.predictor, windows()), strict=True):
-            outputs.append(_flipped(answer, flip[piece]))
+            here = _flipped(answer, flip[piece])
+            outputs.append(here if before is None else mean_outputs([before[piece], here]))
             found.append(place.points(outputs[-1], images.shape[1:]))
         return np.concatenate(outputs), tuple(np.concatenate(values) for values in zip(*found, strict=True))
 

@@ -119,7 +119,8 @@ def read_raw(path: Path) -> RawImage:
 def _read_hdf5(path: Path) -> RawImage:
     """The images of an animal in the published layout."""
     cine = read_animal(path).cine
-    return RawImage(cine.frames, cine.ijk_to_lps, cine.times_ms, cine.notes)
+    rate = cine.patient.heart_rate_bpm
+    return RawImage(cine.frames, cine.ijk_to_lps, cine.times_ms, cine.notes, heart_rate_bpm=rate)
 
 
 def _read_meta(path: Path) -> RawImage:
@@ -154,7 +155,9 @@ def require_frames(cine: Cine, view: str) -> None:
 
 
 def _patient(raw: RawImage) -> Patient:
-    """The heart rate, if the file tells frame times: a retrospectively gated cine spans one beat."""
+    """The heart rate, if the file states it or frame times: a retrospectively gated cine spans one beat."""
+    if raw.heart_rate_bpm is not None:
+        return Patient(heart_rate_bpm=raw.heart_rate_bpm)
     n = len(raw.array)
     if n < 2 or raw.times_ms is None or any("was taken in" in note for note in raw.notes):
         return Patient()

@@ -24,6 +24,7 @@ class RawImage:
         segments: label value of the file -> facts about that segment (``.seg.nrrd`` only), see
             ``readers.labels.label_files``.
         grid: how the voxels lie in the file, and whether it gives their size.
+        heart_rate_bpm: where the file states it beside its frame times.
     """
 
     array: np.ndarray
@@ -32,6 +33,7 @@ class RawImage:
     notes: tuple[str, ...] = ()
     segments: tuple[dict[str, str], ...] = field(default_factory=tuple)
     grid: FileGrid = USUAL_GRID
+    heart_rate_bpm: float | None = None
 
 
 def even_times_ms(

@@ -13,7 +13,7 @@ class Patient:
     """Facts of the patient; None where the files do not give them.
 
     Attributes:
-        name, id, sex, age: as DICOM writes them.
+        name, id, sex, age: as DICOM writes them; an age may be a number of years too.
         height_m, weight_kg: of the body.
         heart_rate_bpm: while the images were taken.
     """
@@ -29,7 +29,7 @@ class Patient:
     @property
     def age_years(self) -> int | None:
         """Completed years of ``age``, which DICOM writes as ``055Y``, ``018M``, ``003W``, ``010D``; None if unknown."""
-        match = re.fullmatch(r"\s*(\d{1,3})\s*([YMWD]?)\s*", self.age or "", re.IGNORECASE)
+        match = re.fullmatch(r"\s*(\d{1,3})(?:\.0+)?\s*([YMWD]?)\s*", self.age or "", re.IGNORECASE)
         if match is None:
             return None
         number, unit = match.groups()

@@ -1,6 +1,7 @@
 """Label all frames of a short-axis cine on its own grid."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -218,12 +219,12 @@ def predict(
             inputs = pad_to_multiple(both, 16)
             yield from (inputs[piece] for piece in pieces)
 
-    found = answers(partial(flipped_logits, predictor, flips=look.flips), batches())
     statistics = []
-    for t in range(n_frames):
-        for piece in pieces:
-            out[t, piece] = mean_probabilities(next(found), look.flips)[..., :rows, :columns]
-        statistics.append(slice_statistics(out[t]))
-        if on_frame is not None:
-            on_frame(t, clean_frame(grid.labels(out[t], window)))
+    with closing(answers(partial(flipped_logits, predictor, flips=look.flips), batches())) as found:
+        for t in range(n_frames):
+            for piece in pieces:
+                out[t, piece] = mean_probabilities(next(found), look.flips)[..., :rows, :columns]
+            statistics.append(slice_statistics(out[t]))
+            if on_frame is not None:
+                on_frame(t, clean_frame(grid.labels(out[t], window)))
     return Prediction(seen, out, grid, window, tuple(statistics))
