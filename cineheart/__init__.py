@@ -17,7 +17,14 @@ def _use_source_tree() -> None:
 
 _use_source_tree()
 
-from CardiacLib import __version__ as __version__  # noqa: E402
+
+def __getattr__(name: str) -> str:
+    """``__version__``, read when it is asked for: the program sets its threads before NumPy is loaded."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from CardiacLib import __version__
+
+    return __version__
 
 
 def load_heart(path: str | Path, units: str = "mm", frame: str = "LPS"):

@@ -57,7 +57,7 @@ def test_the_command_starts_a_server_with_a_token_at_the_port(tmp_path, monkeypa
     monkeypatch.setattr(serving, "_serve", no_server)
     monkeypatch.delenv(serving.TOKEN_VARIABLE, raising=False)
     program, *words = json.loads(only("CMD"))
-    assert PROJECT["project"]["scripts"][program] == "cineheart.cli:main"
+    assert PROJECT["project"]["scripts"][program] == "cineheart.__main__:main"
     assert main([str(tmp_path) if word == "/studies" else word for word in words]) == 0
     ((root, options, token),) = seen
     assert root == tmp_path.resolve() and options.host == "0.0.0.0" and len(token) >= serving.SHORTEST_TOKEN

@@ -173,11 +173,12 @@ def test_caps_span_rings_beyond_the_rim_and_keep_apart():
     cap = shape[np.unique(triangles[lid.faces == VALVE_PATCHES["MITRAL"]])]
     assert cap[:, 2].min() >= 0.0 and np.abs(cap[:, 1]).max() == pytest.approx(24, abs=0.5)
     # Sunk to the base plane, what lies within the border would cut the collar, which rises to it beyond the rim.
-    places, height, _ = lid._placed(nodes, later)
+    places, height, seen = lid._placed(nodes, later)
     sunk = np.where(np.arange(len(height)) < 60, height, 0.0)
-    raised = lid._over_collar(opening, places, sunk)
+    raised = lid._over_collar(seen, places, sunk)
+    rim = np.column_stack([seen.flat, np.zeros(60)])
     crossing = [
-        len(self_intersections(np.concatenate([nodes, np.column_stack([places, h])]), lid.triangles))
+        len(self_intersections(np.concatenate([rim, np.column_stack([places, h])]), lid.triangles))
         for h in (sunk, raised)
     ]
     assert crossing[0] > 0 == crossing[1] and np.array_equal(raised[:60], sunk[:60]) and (raised >= sunk).all()

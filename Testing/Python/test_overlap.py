@@ -3,6 +3,8 @@
 import multiprocessing
 import operator
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -130,3 +132,13 @@ def test_networks_leave_cores_to_others(monkeypatch):
         with leaving_cores(1):
             assert processor_threads() == 1
     assert processor_threads() == 2
+
+
+def test_the_program_keeps_numpy_to_one_thread_unless_it_is_told_otherwise():
+    """NumPy reads the variable when it is loaded, which must be later."""
+    code = "import os, sys, cineheart; assert 'numpy' not in sys.modules; import cineheart.__main__, numpy; "
+    code += "print(os.environ['OPENBLAS_NUM_THREADS'])"
+    for given, used in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
+        kept = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+        ran = subprocess.run([sys.executable, "-c", code], env=kept | given, capture_output=True, text=True, check=True)
+        assert ran.stdout.split() == [used]

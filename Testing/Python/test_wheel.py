@@ -80,4 +80,4 @@ def test_its_command_line_runs_from_it_alone(unpacked, tmp_path):
 
 def test_its_entry_point_is_the_command_line(unpacked):
     (points,) = unpacked.glob("*.dist-info/entry_points.txt")
-    assert "cineheart = cineheart.cli:main" in points.read_text(encoding="utf-8")
+    assert "cineheart = cineheart.__main__:main" in points.read_text(encoding="utf-8")

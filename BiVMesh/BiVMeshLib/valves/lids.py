@@ -29,7 +29,7 @@ CLEAR = 0.6
 """Grid nodes keep this share of the rim's edge length from every line."""
 LEAST_LINE = 8
 """Nodes of a valve's line."""
-RISE, MOST_RISES = 0.25, 12
+RISE, MOST_RISES = 0.25, 40
 """Of GAP_MM, how far nodes of triangles that cross are raised in one round, and rounds."""
 MOST_SPLITS = 6
 """Rounds of splitting the sides that join two lines."""
@@ -137,17 +137,20 @@ class Lid:
         """Heights (E,), with the nodes within the border raised whose triangles cross the collar.
 
         Where the border passes from the inside of the rim to its outside the collar is as steep as a wall, and what
-        falls from the border to a ring would cut through it.
+        falls from the border to a ring would cut through it. Raised nodes may cut elsewhere at first; the heights with
+        the fewest crossing triangles are kept.
         """
         count, height = len(self.line), height.copy()
-        rim = np.column_stack([opening.flat, np.zeros(count)])
+        rim, best, fewest = np.column_stack([opening.flat, np.zeros(count)]), height, len(self.triangles) ** 2
         for _ in range(MOST_RISES):
             pairs = self_intersections(np.concatenate([rim, np.column_stack([flat, height])]), self.triangles)
-            corners = np.unique(self.triangles[pairs])
-            if not len(corners):
+            if len(pairs) < fewest:
+                best, fewest = height.copy(), len(pairs)
+            if not len(pairs):
                 break
+            corners = np.unique(self.triangles[pairs])
             height[corners[corners >= 2 * count] - count] += RISE * self.gap_mm
-        return height
+        return best
 
     def _with_rim(self, ring: ValveRing, opening: Opening) -> np.ndarray:
         """(P, 3) a ring at rest, moved as the rim is: by the affine map of the plane that fits it best."""

@@ -304,6 +304,7 @@ def _start_process(arguments: list[str], folder: Path) -> subprocess.Popen:
         environment = slicer.util.startupEnvironment()  # the launcher adds Slicer's own paths again
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), environment.get("PYTHONPATH"))))
     environment["PYTHONIOENCODING"] = "utf-8"
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # more of them wait for one another, actively
     environment[CACHE_VARIABLE] = str(cache_folder())  # also where it was chosen after the application had started
     options = {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {"start_new_session": True}
     return subprocess.Popen(
