@@ -1,5 +1,6 @@
 """Active contraction and the unloaded shape, with scikit-fem on the ellipsoid of a published benchmark."""
 
+import inspect
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +17,7 @@ from BiVMeshLib.exporters import write_vtu  # noqa: E402
 from CardiacLib.errors import InputError  # noqa: E402
 from CardiacLib.types.bivmesh import PATCHES, REGIONS, BiVMesh  # noqa: E402
 from cineheart.cli import main  # noqa: E402
+from cineheart.fem import cli as fem_cli  # noqa: E402
 from cineheart.fem.mechanics import inverse, nodal  # noqa: E402
 from cineheart.fem.mechanics.carried import carried_axes  # noqa: E402
 from cineheart.fem.mechanics.inverse import ImagedSolid, slacken  # noqa: E402
@@ -269,6 +271,13 @@ def test_command_writes_the_unloaded_mesh(heart, tmp_path, capsys):
     moved = found.nodes + found.point_fields["to_imaged_mm"]
     assert np.linalg.norm(moved - mesh.nodes, axis=1).max() < 0.05
     assert np.abs((found.cell_fields["fibre"] ** 2).sum(1) - 1.0).max() < 1e-6
+
+
+def test_the_commands_defaults_are_those_of_its_options():
+    """The command states them again, as it is read without scikit-fem."""
+    stated = inspect.signature(fem_cli.unload).parameters
+    names = ("pressure", "rv_pressure", "stiffness", "tolerance", "linear", "pericardium")
+    assert UnloadFile(*(stated[name].default for name in names)) == UnloadFile()
 
 
 def test_what_cannot_be_unloaded(heart, tmp_path, capsys, monkeypatch):

@@ -5,9 +5,8 @@ one for the whole cine, then gives the points of every frame. Every other frame 
 points are not all sure both ways.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -86,7 +85,10 @@ class HeatmapDetector:
         outputs, (points, confidence, views) = self._look(images, place, view, progress)
         views = mean_views(views)
         confidence = of_view(confidence, views, view)
-        _settle(points, confidence, outputs, images, place, partial(of_view, views=views, view=view))
+        places, own = _by_the_beat(confidence, outputs, images, place)
+        own, off = of_view(own, views, view), np.linalg.norm((points - places) / place.step, axis=-1)
+        doubted = np.isfinite(off) & ((confidence < CONFIDENT) | (off > REACH_CELLS * STRIDE))
+        points[doubted], confidence[doubted] = places[doubted], np.clip(own[doubted], FOLLOWED, CONFIDENT)
         points[confidence < FOUND] = np.nan
         return Detection(points, confidence, views[: len(DETECTED_VIEWS)])
 
@@ -201,25 +203,26 @@ def of_view(confidence: np.ndarray, views: np.ndarray, view: str | None) -> np.n
     return np.where([own == wanted for own in LANDMARK_VIEWS], confidence, 0.0)
 
 
-def _settle(points, confidence, outputs, images, place: Place, of_own_view: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Put points (T, 10, 2) of doubtful frames where the whole beat has them, and their confidence (T, 10), in place.
+def _by_the_beat(confidence: np.ndarray, outputs: np.ndarray, images: np.ndarray, place: Place):
+    """Places (T, 10, 2) in the images by the whole beat, and the probability (T, 10) that the network gives them.
+
+    Of points that were found in most frames, but of a valve that is doubtful in some; NaN for others, and beyond the
+    images.
 
     Args:
-        points, confidence: rows and columns of the image, of this view.
+        confidence: (T, 10), of this view.
         outputs: (T, CHANNELS, h, w) in the windows of ``place``.
         images: (T, H, W).
-        of_own_view: what is left of probabilities (T, 10) that do not know the view yet.
+        place: of the windows.
     """
     known, sure = (confidence >= FOUND).mean(0) >= LEAST_SHARE, (confidence >= CONFIDENT).all(0)
     wanted = known & np.repeat([not sure[list(valve)].all() for valve in VALVES], 2)
     if not wanted.any():
-        return
+        return np.full((*confidence.shape, 2), np.nan), np.zeros(confidence.shape)
     found, own = beat_places(outputs, cut_windows(images, place)[:, 0], wanted)
-    places, own = place.in_image(found), of_own_view(own)
-    off = np.linalg.norm((points - places) / place.step, axis=-1)
-    nowhere = np.isnan(off) | _outside(places, images.shape[1:])
-    doubted = ~nowhere & ((confidence < CONFIDENT) | (off > REACH_CELLS * STRIDE))
-    points[doubted], confidence[doubted] = places[doubted], np.clip(own[doubted], FOLLOWED, CONFIDENT)
+    places = place.in_image(found)
+    places[_outside(places, images.shape[1:])] = np.nan
+    return places, own
 
 
 def _outside(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

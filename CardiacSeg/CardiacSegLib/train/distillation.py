@@ -6,7 +6,6 @@ whereas soft Dice is smallest where the answer is that label made hard.
 """
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from CardiacLib.errors import InputError
+from CardiacLib.files import atomic_file
 from CardiacLib.networks.bundles import bundle_path, require_weights
 from CardiacLib.progress import Progress, silent
 from CardiacLib.readers.study import read_study
@@ -94,11 +94,8 @@ class Teachers:
         shape = resampled_shape(cine.frames.shape[2:], (cine.spacing[1], cine.spacing[0]), self.pixel_mm)
         mean = sum(_whole(network, cine, shape) for network in self.networks) / len(self.networks)
         soft = np.rint(mean * 255).astype(np.uint8)
-        self.cache.mkdir(parents=True, exist_ok=True)
-        work = path.with_suffix(".part")
-        with open(work, "wb") as stream:
+        with atomic_file(path) as work, open(work, "wb") as stream:
             np.savez_compressed(stream, soft=soft)
-        os.replace(work, path)
         return soft
 
 

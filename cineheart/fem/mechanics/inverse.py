@@ -59,7 +59,7 @@ class ImagedSolid:
         self.slopes = self.solid.gradients[0] @ np.swapaxes(imaged.axes, 1, 2)
         """(M, 4, 3) gradients of the shape functions in the imaged place."""
         self.pull = self.volumes[:, None, None] * self.slopes
-        self.gathers = self._shared(self.pull)
+        self.gathers = self.solid.shared(self.pull)
         self.image, self.springs = imaged.mesh.p.T.copy(), imaged.springs
         self.factors: Any = None
         self.tried = 0
@@ -75,7 +75,7 @@ class ImagedSolid:
     def inner(self, places: np.ndarray) -> np.ndarray:
         """(N, 3) forces of the stress."""
         f = self.back(places)
-        pressure = self._pressures(self._ratios(f))[self.dofs].mean(1)
+        pressure = self.solid.pressures(self._ratios(f))
         stress = self._stress(f) + pressure[:, None, None] * np.eye(3)
         forces = self.solid._gathered(self.dofs, self.pull @ np.swapaxes(stress, 1, 2))
         if self.springs is not None:
@@ -102,7 +102,7 @@ class ImagedSolid:
         near = total + NEAR_SHARE * kappa * self.solid._matrix(self.dofs, pairs)
         ratio = self._ratios(f)
         stiff = 0.5 * kappa * (1.0 + ratio**-2) * ratio**2 / (16.0 * self.solid.around)
-        return (total + self.gathers.T @ diags(stiff) @ self._shared(grows)).tocsr(), near
+        return (total + self.gathers.T @ diags(stiff) @ self.solid.shared(grows)).tocsr(), near
 
     def solve(self, places: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Change of the free places that takes away the forces ``right``.
@@ -137,16 +137,6 @@ class ImagedSolid:
         """(N,) imaged over unloaded volume of the tets round each node."""
         volume = np.linalg.det(f) * self.volumes
         return self.solid.around / (0.25 * np.bincount(self.dofs.ravel(), np.repeat(volume, 4), self.solid.n))
-
-    def _pressures(self, ratio: np.ndarray) -> np.ndarray:
-        return 0.5 * self.solid.kappa * (ratio - 1.0 / ratio)
-
-    def _shared(self, slopes: np.ndarray) -> csr_matrix:
-        """(N, 3N) sums over the tets round each node of (M, 4, 3) derivatives."""
-        nodes = np.broadcast_to(self.dofs[:, :, None, None], (len(slopes), 4, 4, 3))
-        columns = np.broadcast_to((3 * self.dofs[:, :, None] + np.arange(3))[:, None], nodes.shape)
-        values = np.broadcast_to(slopes[:, None], nodes.shape)
-        return csr_matrix((values.ravel(), (nodes.ravel(), columns.ravel())), shape=(self.solid.n, 3 * self.solid.n))
 
 
 def slackened(problem: ImagedSolid, places: np.ndarray, load: Load) -> tuple[np.ndarray, int]:

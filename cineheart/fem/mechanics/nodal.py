@@ -41,7 +41,7 @@ class NodalSolid(Solid):
         forces, energy = super().internal(u, tension)
         f = self.deformation(u)[0]
         ratio = self._ratios(f)
-        pushes = self._pressures(ratio)[:, None, None] * self._volume_slopes(f)
+        pushes = self.pressures(ratio)[:, None, None] * self._volume_slopes(f)
         with np.errstate(invalid="ignore", divide="ignore"):
             stored = 0.25 * self.kappa * (self.around * (ratio**2 - 1.0 - 2.0 * np.log(ratio))).sum()
         return forces + self._gathered(self.dofs, pushes), energy + float(stored)
@@ -54,14 +54,11 @@ class NodalSolid(Solid):
         # Second derivative of a tet's volume: slopes times directions, less the same with the axes exchanged.
         bent = np.einsum("mai,mbk->maibk", slopes, towards)
         total = total + self._matrix(
-            self.dofs, self._pressures(ratio)[:, None, None, None, None] * (bent - bent.transpose(0, 1, 4, 3, 2))
+            self.dofs, self.pressures(ratio)[:, None, None, None, None] * (bent - bent.transpose(0, 1, 4, 3, 2))
         )
         squares = np.einsum("mai,mbk->maibk", slopes, slopes / self.weights[0][:, None, None])
         self.near = total + NEAR_SHARE * self.kappa * self._matrix(self.dofs, squares)
-        nodes = np.broadcast_to(self.dofs[:, :, None, None], (len(f), 4, 4, 3))
-        columns = np.broadcast_to((3 * self.dofs[:, :, None] + np.arange(3))[:, None], nodes.shape)
-        values = np.broadcast_to(slopes[:, None], nodes.shape)
-        shared = csr_matrix((values.ravel(), (nodes.ravel(), columns.ravel())), shape=(self.n, 3 * self.n))
+        shared = self.shared(slopes)
         stiff = 0.5 * self.kappa * (1.0 + ratio**-2) / (16.0 * self.around)
         return (total + shared.T @ diags(stiff) @ shared).tocsr()
 
@@ -95,8 +92,15 @@ class NodalSolid(Solid):
         volume = np.linalg.det(f) * self.weights[0]
         return 0.25 * np.bincount(self.dofs.ravel(), np.repeat(volume, 4), self.n) / self.around
 
-    def _pressures(self, ratio: np.ndarray) -> np.ndarray:
-        """(M,) mean of its nodes' pressures on each tet, kPa."""
+    def shared(self, slopes: np.ndarray) -> csr_matrix:
+        """(N, 3N) sums over the tets round each node of derivatives (M, 4, 3) by the tets' corners."""
+        nodes = np.broadcast_to(self.dofs[:, :, None, None], (len(slopes), 4, 4, 3))
+        columns = np.broadcast_to((3 * self.dofs[:, :, None] + np.arange(3))[:, None], nodes.shape)
+        values = np.broadcast_to(slopes[:, None], nodes.shape)
+        return csr_matrix((values.ravel(), (nodes.ravel(), columns.ravel())), shape=(self.n, 3 * self.n))
+
+    def pressures(self, ratio: np.ndarray) -> np.ndarray:
+        """(M,) mean of its nodes' pressures on each tet, kPa, from the nodes' volume ratios (N,)."""
         return (0.5 * self.kappa * (ratio - 1.0 / ratio))[self.dofs].mean(1)
 
     def _volume_slopes(self, f: np.ndarray) -> np.ndarray:
