@@ -15,7 +15,7 @@ from CardiacLib.mrml.nodes.segmentations import save_segmentation_sequence
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.measures.marks import Mark, Marks, plain_marks, worst
 from CardiacLib.writers.images import write_labels, write_segmentation_nrrd
-from CardiacSegLib.function import CURVES
+from CardiacSegLib.function import CURVES, INDEXED
 from CardiacSegLib.function.ventricle_extent import ventricle_extent
 from CardiacSegLib.long_axis import LongAxisResult
 from CardiacSegLib.result import SegmentResult
@@ -171,9 +171,16 @@ def summary_row(result: StudyResult) -> dict[str, object]:
     """The one row that ``summary.csv`` has of a study; cells are empty where nothing is known."""
     measured = result.function.to_dict()
     row: dict[str, object] = {"study": Path(result.study.source).name, "patient": result.study.patient.id or ""}
+    digits, ranges = 5 if "species" in measured else 2, result.segmented.ranges
     for name in SUMMARY:
         mark = result.segmented.marks.get(name, Mark())
-        row |= _summary_cells(name, measured.get(name), mark, digits=5 if "species" in measured else 2)
+        row |= _summary_cells(name, measured.get(name), mark, digits)
+        row[f"{name}_position"] = ranges.position(name, measured.get(name))
+        if (index := INDEXED.get(name)) is not None:
+            value = measured.get(index)
+            row[index] = "" if value is None else round(value, digits)
+            row[f"{index}_position"] = ranges.position(index, value)
+    row["normal_ranges"] = ranges.group or ranges.problem
     weak = weak_ones(measured, {name: mark for name, mark in result.segmented.marks.items() if name in SUMMARY})
     row["segmentation_light"] = result.quality.light if result.quality else ""
     quality = result.mesh.quality if result.mesh else None

@@ -10,13 +10,15 @@ from dicom_factory import oblique_matrix, write_enhanced
 from CardiacLib.errors import InputError
 from CardiacLib.phantom.dicom import write_dicom
 from CardiacLib.readers import read_image, read_study
-from CardiacLib.types.choices import ByHand
+from CardiacLib.types.choices import Body, ByHand, SegmentChoice
 from CardiacLib.types.labels import LabelMap
 from CardiacLib.types.measures.marks import Mark
+from CardiacLib.types.measures.ranges import NormalRange, NormalRanges
 from CardiacLib.types.segmentation import Segmentation
-from CardiacLib.writers.dicom_quantities import OWN_SCHEME, PHASE_NAME, PHASES, QUANTITIES
+from CardiacLib.writers.dicom_quantities import NORMAL_LIMITS, NORMALITY, OWN_SCHEME, PHASE_NAME, PHASES, QUANTITIES
 from CardiacLib.writers.dicom_seg import write_dicom_seg
 from CardiacLib.writers.dicom_sr import ReportedMeasures, require_dicom_sr, write_dicom_sr
+from CardiacSegLib.reference import normal_ranges
 from cineheart import steps
 from cineheart.cli import main
 from cineheart.measures.dicom_report import labels_report
@@ -51,6 +53,7 @@ def written(study, found, tmp_path_factory):
         measures,
         values={**measures.values, "mapse_mm": 12.5, "tapse_mm": None},
         marks=marks,
+        ranges=normal_ranges(SegmentChoice(body=Body(sex="M", age_years=52))),
         points_bundle="cineheart_lax_landmarks",
     )
     views = [cine for view, cine in study.cines.items() if view != "sax"]
@@ -59,7 +62,7 @@ def written(study, found, tmp_path_factory):
 
 
 def numbers(dataset) -> dict[tuple[str, str], tuple[float, str]]:
-    """Value and unit of every NUM item, by scheme and code, read by pydicom alone."""
+    """Value and unit of every measurement, by scheme and code, read by pydicom alone; not what is said of each."""
     told = {}
     for item in dataset.get("ContentSequence", []):
         if item.ValueType == "NUM":
@@ -67,8 +70,23 @@ def numbers(dataset) -> dict[tuple[str, str], tuple[float, str]]:
             key = name.CodingSchemeDesignator, name.CodeValue
             assert key not in told
             told[key] = float(value.NumericValue), value.MeasurementUnitsCodeSequence[0].CodeValue
-        told |= numbers(item)
+        else:
+            told |= numbers(item)
     return told
+
+
+def said_of(measurement) -> dict[str, object]:
+    """What a report says of one measurement, by the code of what it is: numbers with their unit, codes, texts."""
+    said = {}
+    for item in measurement.get("ContentSequence", []):
+        assert item.RelationshipType == "HAS PROPERTIES"
+        if item.ValueType == "NUM":
+            (number,) = item.MeasuredValueSequence
+            value = float(number.NumericValue), number.MeasurementUnitsCodeSequence[0].CodeValue
+        else:
+            value = item.TextValue if item.ValueType == "TEXT" else item.ConceptCodeSequence[0].CodeValue
+        said[item.ConceptNameCodeSequence[0].CodeValue] = value
+    return said
 
 
 def phases_of(group) -> list[tuple[str, str]]:
@@ -102,7 +120,7 @@ def test_codes_are_those_of_the_standard():
                 assert len(concept.value) <= 16 and len(concept.meaning) <= 64
             else:
                 assert concept.meaning in meanings(concept.scheme, concept.value), concept
-    for concept in PHASES.values():
+    for concept in (*PHASES.values(), *NORMAL_LIMITS):
         assert concept.meaning in meanings(concept.scheme, concept.value)
 
 
@@ -144,8 +162,26 @@ def test_a_weak_measurement_says_why(written):
     report = hd.sr.srread(written[0])
     (group,) = report.content.get_volumetric_roi_measurement_groups(tracking_uid=None, finding_site=None)[3:4]
     (measurement,) = group.get_measurements()
-    (comment,) = measurement[0].ContentSequence
-    assert comment.TextValue == "Amber: check before use. Café: the base. One standard deviation: 7.2 ml."
+    comment = said_of(measurement[0])["121106"]
+    assert comment == "Amber: check before use. Café: the base. One standard deviation: 7.2 ml."
+
+
+def test_a_measurement_names_its_normal_range_and_where_it_lies(study, written, tmp_path):
+    """TID 310 and 312 below the number, as highdicom reads them; nothing where no range fits."""
+    path, measures, _ = written
+    groups = hd.sr.srread(path).content.get_volumetric_roi_measurement_groups()
+    (edv,) = (g.get_measurements()[0] for g in groups if g.tracking_identifier == "Left ventricle at end-diastole")
+    said, position = said_of(edv[0]), measures.ranges.position("lv_edv_ml", measures.values["lv_edv_ml"])
+    assert (said["385524004"], said["371933006"]) == ((109.0, "ml"), (227.0, "ml"))
+    assert (
+        said["121402"] == NORMALITY[position].value and said["121407"] == "healthy White adults, men of 50 to 59 years"
+    )
+    assert "Raisi-Estabragh et al., JACC Cardiovasc Imaging 2024" in said["121408"]
+    limits = {"lv_mass_g": NormalRange(None, 80.5, 1)}
+    found = ReportedMeasures(values={"lv_mass_g": 99.0, "rv_edv_ml": 120.0}, ranges=NormalRanges(limits=limits), ed=0)
+    report = hd.sr.srread(write_dicom_sr(tmp_path / "m.dcm", found, study.cines["sax"]))
+    mass, rv = (said_of(g.get_measurements()[0][0]) for g in report.content.get_image_measurement_groups())
+    assert mass == {"121402": NORMALITY["above"].value, "371933006": (80.5, "g")} and rv == {}
 
 
 def test_identity_is_that_of_the_study(study, written):

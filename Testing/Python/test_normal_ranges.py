@@ -15,8 +15,9 @@ from CardiacLib.types.patient import Patient
 from CardiacSegLib.reference import normal_ranges, read_reference_ranges, shipped_reference_ranges
 from CardiacSegLib.reference.table import COLUMNS, unit_of
 from cineheart.cli import main
+from cineheart.cohort.page import write_page
 from cineheart.cohort.studies import find_studies
-from cineheart.outputs import write_measurements
+from cineheart.outputs import summary_row, write_measurements
 from cineheart.report import facts
 
 LINE = {
@@ -68,6 +69,11 @@ def test_limits_are_within_and_rounded_as_they_were_published():
         "54 to 109", "at least 47", "at most 7.5",
     ]  # fmt: skip
     assert NormalRange(47, None).position(99) == "within" and NormalRange(None, 7.5, 1).position(7.6) == "above"
+
+
+@pytest.fixture(scope="module")
+def result():
+    return make_result()
 
 
 @pytest.mark.parametrize(
@@ -131,8 +137,7 @@ def test_a_missing_table_is_one_sentence_before_the_work(tmp_path, capsys):
     assert "no.csv: the table of normal ranges cannot be read" in said and said.count("\n") == 1
 
 
-def test_the_files_have_range_and_position(tmp_path, read_json):
-    result = make_result()
+def test_the_files_have_range_and_position(result, tmp_path, read_json):
     marks = {"lv_edv_ml": Mark(), "lv_sphericity_ed": Mark()}
     found = replace(result.segmented, ranges=normal_ranges(MAN), marks=marks)
     write_measurements(found, tmp_path)
@@ -150,8 +155,29 @@ def test_the_files_have_range_and_position(tmp_path, read_json):
     assert rows["lv_sphericity_ed"]["position"] == ""
 
 
-def test_the_report_marks_what_is_outside():
-    function = make_result().function
+def test_one_row_of_a_study_says_where_its_measurements_lie(result, tmp_path):
+    """As in summary.csv and cohort.csv: a position beside each value and index, and whose limits they are."""
+    values = result.function.to_dict()
+    row = summary_row(replace(result, segmented=replace(result.segmented, ranges=normal_ranges(MAN))))
+    for name, limits in (("lv_edv_ml", (109, 227)), ("lv_ef_percent", (47, 72)), ("lv_mass_g", (73, 144))):
+        assert row[f"{name}_position"] == NormalRange(*limits).position(values[name])
+    assert row["normal_ranges"] == "healthy White adults, men of 50 to 59 years"
+    assert row["lv_cardiac_output_l_per_min_position"] == ""  # it has no limits
+    assert row["lv_edv_index_ml_per_m2"] == row["lv_edv_index_ml_per_m2_position"] == ""  # nor size of the body
+    nobody = summary_row(replace(result, segmented=replace(result.segmented, ranges=normal_ranges(SegmentChoice()))))
+    assert list(nobody) == list(row) and nobody["lv_edv_ml_position"] == ""
+    assert nobody["normal_ranges"].startswith("No normal ranges: the patient's sex and age are not known")
+    limits = ("lv_edv_ml_position", "rv_edv_ml_position")
+    rows = [
+        nobody | dict.fromkeys(limits, said) | {"study": said, "status": "done"} for said in ("below", "within", "")
+    ]
+    write_page(rows, tmp_path)
+    page = (tmp_path / "cohort.html").read_text(encoding="utf-8")
+    assert page.count('title="below the normal range"') == 2 and page.count(" data-outside>") == 1
+
+
+def test_the_report_marks_what_is_outside(result):
+    function = result.function
     limits = {"lv_ef_percent": NormalRange(90.0, 95.0), "rv_ef_percent": NormalRange(None, 99.0)}
     rows = facts.measurement_rows(function, {}, NormalRanges(limits=limits, group="g", sources=("s",)))
     (left, right) = next(row for row in rows if row.name == "Ejection fraction").cells

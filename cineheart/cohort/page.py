@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from CardiacLib.files import write_text
+from CardiacLib.types.measures.ranges import ABOVE, BELOW
 
 from .graphs import bland_altman, histogram
 from .table import number
@@ -76,7 +77,8 @@ def _shown(row: dict[str, object], score: float, furthest: str, folder: Path) ->
         value = number(row, key)
         light = str(row.get(f"{key}_light") or "")
         text = "" if value is None else f"{value:.{digits}f}"
-        cells.append({"text": text, "sort": "" if value is None else value, "light": light})
+        position = str(row.get(f"{key}_position") or "")
+        cells.append({"text": text, "sort": "" if value is None else value, "light": light, "position": position})
     return {
         "name": name,
         "status": row["status"],
@@ -84,6 +86,7 @@ def _shown(row: dict[str, object], score: float, furthest: str, folder: Path) ->
         "picture": _link(folder, name, THUMBNAIL),
         "lights": [str(row.get(key) or "") for key in LIGHTS],
         "cells": cells,
+        "outside": any(value in (BELOW, ABOVE) for key, value in row.items() if key.endswith("_position")),
         "score": round(score, 1),
         "furthest": furthest if score >= FAR else "",
         "seconds": number(row, "seconds") or 0.0,

@@ -24,6 +24,7 @@ def labels_report(found: SegmentResult, by_hand: ByHand, bundle: str = "") -> Re
     return ReportedMeasures(
         values=values,
         marks=found.marks,
+        ranges=found.ranges,
         ed=values["ed_frame_index"],
         es=values["es_frame_index"],
         how=tuple(how),

@@ -8,6 +8,7 @@ used: TAPSE there is LOINC 77903-3, by M-mode ultrasound. Motion of the valve pl
 from typing import NamedTuple
 
 from CardiacLib.types.labels import LV, MYO, RV
+from CardiacLib.types.measures.ranges import ABOVE, BELOW, WITHIN
 
 OWN_SCHEME = "99CINEHEART"
 """Designator of CineHeart's own codes; private ones begin with 99."""
@@ -45,6 +46,17 @@ PHASE_NAME = Concept("246092007", "SCT", "Cardiac cycle phase")
 PHASES = {"ed": Concept("416190007", "SCT", "End diastole"), "es": Concept("416430001", "SCT", "End Systole")}
 PROCEDURE = Concept("241620005", "SCT", "Cardiac MRI")
 COMMENT = Concept("121106", "DCM", "Comment")
+NORMAL_LIMITS = (
+    Concept("385524004", "SCT", "Normal Range Lower Limit"),
+    Concept("371933006", "SCT", "Normal Range Upper Limit"),
+)
+"""CID 223 Normal Range Values."""
+NORMALITY = {
+    BELOW: Concept("281300000", "SCT", "Below reference range"),
+    WITHIN: Concept("281301001", "SCT", "Within reference range"),
+    ABOVE: Concept("281302008", "SCT", "Above reference range"),
+}
+"""CID 222 Normality, of 2025-07-07 and later; *Normal* and *Abnormally High* would be a diagnosis."""
 
 _ML, _PERCENT = Concept("ml", "UCUM", "milliliter"), Concept("%", "UCUM", "Percent")
 _G, _MM = Concept("g", "UCUM", "gram"), Concept("mm", "UCUM", "mm")

@@ -16,9 +16,12 @@ from CardiacLib.networks.bundles import bundle_path
 from CardiacLib.resources import HOMEPAGE
 from CardiacLib.types.cine import Cine
 from CardiacLib.types.measures.marks import Mark, Marks
+from CardiacLib.types.measures.ranges import NormalRanges
 
 from .dicom_quantities import (
     COMMENT,
+    NORMAL_LIMITS,
+    NORMALITY,
     OF_LABELS,
     OF_VALVES,
     OWN_SCHEME,
@@ -45,6 +48,8 @@ class ReportedMeasures:
     Attributes:
         values: by key of ``measurements.json`` and ``annulus.json``; unknown keys and None are left out.
         marks: by the same keys; a weak measurement gets its light and reasons as a comment.
+        ranges: normal ranges by the same keys; a measurement that has one gets its limits, whose they are, and where
+            the value lies.
         ed, es: frames of the cine; None where the phase of its only frame is not known.
         how: how it was measured, one sentence each.
         bundle: the network of the labels, if they are as it made them; else empty.
@@ -53,6 +58,7 @@ class ReportedMeasures:
 
     values: Mapping[str, object]
     marks: Marks = field(default_factory=dict)
+    ranges: NormalRanges = field(default_factory=NormalRanges)
     ed: int | None = None
     es: int | None = None
     how: tuple[str, ...] = ()
@@ -242,13 +248,35 @@ class _Writer:
 
     def _measurement(self, quantity: Quantity):
         hd = highdicom_for(REPORT)
-        found = hd.sr.Measurement(_coded(quantity.name), self._measures.known(quantity), _coded(quantity.unit))
+        value = self._measures.known(quantity)
+        found = hd.sr.Measurement(
+            _coded(quantity.name),
+            value,
+            _coded(quantity.unit),
+            properties=_normal_range(quantity, value, self._measures.ranges),
+        )
         text = _comment(self._measures.marks.get(quantity.key, Mark()), quantity)
         if text:
             item = hd.sr.TextContentItem(_coded(COMMENT), text, hd.sr.RelationshipTypeValues.HAS_PROPERTIES)
             number = found[0]
             number.ContentSequence = hd.sr.ContentSequence([*number.get("ContentSequence", []), item])
         return found
+
+
+def _normal_range(quantity: Quantity, value: float, ranges: NormalRanges):
+    """Where a value lies and between which limits, by TID 310 and 312; None without a range of this quantity."""
+    position = ranges.position(quantity.key, value)
+    if not position:
+        return None
+    hd, limits = highdicom_for(REPORT), ranges.limits[quantity.key]
+    related = hd.sr.RelationshipTypeValues.HAS_PROPERTIES
+    values = [
+        hd.sr.NumContentItem(_coded(name), limit, _coded(quantity.unit), relationship_type=related)
+        for name, limit in zip(NORMAL_LIMITS, (limits.lower, limits.upper), strict=True)
+        if limit is not None
+    ]
+    properties = hd.sr.NormalRangeProperties(values, ranges.group or None, "; ".join(ranges.sources) or None)
+    return hd.sr.MeasurementProperties(normality=_coded(NORMALITY[position]), normal_range_properties=properties)
 
 
 def _title(quantity: Quantity) -> str:

@@ -2,12 +2,13 @@
 
 from .by_hand import correct, set_by_hand
 from .curves import end_frames
-from .records import CURVES, Function, Myocardium, Ventricle
+from .records import CURVES, INDEXED, Function, Myocardium, Ventricle
 from .regional import Regional, Segment
 from .volumes import measure
 
 __all__ = [
     "CURVES",
+    "INDEXED",
     "Function",
     "Myocardium",
     "Regional",
