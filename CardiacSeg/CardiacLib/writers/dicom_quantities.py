@@ -56,7 +56,7 @@ NORMALITY = {
     WITHIN: Concept("281301001", "SCT", "Within reference range"),
     ABOVE: Concept("281302008", "SCT", "Above reference range"),
 }
-"""CID 222 Normality, of 2025-07-07 and later; *Normal* and *Abnormally High* would be a diagnosis."""
+"""CID 222 Normality, of 2025-07-07 and later; *Normal* and *Abnormally High* would judge the patient."""
 
 _ML, _PERCENT = Concept("ml", "UCUM", "milliliter"), Concept("%", "UCUM", "Percent")
 _G, _MM = Concept("g", "UCUM", "gram"), Concept("mm", "UCUM", "mm")
