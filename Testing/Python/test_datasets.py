@@ -270,6 +270,7 @@ def test_what_is_held_out(tmp_path):
     assert set(split_of(stated, CaseChoice())[0].values()) == {"training", "validation"}
     with pytest.raises(InputError, match=r"s00: is in training and in test"):
         split_of([*stated, replace(stated[0], split="test")], CaseChoice())
+    assert set(split_of(records(3, split=lambda n: "test"), CaseChoice())[0].values()) == {"test"}
 
 
 def test_acdc_keeps_its_validation_patients(hearts, tmp_path):

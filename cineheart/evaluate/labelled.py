@@ -118,7 +118,8 @@ def cases_to_judge(bundle: Path, data: Path, options: LabelledEvaluation) -> tup
     elif not options.every and (stated or choice.hold_out or choice.split_file):
         splits, how = split_of(cases, choice)
         left = [case for case in cases if splits.get(case.subject) not in (TRAINING, None)]
-        notes.append(f"{len(left)} of {len(cases)} cases are held out ({how}); the others are left out.")
+        rest = "; the others are left out" if len(left) < len(cases) else ""
+        notes.append(f"{len(left)} of {len(cases)} cases are held out ({how}){rest}.")
     if not left:
         raise InputError(f"{data}: no case is left to evaluate; --every takes all of them.")
     return left, tuple(notes)

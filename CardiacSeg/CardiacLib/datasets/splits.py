@@ -104,6 +104,8 @@ def split_of(cases: Sequence[CaseRecord], choice: CaseChoice) -> tuple[dict[str,
         return stated, "as the data set states"
     rest = [case for case in cases if stated.get(case.subject) != TEST]
     tests = {subject: TEST for subject, split in stated.items() if split == TEST}
+    if not rest:
+        return tests, "as the data set states"
     folds = {case.subject: case.fold for case in rest if case.fold is not None}
     if folds and all(case.subject in folds for case in rest):
         how = f"fold {choice.fold} of the data set is held out"
