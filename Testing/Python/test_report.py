@@ -19,6 +19,7 @@ from CardiacLib.types.patient import Patient
 from CardiacSegLib.long_axis import LongAxisMeasures, LongAxisResult
 from cineheart.provenance import Network, Provenance
 from cineheart.report import facts, mesh_view, pictures, slices, write_report
+from cineheart.report.outlines import PlaneCut
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -222,7 +223,7 @@ def test_long_axis_outlines_agree_with_the_anatomy(view, frame):
     result = make_result()
     cine = result.study.cines[view]
     truth = labels_at(grid_points(cine.ijk_to_lps, cine.frames.shape[1:])[0], contractions(6)[frame])
-    for (_, values, _), amount in zip(pictures.CONTOURS, slices.cut_labels(cine, result.labels, frame), strict=True):
+    for (_, values, _), amount in zip(pictures.CONTOURS, PlaneCut(cine, result.labels).amounts(frame), strict=True):
         wanted, got = np.isin(truth, values), amount > 0.5
         if not wanted.any():
             assert not got.any()  # the 2CH plane does not meet the RV

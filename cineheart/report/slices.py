@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from CardiacLib import Cine, LabelMap
 
 from .outlines import PlaneCut, label_lines, level_lines, same_phase
@@ -57,8 +55,3 @@ def long_axis(cines: list[Cine], labelmap: LabelMap, phases: list[tuple[str, int
             tiles.append(tile)
     views = ", ".join(cine.view.upper() for cine in cines)
     return sheet(tiles, len(cines), f"Long-axis views ({views}) with the short-axis labels that they cut")
-
-
-def cut_labels(cine: Cine, labelmap: LabelMap, frame: int, slice_number: int = 0) -> list[np.ndarray]:
-    """As :meth:`~cineheart.report.outlines.PlaneCut.amounts`, of one frame."""
-    return PlaneCut(cine, labelmap, slice_number).amounts(frame)
