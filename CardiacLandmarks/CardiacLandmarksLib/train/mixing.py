@@ -9,12 +9,11 @@ and apex coincide, with soft seams, and as much for the 4CH view as for the othe
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import affine_transform, distance_transform_edt, gaussian_filter
+from scipy.ndimage import affine_transform, distance_transform_edt, gaussian_filter, map_coordinates
 
 from CardiacLib.errors import InputError
 from CardiacLib.types.landmarks import LANDMARK_NAMES
 
-from .aortic_root import reshaped
 from .examples import ABSENT, CANVAS, PRESENT, VIEWS, Cutouts, Examples
 from .four_chamber import MITRAL
 
@@ -31,13 +30,13 @@ SIDES = {
     "3ch": ("aortic septal", "mitral free wall 3CH"),
     "4ch": ("mitral septal 4CH", "mitral free wall 4CH"),
 }
-"""The two points at the ends of the LV's base in each view: that on the side of the septum in a 4CH view, the other.
-
-A 2CH view takes the inferior side for the septal one: lung, pulmonary veins and appendage lie on the other in both.
-"""
+"""The two points at the ends of the LV's base in each view: that on the side of the septum in a 4CH view, the other."""
+AORTIC = ("aortic septal", "aortic free wall")
 MOST_STRETCH = 1.9
 """Ratio of the largest to the least stretching of a real part; beyond it another pair is drawn."""
 MOST_PAIRS = 1000
+WIDE_SHARE = 0.6
+"""Part of the 3CH images whose aortic root is widened: the phantom's is narrower than that of many patients."""
 SIDE_DOUBT = 0.1
 """Probability of a wrong point, in addition, where a 4CH half stands for a 2CH view."""
 
@@ -78,7 +77,7 @@ class Mixer:
 
     def _drawn(self, view: str) -> Cutouts:
         drawn = self.drawn.where(self.rng.choice(self.by_view[view], 1))
-        return reshaped(drawn, self.rng) if view == "3ch" else drawn
+        return _widened(drawn, self.rng) if view == "3ch" and self.rng.random() < WIDE_SHARE else drawn
 
     def _real(self) -> Cutouts:
         return self.real.where(self.rng.integers(len(self.real), size=1))
@@ -123,8 +122,9 @@ class Mixer:
 
     def _fit(self, drawn: Cutouts, real: Cutouts, view: str) -> np.ndarray | None:
         """Affine 2x3 from pixels of the phantom to those of the real frame, apex on apex, base on base; None if it
-        would stretch too much."""
-        own = drawn.examples.points[0, [LANDMARK_NAMES.index(name) for name in SIDES[view]]]
+        would stretch too much. The 2CH view may take either side for the septal one."""
+        names = SIDES[view] if view != "2ch" or self.rng.random() < 0.5 else SIDES[view][::-1]
+        own = drawn.examples.points[0, [LANDMARK_NAMES.index(name) for name in names]]
         to = np.vstack([real.apex, real.examples.points[0, list(MITRAL)]])
         of = np.vstack([drawn.apex, own])
         if not np.isfinite(of).all():
@@ -178,6 +178,40 @@ class Mixer:
         size = real.examples.size[0]
         image = real.examples.images[0, : size[0], : size[1]].astype(float)
         return _warp(image, matrix, "mirror"), _warp(around.whole_heart(rng)[: size[0], : size[1]], matrix, "mirror")
+
+
+def some_widened(drawn: Cutouts, seed: int) -> Cutouts:
+    """3CH images of the phantom, WIDE_SHARE of them with the aortic root up to twice as wide."""
+    rng = np.random.default_rng(seed)
+    each = (drawn.where([n]) for n in range(len(drawn)))
+    return Cutouts.join(_widened(one, rng) if rng.random() < WIDE_SHARE else one for one in each)
+
+
+def _widened(drawn: Cutouts, rng) -> Cutouts:
+    """One image in which all moves away from a point in the aortic root, by a factor that falls with the distance."""
+    examples, pixel = drawn.examples, float(drawn.examples.pixel_mm[0])
+    root = examples.points[0, [LANDMARK_NAMES.index(name) for name in AORTIC]].mean(0)
+    away = root - drawn.apex[0]
+    centre = root + rng.uniform(0.0, 14.0) / pixel * away / np.linalg.norm(away)
+    gain, width = rng.uniform(0.3, 1.0), rng.uniform(17.0, 28.0) / pixel
+
+    def factor(reach):
+        return 1.0 + gain * np.exp(-0.5 * (reach / width) ** 2)
+
+    def moved(points):
+        offset = points - centre
+        return centre + offset * factor(np.linalg.norm(offset, axis=-1, keepdims=True))
+
+    before = np.linspace(0.0, 2.0 * CANVAS, 4 * CANVAS)
+    offset = np.stack(np.mgrid[:CANVAS, :CANVAS].astype(float), -1) - centre
+    reach = np.linalg.norm(offset, axis=-1, keepdims=True)
+    source = centre + offset * np.interp(reach, before * factor(before), before) / np.maximum(reach, 1e-6)
+    image, cover = (
+        map_coordinates(a[0].astype(float), source.transpose(2, 0, 1), order=1).round().astype(np.uint8)[None]
+        for a in (examples.images, drawn.cover)
+    )
+    points = moved(examples.points).astype(np.float32)
+    return Cutouts(replace(examples, images=image, points=points), moved(drawn.apex).astype(np.float32), cover)
 
 
 @dataclass(frozen=True)

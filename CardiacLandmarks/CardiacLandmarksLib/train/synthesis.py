@@ -23,10 +23,8 @@ from CardiacLib.phantom.views import Grid, heart_to_lps, lax_grid, sax_grid
 from CardiacLib.progress import Progress, silent
 from CardiacLib.types.landmarks import LANDMARK_VIEWS
 
-from .aortic_root import ejecting
 from .clutter import clutter
 from .examples import ABSENT, CANVAS, PRESENT, VIEWS, Cutouts, Examples, to_bytes
-from .neighbours import CrowdedScene, crowded
 
 FRAMES = 3
 """Frames of each heart: end-diastole, end-systole and one more."""
@@ -47,7 +45,7 @@ def synthetic_hearts(seed: int) -> Cutouts:
     rng = np.random.default_rng(seed)
     options, motion = random_heart(rng)
     ed = motion.shapes[0]
-    scene = crowded(random_scene(options, motion, rng), np.random.default_rng([seed, 1]))
+    scene = random_scene(options, motion, rng)
     points = np.stack([apply(scene.to_lps, valve_points(options, shape)) for shape in scene.shapes])
     found = []
     for view in VIEWS[:-1]:
@@ -174,13 +172,6 @@ def imaged(scene: Scene, grid: Grid, view: str, points: np.ndarray | None, rng) 
         inside = ((pixels[:, own] >= 0) & (pixels[:, own] <= side - 1)).all(-1)
         state[:, own] = np.where(inside, PRESENT, ABSENT)
         images = np.stack([_flow_voids(image, near, rng) for image, near in zip(images, pixels[:, own], strict=True)])
-    if view == "3ch":
-        images = np.stack(
-            [
-                ejecting(image, all_of, tip, pixel_mm, rng) if around.ejecting else image
-                for image, all_of, tip, around in zip(images, pixels, apex, scene.around, strict=True)
-            ]
-        )
     bases = np.nanmean(pixels, axis=1) if points is not None else apex
     parts = zip(images, cover / 255.0, apex, bases, strict=True)
     images = [clutter(image, heart, tip, base, pixel_mm, rng) for image, heart, tip, base in parts]
@@ -201,9 +192,7 @@ def imaged(scene: Scene, grid: Grid, view: str, points: np.ndarray | None, rng) 
 def _cover(scene: Scene, grid: Grid) -> np.ndarray:
     """Uint8 (T, side, side): how much of each pixel is heart, found by imaging a heart that alone gives signal."""
     bright = 1e4
-    vessels = isinstance(scene, CrowdedScene) and scene.keeps_vessels
-    kept = (*HEART_SIGNALS, "vessel") if vessels else HEART_SIGNALS
-    signal = {name: bright if name in kept else 0.0 for name in scene.signal}
+    signal = {name: bright if name in HEART_SIGNALS else 0.0 for name in scene.signal}
     still = replace(scene, signal=signal, options=replace(scene.options, noise=0.0, bias=0.0))
     images = render(still, grid, np.zeros((1, 3)), np.random.default_rng(0))[:, 0]
     return np.rint(255 * np.clip(images / (0.8 * bright), 0.0, 1.0)).astype(np.uint8)

@@ -9,12 +9,11 @@ from CardiacLib.networks.bundles import read_weights
 from CardiacLib.training.engine import Trainer, train
 from CardiacLib.training.options import TrainingOptions
 
-from .aortic_root import some_reshaped
 from .data import LandmarkBatches, LongAxisData
 from .examples import VIEWS, Examples
 from .four_chamber import read_cutouts, read_four_chamber
 from .loss import landmark_loss
-from .mixing import Mixer
+from .mixing import Mixer, some_widened
 from .synthesis import synthetic_corpus
 
 __all__ = ["landmark_sources", "long_axis_trainer", "train"]
@@ -64,7 +63,7 @@ def landmark_sources(dataset_dir: str | Path, data: LongAxisData) -> dict[str, E
         made = synthetic_corpus(data.synthetic_dir, data.hearts)
         found |= {view: made.examples.where(made.examples.view == n) for n, view in enumerate(VIEWS)}
         if "3ch" in shares:
-            found["3ch"] = some_reshaped(made.where(made.examples.view == VIEWS.index("3ch")), SEED).examples
+            found["3ch"] = some_widened(made.where(made.examples.view == VIEWS.index("3ch")), SEED).examples
     if set(shares) & {*REAL, MIXED}:
         real = read_four_chamber(dataset_dir, validation=False)
         found |= {"checked": real.examples.where(real.read), "unchecked": real.examples.where(~real.read)}
