@@ -14,7 +14,7 @@ from BiVMeshLib.prepare.valve_base import continued, find_valve_base
 from BiVMeshLib.shape.heart_shape import Shape, make_shape
 from BiVMeshLib.shape.sizing import Sizing, sizing_for
 from BiVMeshLib.tetra.coarsen import Aim, coarsen
-from BiVMeshLib.tetra.hill_climb import climb
+from BiVMeshLib.tetra.hill_climb import climb, readied
 from BiVMeshLib.tetra.lattice import MEAN_EDGE, make_lattice
 from BiVMeshLib.tetra.materials import assign_materials
 from BiVMeshLib.tetra.meshers import remesh, require_mesher
@@ -259,7 +259,7 @@ def mesh_once(heart: Prepared, size: Sizing, options: MeshOptions, *, progress: 
             stuffed = relax(coarsen(stuffed, myocardium, aim, seed=options.seed), myocardium, rounds=3)
         if options.optimise:
             progress(0.55, "Improving the worst tetrahedra")
-            stuffed = relax(climb(stuffed, myocardium, seed=options.seed), myocardium)
+            stuffed = relax(climb(readied(stuffed, myocardium), myocardium, seed=options.seed), myocardium)
             stuffed = with_volumes(stuffed, shape) if size.coarse and options.order == 1 else stuffed
     else:
         stuffed = remesh(options.mesher, stuffed, shape, edge)

@@ -1,5 +1,7 @@
 """Edges are collapsed with guards: fewer tetrahedra, the same topology, volume and layers, no bad element."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_mesh_sizing import half_shell, lattice_of
@@ -7,9 +9,10 @@ from test_mesh_sizing import half_shell, lattice_of
 from BiVMeshLib.check.quality import shape_quality, signed_volumes
 from BiVMeshLib.check.topology import boundary_faces, euler, surface_defects
 from BiVMeshLib.shape.field import Field
-from BiVMeshLib.shape.sizing import ACROSS, COARSER, COARSEST_MM, Sizing, edge_for, sizing_for
+from BiVMeshLib.shape.sizing import ACROSS, COARSER, COARSEST_MM, EDGE_MM, FINER, Sizing, edge_for, sizing_for
+from BiVMeshLib.tetra import hill_climb
 from BiVMeshLib.tetra.coarsen import WORST, Aim, coarsen
-from BiVMeshLib.tetra.hill_climb import DONE
+from BiVMeshLib.tetra.hill_climb import DONE, FAR, GIVE_UP, NEAR, READY, WINDOW, climb, readied
 from BiVMeshLib.tetra.relax import relax
 from BiVMeshLib.tetra.smoothing import smooth
 from BiVMeshLib.tetra.stuffing import Stuffed, positive, slid, stuff
@@ -80,6 +83,9 @@ def test_sizes():
     assert coarse.collapses and (coarse.lattice_mm, coarse.edge_mm) == (COARSEST_MM, 6.0)
     assert coarse.tets_wanted(1000) == round(1000 * (coarse.lattice_mm / 6.0) ** 3)
     assert not sizing_for(shape, MeshOptions(edge_length_mm=6.0, optimise=False)).collapses
+    assert not sizing_for(shape, MeshOptions(edge_length_mm=COARSER * EDGE_MM)).collapses
+    between = sizing_for(shape, MeshOptions(edge_length_mm=3.0))
+    assert between.collapses and between.lattice_mm == pytest.approx(3.0 / FINER) and between.edge_mm == 3.0
     few, many = (sizing_for(half_shell(30.0, 25.0), MeshOptions(tets=n)) for n in (6_000, 2_000_000))
     assert few.lattice_mm == pytest.approx(few.thickness_mm / ACROSS * COARSER) and few.lattice_mm < COARSEST_MM
     assert few.collapses and few.tets_wanted(99) == 6_000 and not many.collapses and many.edge_mm < own
@@ -92,13 +98,37 @@ def test_sizes():
         MeshOptions(tets=10_000, edge_length_mm=2.0)
 
 
+def test_poor_tets_are_made_more_even_before_the_climb(shell, coarse):
+    """Moved at random, collapsed ones are poor."""
+    rng, field = np.random.default_rng(0), shell[1]
+    inner = (coarse.side == 0) & ~coarse.on_base
+    moved = np.where(inner[:, None], coarse.points + rng.normal(0, 0.2, coarse.points.shape), coarse.points)
+    poor = replace(coarse, points=moved)
+    before, after = (shape_quality(m.points, m.tets) for m in (poor, readied(poor, field)))
+    assert before.min() > 0 and (before < READY).sum() > 3 * (after < READY).sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("below", "most"), [(0.5 * NEAR, WINDOW), (0.5 * (NEAR + FAR), GIVE_UP + 1), (2.0 * FAR, WINDOW)]
+)
+def test_a_climb_ends_where_it_gains_nothing(shell, monkeypatch, below, most):
+    """Just below what it is to reach, and where that is far away, after a window; in between once it gives up."""
+    mesh, field = shell
+    rounds = []
+    monkeypatch.setattr(hill_climb, "STEPS", 1)
+    monkeypatch.setattr(hill_climb._Patch, "step", lambda patch, rng, field: rounds.append(patch))
+    done = shape_quality(mesh.points, mesh.tets).min() + below
+    again = climb(mesh, field, done=done, enough=done)
+    assert len(rounds) == most and np.array_equal(again.points, mesh.points)
+
+
 def test_positive_is_not_needed_after_collapses(coarse):
     assert np.array_equal(positive(coarse.points, coarse.tets.copy()), coarse.tets)
 
 
-def test_walls_enclose_what_the_shape_does(coarse):
+def test_walls_enclose_what_the_shape_does(shell, coarse):
     """Large flat triangles cut the corners of a cavity; its wall is moved by what they take."""
-    shape = half_shell(20.0, 15.0)
+    shape, coarse = half_shell(20.0, 15.0), readied(coarse, shell[1])
     true = with_volumes(coarse, shape)
 
     def error(mesh, side, field):

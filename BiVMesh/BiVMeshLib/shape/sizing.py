@@ -27,6 +27,8 @@ COARSER = 4.0 / 3.0
 """Times the edge that the mean wall holds ACROSS times: longer ones are had by collapsing edges of a finer lattice."""
 COARSEST_MM = 3.3
 """Longest mean edge of a lattice from which edges are collapsed: the RV's wall is as thin as that in every heart."""
+FINER = 1.08
+"""Least collapse, wanted edge over the lattice's: some collapses rid the thin wall of the RV of its flat tets."""
 LONGEST = 1.8
 """Longest edge that a collapse may make over the wanted mean edge."""
 MORE = 1.1
@@ -99,9 +101,11 @@ def sizing_for(shape: Shape, options: MeshOptions) -> Sizing:
     wanted = own if options.edge_length_mm is None else options.edge_length_mm / options.shrink
     if options.tets is not None:
         wanted = float(np.cbrt(TETS_MM * muscle_volume(shape) / options.tets))
-    coarsest = float(np.clip(thickness / ACROSS * COARSER, own * COARSER, COARSEST_MM))
-    collapses = wanted > coarsest and options.optimise and options.mesher == "stuffing"
-    return Sizing(coarsest if collapses else wanted, wanted, thickness, options.tets)
+    finest = own * COARSER
+    coarsest = float(np.clip(thickness / ACROSS * COARSER, finest, COARSEST_MM))
+    collapses = wanted > finest and options.optimise and options.mesher == "stuffing"
+    lattice = float(np.clip(wanted / FINER, finest, coarsest)) if collapses else wanted
+    return Sizing(lattice, wanted, thickness, options.tets)
 
 
 def muscle_volume(shape: Shape) -> float:

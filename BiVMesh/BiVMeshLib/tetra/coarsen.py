@@ -17,7 +17,6 @@ from BiVMeshLib.check.quality import shape_quality
 from BiVMeshLib.check.topology import boundary_faces
 from BiVMeshLib.shape.field import Field
 
-from .hill_climb import DONE
 from .minimise import even_out
 from .stuffing import Stuffed
 
@@ -41,8 +40,6 @@ SLOW = 0.95
 """Share of the tets that are left after these rounds, above which no more are tried."""
 OTHERS = ((1, 2, 3), (0, 3, 2), (3, 0, 1), (2, 1, 0))
 """For each corner the other ones, in the order in which they come after it in a tet of the same orientation."""
-READY, READY_ROUNDS = 0.40, 2
-"""Shape quality below which tets are made more even at the end, and how often: the hill climb then has little to do."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +66,7 @@ def coarsen(mesh: Stuffed, myocardium: Field, aim: Aim, seed: int = 0) -> Stuffe
                 break
             before = work.corners.shape[1]
             work.even_out()
-    mesh = work.mesh()
-    for _ in range(READY_ROUNDS):
-        mesh = even_out(mesh, myocardium, READY, DONE)
-    return mesh
+    return work.mesh()
 
 
 class _Work:

@@ -15,8 +15,11 @@ from BiVMeshLib.check.quality import shape_quality
 from BiVMeshLib.check.topology import FACES, with_any
 from BiVMeshLib.shape.field import Field
 
+from .minimise import even_out
 from .stuffing import Stuffed, slid
 
+READY, READY_ROUNDS = 0.40, 2
+"""Quality below which tets are made more even together before the climb, and how often: that leaves it a tenth."""
 ENOUGH = 0.375
 """Quality (lesser of scaled Jacobian and sine of dihedral angle; 22 degrees) that a tet need not exceed."""
 DONE = 0.34
@@ -25,12 +28,24 @@ PATIENCE, RISE = 15, 1e-4
 """Rounds in which the worst quality rises by less than RISE before the nodes around the worst tets move too."""
 GIVE_UP = 80
 """Rounds without such a rise after which the climb ends."""
+WINDOW, WORTH = 30, 0.2
+"""Rounds that are worth their time: they take away this share of what all tets together lack of DONE."""
+NEAR, FAR, STEEP = 0.03, 0.06, 0.01
+"""The climb ends after rounds that were not, if the worst quality lies within NEAR of DONE, or FAR from it and they
+raised it by less than STEEP."""
 STEPS = 12
 """Moves of each independent set of nodes in a round."""
 STRIDE = 0.35
 """Length scale of a random move, in mean edge lengths."""
 OFF_SURFACE = 0.05
 """mm that a surface node may lie off the zero level after a move."""
+
+
+def readied(mesh: Stuffed, myocardium: Field) -> Stuffed:
+    """Poor tets made more even together, which leaves few of them to the climb; none falls below DONE by it."""
+    for _ in range(READY_ROUNDS):
+        mesh = even_out(mesh, myocardium, READY, DONE)
+    return mesh
 
 
 def climb(
@@ -42,19 +57,23 @@ def climb(
     done: float = DONE,
     enough: float = ENOUGH,
 ) -> Stuffed:
-    """Raise the quality of the worst tets; stops early when every tet is good enough.
+    """Raise the quality of the worst tets; stops early when every tet is good enough, or when little is gained.
 
     ``done`` and ``enough`` as DONE and ENOUGH.
     """
     rng = np.random.default_rng(seed)
     points = mesh.points.copy()
     quality = shape_quality(points, mesh.tets)
-    best, stalled = -np.inf, 0
-    for _ in range(rounds):
+    best, stalled, last = -np.inf, 0, (-np.inf, np.inf)
+    for n in range(rounds):
         worst = float(quality.min())
         best, stalled = (worst, 0) if worst > best + RISE else (best, stalled + 1)
         if worst >= done or stalled > GIVE_UP:
             break
+        if n % WINDOW == 0:
+            before, last = last, (worst, float(np.maximum(done - quality, 0.0).sum()))
+            if _not_worth(before, last, done):
+                break
         bad = quality < (enough if stalled < PATIENCE else done)
         active = np.zeros(len(points), bool)
         active[mesh.tets[bad].ravel()] = True
@@ -68,6 +87,13 @@ def climb(
         points[nodes] = patch.points
         quality[near] = shape_quality(points, mesh.tets[near])
     return replace(mesh, points=points)
+
+
+def _not_worth(before: tuple[float, float], now: tuple[float, float], done: float) -> bool:
+    """Whether the climb ends; worst quality, and what all tets together lack, WINDOW rounds ago and now."""
+    stays = now[1] > (1.0 - WORTH) * before[1]
+    hopeless = now[0] < done - FAR and now[0] < before[0] + STEEP
+    return stays and (hopeless or now[0] >= done - NEAR)
 
 
 class _Patch:
