@@ -63,12 +63,12 @@ def _near_pairs(corners: np.ndarray) -> np.ndarray:
         pairs.append(large[big.query_pairs(2.0 * most, output_type="ndarray")])
         mixed = big.sparse_distance_matrix(tree, most + usual, output_type="ndarray")
         pairs.append(np.stack([large[mixed["i"]], small[mixed["j"]]], axis=1))
-    low, high = (np.ascontiguousarray(ends.T) for ends in (corners.min(1), corners.max(1)))
-    pairs = np.concatenate(pairs)
+    one, two = (np.concatenate([part[:, n] for part in pairs]) for n in (0, 1))
     for axis in range(3):
-        a, b = pairs.T
-        pairs = pairs[(low[axis, a] <= high[axis, b]) & (low[axis, b] <= high[axis, a])]
-    return np.sort(pairs, axis=1)
+        low, high = _extent([corners[:, n, axis] for n in range(3)])
+        kept = np.flatnonzero((low.take(one) <= high.take(two)) & (low.take(two) <= high.take(one)))
+        one, two = one.take(kept), two.take(kept)
+    return np.stack([np.minimum(one, two), np.maximum(one, two)], axis=1)
 
 
 def _crossing(across: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -36,11 +36,11 @@ def _edge_vectors(across, tets) -> list[np.ndarray]:
     return [corner[j] - corner[i] for i, j in EDGES]
 
 
-def _in_blocks(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], points, tets) -> np.ndarray:
-    """(M,) a measure of points (3, N) and tets, taken of BLOCK tets at a time."""
-    across, found = _across(points), np.empty(len(tets))
+def _in_blocks(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], points, tets, rows: int = 0) -> np.ndarray:
+    """(M,) or (``rows``, M) a measure of points (3, N) and tets, taken of BLOCK tets at a time."""
+    across, found = _across(points), np.empty((rows, len(tets)) if rows else len(tets))
     for first in range(0, len(tets), BLOCK):
-        found[first : first + BLOCK] = measure(across, tets[first : first + BLOCK])
+        found[..., first : first + BLOCK] = measure(across, tets[first : first + BLOCK])
     return found
 
 
@@ -108,10 +108,31 @@ def _qualities(across, tets) -> np.ndarray:
 
 def dihedral_angles(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
     """(M, 6) dihedral angles in degrees."""
-    normals = _face_normals(_edge_vectors(_across(points), tets))
+    return np.ascontiguousarray(_degrees(_in_blocks(_cosines, points, tets, 6)).T)
+
+
+def _cosines(across, tets) -> np.ndarray:
+    """(6, M) cosines of the angles between the outward normals of the faces that meet at each edge."""
+    return np.stack(_cosines_between(_face_normals(_edge_vectors(across, tets))))
+
+
+def _cosines_between(normals) -> list[np.ndarray]:
     unit = [normal / np.maximum(size, 1e-30) for normal, size in zip(normals, _lengths(normals), strict=True)]
-    cosine = np.stack([_dot(unit[one], unit[two]) for one, two in OPPOSITE], axis=1)
-    return 180.0 - np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+    return [np.clip(_dot(unit[one], unit[two]), -1.0, 1.0) for one, two in OPPOSITE]
+
+
+def _degrees(cosines: np.ndarray) -> np.ndarray:
+    """Dihedral angles of cosines between outward normals."""
+    return 180.0 - np.degrees(np.arccos(cosines))
+
+
+def _shapes(across, tets) -> np.ndarray:
+    """(7, M): volume, scaled Jacobian, least and greatest of ``_cosines``, shortest and longest edge, sum of edges."""
+    edge = _edge_vectors(across, tets)
+    length, normals = _lengths(edge), _face_normals(edge)
+    six_volume, cosines = -_dot(normals[3], edge[2]), _cosines_between(normals)
+    ends = [of.reduce(values) for values in (cosines, length) for of in (np.minimum, np.maximum)]
+    return np.stack([six_volume / 6.0, _scaled_jacobian(length, six_volume), *ends, sum(length)])
 
 
 def measure(mesh: BiVMesh) -> MeshQuality:
@@ -164,22 +185,21 @@ def _edges_through_the_rv_wall(mesh: BiVMesh, on: dict[str, np.ndarray]) -> int:
 
 def measure_shape(mesh: BiVMesh) -> MeshShape:
     """The elements' shape and size."""
-    jacobian = scaled_jacobian(mesh.nodes, mesh.tets)
-    angles = dihedral_angles(mesh.nodes, mesh.tets)
-    lengths = np.stack(_lengths(_edge_vectors(_across(mesh.nodes), mesh.tets)))
+    volume, jacobian, low, high, shortest, longest, around = _in_blocks(_shapes, mesh.nodes, mesh.tets, 7)
+    least = _degrees(low)
     p1, p5 = np.percentile(jacobian, [1, 5])
     return MeshShape(
-        inverted_tets=int((signed_volumes(mesh.nodes, mesh.tets) <= 0).sum()),
-        min_dihedral_deg=float(angles.min()),
-        max_dihedral_deg=float(angles.max()),
-        tets_below_10_deg=int((angles.min(1) < 10).sum()),
+        inverted_tets=int((volume <= 0).sum()),
+        min_dihedral_deg=float(least.min()),
+        max_dihedral_deg=float(_degrees(high).max()),
+        tets_below_10_deg=int((least < 10).sum()),
         scaled_jacobian_min=float(jacobian.min()),
         scaled_jacobian_p1=float(p1),
         scaled_jacobian_p5=float(p5),
         scaled_jacobian_mean=float(jacobian.mean()),
-        edge_mm_mean=float(lengths.mean()),
-        edge_mm_min=float(lengths.min()),
-        edge_mm_max=float(lengths.max()),
+        edge_mm_mean=float(around.mean()) / 6.0,
+        edge_mm_min=float(shortest.min()),
+        edge_mm_max=float(longest.max()),
     )
 
 

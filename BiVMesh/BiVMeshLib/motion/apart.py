@@ -11,7 +11,7 @@ from BiVMeshLib.check.quality import EDGES, shape_quality
 from BiVMeshLib.check.topology import with_any
 from BiVMeshLib.tetra.smoothing import put_back
 
-from .follow import FLOOR, Follower
+from .follow import Follower
 
 PUSH = 0.25
 """mm by which walls that cross are drawn back in one round."""
@@ -67,7 +67,7 @@ def kept_apart(follower: Follower, points: np.ndarray, moved: np.ndarray) -> np.
     if not len(pairs):
         return moved
     known = _codes(self_intersections(points, triangles, changed), len(triangles))
-    floor = np.minimum(shape_quality(points, tets), FLOOR)
+    floor = follower.floor(points)
     while len(pairs := pairs[~np.isin(_codes(pairs, len(triangles)), known)]):
         crossing = _corners(follower, pairs)
         before, result = result, np.where(crossing[:, None], points, result)

@@ -150,11 +150,14 @@ class Follower:
         its nodes.
         """
         steps = int(np.clip(np.ceil(np.percentile(self.distances(points, after), 99) / STRIDE), 1, MAX_STEPS))
-        inverse = None
+        inverse, floor = None, self.floor(points)
         for n in range(steps + LANDING - 1):
             system = self._system(points, before, after, min((n + 1) / steps, 1.0))
             inverse = self.cubes.inverse(system) if inverse is None else inverse
-            points = self.kept_good(points, points + self.cubes.solve(system, inverse))
+            moved = points + self.cubes.solve(system, inverse)
+            points = put_back(points, moved, self.tets, floor, shape_quality)
+            low = np.flatnonzero(floor < FLOOR)  # the others are above it, and stay so
+            floor[low] = self.floor(points, low)
         return evened(points, self.tets, self.ways(points), POOR)
 
     def ways(self, points: np.ndarray) -> Ways:
@@ -207,5 +210,8 @@ class Follower:
 
     def kept_good(self, points: np.ndarray, moved: np.ndarray) -> np.ndarray:
         """``moved``, with the nodes of tets put back that would fall below FLOOR (and below what they are)."""
-        floor = np.minimum(shape_quality(points, self.tets), FLOOR)
-        return put_back(points, moved, self.tets, floor, shape_quality)
+        return put_back(points, moved, self.tets, self.floor(points), shape_quality)
+
+    def floor(self, points: np.ndarray, which: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Least quality that tets are to keep: FLOOR, or what they have at ``points`` where that is less."""
+        return np.minimum(shape_quality(points, self.tets[which]), FLOOR)

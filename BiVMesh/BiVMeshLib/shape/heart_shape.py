@@ -17,6 +17,7 @@ from BiVMeshLib.prepare.labels_check import LabelStack
 from CardiacLib.types.labels import largest_piece
 from CardiacLib.types.mesh_options import MeshOptions
 
+from .distance import around, distance
 from .field import Field
 
 MARGIN = 9.0
@@ -29,13 +30,10 @@ SHEET_RADIUS = 2.0
 """Muscle inside a pool thinner than twice this (mm) becomes pool: no layer of good tetrahedra fits in it."""
 TIP_RADIUS = 1.5
 """Parts of the RV pool thinner than twice this (mm) are rounded off: the cusps at the insertions."""
+SMOOTHED = 3.0
+"""Standard deviations as far as which smoothing reads a field."""
 CLEFT_RADIUS = 4.0
 """The outer surface is closed by a ball of this radius (mm): grooves between LV and RV and at the RV tip."""
-
-FAR = np.float32(50.0)
-"""mm. Where nobody asks how far."""
-EDGE = 4
-"""Voxels: what reads a surface from a distance map reads no more than so many on either side of it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,8 @@ class Shape:
 
     Attributes:
         lv, rv, outer: LV pool, RV pool (None without one), outer body (pools and myocardium).
-        lv_body: LV pool and LV myocardium, which tells the LV's and the septum's cells from the RV wall's.
+        lv_body: LV pool and LV myocardium, which tells the LV's and the septum's cells from the RV wall's; right near
+            its surface only.
     """
 
     lv: Field
@@ -66,7 +65,9 @@ def make_shape(stack: LabelStack, frame: HeartFrame, options: MeshOptions) -> Sh
     parts = _Parts(stack, frame, grid)
     h, sigma = grid.spacing, options.smoothing_mm
     with ThreadPoolExecutor(1) as other_core:
-        body = other_core.submit(lambda: _smoothed(distance(_solid(parts.values(stack.lv_epi)), h), h, sigma))
+        body = other_core.submit(
+            lambda: _smoothed(distance(_solid(parts.values(stack.lv_epi)), h, SMOOTHED * sigma), h, sigma)
+        )
         rv_values = other_core.submit(parts.values, stack.rv) if stack.has_rv else None
         closed = _surface_closed(_solid(parts.values(stack.lv)), h, SHEET_RADIUS)
     lv = _upright(_smoothed(distance(_solid(closed), h), h, sigma), grid)
@@ -140,66 +141,11 @@ def _outer_body(parts: _Parts, lv, lv_body, rv, options) -> np.ndarray:
     return _with_volume(outer, grid, parts.volume(labelled), guarded)
 
 
-def distance(values: np.ndarray, spacing: float, reach: float | None = None) -> np.ndarray:
-    """Signed distance to the zero level of ``values`` on an isotropic grid, float32, negative inside.
-
-    Away from the surface the Euclidean distance transform between voxels; within two voxels of it the
-    first-order distance f / |grad f|, which keeps the level's sub-voxel place.
-
-    Args:
-        reach: mm outside up to which, and EDGE voxels more, the distance is asked for; at least FAR beyond.
-    """
-    inside = values < 0
-    if not inside.any() or inside.all():
-        return np.where(inside, -FAR, FAR).astype(np.float32)
-    if reach is not None:
-        found, box = np.full(values.shape, FAR, np.float32), _round(inside, int(np.ceil(reach / spacing)) + EDGE)
-        found[box] = distance(values[box], spacing)
-        return found
-    out = _voxels_from(inside)
-    box = _round(inside)
-    out[box] = np.where(inside[box], -_voxels_from(~inside[box]), out[box])
-    far = (out - 0.5 * np.sign(out)) * np.float32(spacing)
-    z, y, x = np.nonzero(np.abs(out) <= 2.0)
-    slope = np.zeros(len(z), np.float32)
-    for axis, index in enumerate((z, y, x)):
-        low, high = [z, y, x], [z, y, x]
-        low[axis], high[axis] = np.maximum(index - 1, 0), np.minimum(index + 1, values.shape[axis] - 1)
-        step = (values[tuple(high)] - values[tuple(low)]) / ((high[axis] - low[axis]) * spacing)
-        slope += step**2
-    near = values[z, y, x] / np.maximum(np.sqrt(slope), 0.2)
-    guess = far[z, y, x]
-    far[z, y, x] = np.clip(near, guess - spacing, guess + spacing)
-    return far
-
-
-def _round(mask: np.ndarray, margin: int = 1) -> tuple[slice, ...]:
-    """The box of a mask with so many voxels round it; with one the nearest voxel outside the mask is never farther."""
-    found = []
-    for axis in range(3):
-        hit = np.flatnonzero(mask.any(tuple(n for n in range(3) if n != axis)))
-        found.append(slice(max(int(hit[0]) - margin, 0), int(hit[-1]) + 1 + margin))
-    return tuple(found)
-
-
-def _voxels_from(mask: np.ndarray) -> np.ndarray:
-    """float32 distance in voxels of every voxel outside ``mask`` to the nearest one in it; not meaningful inside.
-
-    Maurer's algorithm as in ITK: a third of the time of the distance transform in scipy, and on all cores.
-    """
-    import SimpleITK
-
-    image = SimpleITK.GetImageFromArray(mask.view(np.uint8))
-    return SimpleITK.GetArrayFromImage(
-        SimpleITK.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=False)
-    )
-
-
 def _smoothed(values: np.ndarray, spacing: float, sigma: float) -> np.ndarray:
     """Gaussian smoothing whose zero level encloses as many voxels as before."""
     if sigma <= 0:
         return values
-    smooth = ndimage.gaussian_filter(values, sigma / spacing, mode="nearest", truncate=3.0)
+    smooth = ndimage.gaussian_filter(values, sigma / spacing, mode="nearest", truncate=SMOOTHED)
     count = int((values < 0).sum())
     level = np.partition(smooth.ravel(), count)[count]
     return smooth - np.float32(np.clip(level, -0.5 * spacing, 0.5 * spacing))
@@ -228,7 +174,7 @@ def _solid(values: np.ndarray) -> np.ndarray:
     inside = values < 0
     if not inside.any():
         return values
-    box = _round(inside)  # all beyond is outside, in one piece with the border of the grid
+    box = around(inside)  # all beyond is outside, in one piece with the border of the grid
     keep, out = largest_piece(inside[box]), values.copy()
     part = out[box]
     part[inside[box] & ~keep] = 0.5
@@ -247,9 +193,21 @@ def _cavities(solid: np.ndarray) -> np.ndarray:
     return enclosed[pieces]
 
 
+def _holes(inside: np.ndarray) -> np.ndarray:
+    """bool: what lies outside without a way, in its section, to the border of the section."""
+    in_plane = ndimage.generate_binary_structure(3, 1)
+    in_plane[[0, 2]] = False
+    pieces, count = ndimage.label(~inside, in_plane)
+    enclosed = np.ones(count + 1, bool)
+    enclosed[0] = False
+    for border in (pieces[:, [0, -1]], pieces[:, :, [0, -1]]):
+        enclosed[border] = False
+    return enclosed[pieces]
+
+
 def _opened(values: np.ndarray, spacing: float) -> np.ndarray:
     """Morphological opening by a ball of TIP_RADIUS, by two distance transforms; right near the surface."""
-    eroded = distance(values, spacing, 0.0) + np.float32(TIP_RADIUS)
+    eroded = distance(values, spacing, TIP_RADIUS) + np.float32(TIP_RADIUS)
     if not (eroded < 0).any():
         return values
     return np.maximum(values, distance(_solid(eroded), spacing, TIP_RADIUS) - np.float32(TIP_RADIUS))
@@ -258,7 +216,7 @@ def _opened(values: np.ndarray, spacing: float) -> np.ndarray:
 def _surface_closed(values: np.ndarray, spacing: float, radius: float) -> np.ndarray:
     """A field closed by a ball as by :func:`_closed`, but right near its surface only."""
     near = distance(values, spacing, radius)
-    return np.minimum(near, distance(_solid(near - radius), spacing, 0.0) + np.float32(radius))
+    return np.minimum(near, distance(_solid(near - radius), spacing, radius) + np.float32(radius))
 
 
 def _closed(values: np.ndarray, spacing: float, radius: float) -> np.ndarray:
@@ -285,10 +243,7 @@ def _half_ball(values: np.ndarray, grid: Grid, clear: float) -> np.ndarray:
     ``clear`` mm below it.
     """
     out, height = values.copy(), grid.axis(2)
-    for section in out:
-        inside = section < 0
-        holes = ndimage.binary_fill_holes(inside) & ~inside
-        section[holes] = -0.5 * grid.spacing
+    out[_holes(out < 0)] = -0.5 * grid.spacing
     base = int(np.searchsorted(height, 0.0))
     pieces, count = ndimage.label(out[base] < 0)
     if count < 2:
