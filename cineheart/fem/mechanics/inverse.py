@@ -17,7 +17,7 @@ from CardiacLib.progress import Progress, silent
 from .carried import carried_by
 from .loading import MOST_GROWTH, TOLERANCE
 from .materials import Guccione
-from .nodal import FEW, NEAR_SHARE, NodalSolid
+from .nodal import NEAR_SHARE, NodalSolid
 from .solid import Load, SolidHeart, factorised
 
 LEAST_VOLUME = 0.1
@@ -111,7 +111,7 @@ class ImagedSolid:
             ArithmeticError: no convergence, or a singular matrix.
         """
         matrix, near = (part[self.free][:, self.free] for part in self.slackening(places))
-        if len(self.free) <= FEW:
+        if len(self.free) <= NodalSolid.few:
             return factorised(matrix).solve(right)
         if self.factors is not None:
             found, failed = self._iterate(matrix, right, KEEP)

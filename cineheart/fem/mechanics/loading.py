@@ -16,6 +16,8 @@ HALVINGS = 4
 LEAST_JACOBIAN = 0.2
 """An iteration that would press a point of a tet to less than this share of its volume is shortened."""
 
+SOFTEST, STIFFER, LOOSE = 0.025, 2.0, 1e-2
+"""Share of the penalty on J that a poor guess is given first, times that it rises, and residuals on the way."""
 MOST_GROWTH = 5.0
 """An iteration after which the residual would be more times larger is shortened."""
 
@@ -141,8 +143,35 @@ def advance(problem: Solid, u: np.ndarray, last: Load, load: Load, halvings: int
     return advance(problem, u, middle, load, halvings - 1)
 
 
-def newton(problem: Solid, u: np.ndarray, load: Load) -> list[float]:
+def stiffened(problem: Solid, u: np.ndarray, load: Load) -> list[float]:
+    """Equilibrium under a load from a poor guess ``u`` (n, 3), which is changed; returns the last residuals.
+
+    What a guess leaves of volume errors would be stresses far beyond the true ones. So the penalty on J is small
+    first, and raised in steps.
+
+    Raises:
+        ArithmeticError: no convergence.
+    """
+    share = SOFTEST
+    try:
+        while True:
+            problem.penalise(share)
+            with np.errstate(over="ignore", invalid="ignore"):
+                residuals = newton(problem, u, load, TOLERANCE if share == 1.0 else LOOSE)
+            if share == 1.0:
+                return residuals
+            share = min(1.0, STIFFER * share)
+    finally:
+        problem.penalise(1.0)
+
+
+def newton(
+    problem: Solid, u: np.ndarray, load: Load, tolerance: float = TOLERANCE, slow: float = np.inf
+) -> list[float]:
     """Newton's method with halved steps where a tet would turn inside out; changes ``u``. Returns the residuals.
+
+    Args:
+        slow: share of the residual before which an iteration that leaves more ends the attempt.
 
     Raises:
         ArithmeticError: no convergence.
@@ -153,9 +182,9 @@ def newton(problem: Solid, u: np.ndarray, load: Load) -> list[float]:
         right = (outer - inner).ravel()[problem.free]
         scale = np.linalg.norm(outer) or np.linalg.norm(inner) or 1.0
         history.append(float(np.linalg.norm(right) / scale))
-        if history[-1] < TOLERANCE:
+        if history[-1] < tolerance:
             return history
-        if not history[-1] < 1e6:
+        if not history[-1] < 1e6 or (len(history) > 1 and history[-1] > slow * history[-2]):
             break
         step = np.zeros(u.size)
         step[problem.free] = problem.solve_linear(problem.stiffness(u, load), right)

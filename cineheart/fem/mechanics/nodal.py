@@ -6,36 +6,36 @@ five times as many tets. A small share of the penalty stays with the tets, again
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
-from scipy.sparse.linalg import LinearOperator, cg
 from skfem import ElementTetP1
 
 from .materials import Guccione
-from .solid import Load, Solid, SolidHeart, factorised
+from .solid import Load, Solid, SolidHeart
 
 OWN_SHARE = 0.05
 """Of the penalty, what stays with each tet."""
 NEAR_SHARE = 0.3
 """The same in the preconditioner's matrix."""
-FEW, KEEP, MOST = 12_000, 60, 400
-"""Unknowns up to which the whole matrix is factorised; iterations with kept factors, and with new ones."""
 
 
 class NodalSolid(Solid):
     """Linear displacements, volume ratio averaged at the nodes; arguments as of :class:`Solid`."""
 
     intorder = 0
+    few, keep, most = 12_000, 60, 400
 
     def __init__(self, heart: SolidHeart, law: Guccione):
         super().__init__(heart, replace(law, kappa=OWN_SHARE * law.kappa), ElementTetP1())
-        self.kappa = (1.0 - OWN_SHARE) * law.kappa
+        self.kappa = self.averaged = (1.0 - OWN_SHARE) * law.kappa
         self.around = 0.25 * np.bincount(self.dofs.ravel(), np.repeat(self.weights[0], 4), self.n)
         """(N,) mm^3 of muscle that each node stands for."""
-        self.near = csr_matrix((3 * self.n, 3 * self.n))
-        self.factors: Any = None
+        self.sparse = csr_matrix((3 * self.n, 3 * self.n))
+
+    def penalise(self, share: float) -> None:
+        super().penalise(share)
+        self.kappa = share * self.averaged
 
     def internal(self, u: np.ndarray, tension: float = 0.0) -> tuple[np.ndarray, float]:
         forces, energy = super().internal(u, tension)
@@ -57,35 +57,14 @@ class NodalSolid(Solid):
             self.dofs, self.pressures(ratio)[:, None, None, None, None] * (bent - bent.transpose(0, 1, 4, 3, 2))
         )
         squares = np.einsum("mai,mbk->maibk", slopes, slopes / self.weights[0][:, None, None])
-        self.near = total + NEAR_SHARE * self.kappa * self._matrix(self.dofs, squares)
+        self.sparse = total + NEAR_SHARE * self.kappa * self._matrix(self.dofs, squares)
         shared = self.shared(slopes)
         stiff = 0.5 * self.kappa * (1.0 + ratio**-2) / (16.0 * self.around)
         return (total + shared.T @ diags(stiff) @ shared).tocsr()
 
-    def solve_linear(self, matrix: csr_matrix, right: np.ndarray) -> np.ndarray:
-        """Solution on the free unknowns: factorised if small, else conjugate gradients.
-
-        They are preconditioned with the factors of a matrix whose penalty is each tet's own, which makes it much
-        sparser; the factors of earlier iterations are kept as long as they serve.
-
-        Raises:
-            ArithmeticError: no convergence, or a singular matrix.
-        """
-        if len(self.free) <= FEW:
-            return super().solve_linear(matrix, right)
-        matrix = matrix[self.free][:, self.free]
-        if self.factors is not None:
-            found, failed = self._iterate(matrix, right, KEEP)
-            if not failed:
-                return found
-        self.factors = factorised(self.near[self.free][:, self.free])
-        found, failed = self._iterate(matrix, right, MOST)
-        if failed:
-            raise ArithmeticError("Conjugate gradients did not converge.")
-        return found
-
-    def _iterate(self, matrix: csr_matrix, right: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-        return cg(matrix, right, rtol=1e-7, maxiter=most, M=LinearOperator(matrix.shape, matvec=self.factors.solve))
+    def near(self, matrix: csr_matrix) -> csr_matrix:
+        """One whose penalty is each tet's own, which makes it much sparser."""
+        return self.sparse[self.free][:, self.free]
 
     def _ratios(self, f: np.ndarray) -> np.ndarray:
         """(N,) deformed over undeformed volume of the tets round each node."""

@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_matrix, csr_matrix, diags
+from scipy.sparse import csc_matrix, csr_matrix
 from scipy.sparse.linalg import LinearOperator, cg, splu
 from skfem import Basis, ElementTetP2, FacetBasis, MeshTet
 
 from .materials import Guccione
 
 ENDOCARDIA = ("ENDO_LV", "ENDO_RV")
-DIRECT = 15_000
-"""Up to so many unknowns a factorisation is faster than iterations."""
 LEVI_CIVITA = np.zeros((3, 3, 3))
 LEVI_CIVITA[[0, 1, 2], [1, 2, 0], [2, 0, 1]], LEVI_CIVITA[[0, 2, 1], [2, 1, 0], [1, 0, 2]] = 1.0, -1.0
 
@@ -80,9 +79,11 @@ class Solid:
 
     intorder = 2
     """Polynomials of this order are integrated exactly over a tet."""
+    few, keep, most = 15_000, 25, 200
+    """Unknowns up to which the whole matrix is factorised; iterations with kept factors, and with new ones."""
 
     def __init__(self, heart: SolidHeart, law: Guccione, element=None):
-        self.heart, self.law = heart, law
+        self.heart, self.law, self.given = heart, law, law
         element = element or ElementTetP2()
         self.basis = Basis(heart.mesh, element, intorder=self.intorder)
         self.dofs, self.n = self.basis.element_dofs.T, self.basis.N
@@ -97,6 +98,8 @@ class Solid:
         held = np.zeros(self.n, bool)
         held[self.basis.get_dofs("BASE").all()] = True
         self.free = np.flatnonzero(np.repeat(~held, 3))
+        self.factors: Any = None
+        """Of an earlier stiffness, or of one near to it: may be those of another shape of the same mesh."""
         self.origin = heart.mesh.p[:, np.unique(heart.mesh.facets[:, heart.mesh.boundaries["BASE"]])].mean(1)
 
     @cached_property
@@ -110,6 +113,10 @@ class Solid:
         rows, columns, values = (np.concatenate(part) for part in (rows, columns, values))
         rows, columns = ((3 * part[:, None] + np.arange(3)).ravel() for part in (rows, columns))
         return csr_matrix((np.repeat(values, 3), (rows, columns)), shape=(3 * self.n, 3 * len(corners)))
+
+    def penalise(self, share: float) -> None:
+        """Let the penalty on J be this share of the law's."""
+        self.law = replace(self.given, kappa=share * self.given.kappa)
 
     def deformation(self, u: np.ndarray) -> np.ndarray:
         """(q, m, 3, 3) deformation gradient, columns along the fibre axes; u (n, 3)."""
@@ -209,25 +216,37 @@ class Solid:
         return csr_matrix((local.ravel(), (rows.ravel(), columns.ravel())), shape=(3 * self.n,) * 2)
 
     def solve_linear(self, matrix: csr_matrix, right: np.ndarray) -> np.ndarray:
-        """Solution on the free unknowns: factorised if small, else conjugate gradients with the linear elements below.
+        """Solution on the free unknowns: factorised if small, else conjugate gradients.
+
+        They are preconditioned with factors in float32, of the matrix or of one near to it; those of earlier
+        iterations are kept as long as they serve.
 
         Raises:
             ArithmeticError: no convergence, or a singular matrix.
         """
         matrix = matrix[self.free][:, self.free]
-        if len(self.free) <= DIRECT:
+        if len(self.free) <= self.few:
             return factorised(matrix).solve(right)
-        down = self.coarse[self.free]
-        down = down[:, np.flatnonzero(np.diff(down.tocsc().indptr))]
-        below = factorised(down.T @ matrix @ down)
-        jacobi = diags(1.0 / matrix.diagonal())
-        operator = LinearOperator(
-            matrix.shape, matvec=lambda residual: jacobi @ residual + down @ below.solve(down.T @ residual)
-        )
-        found, failed = cg(matrix, right, rtol=1e-6, maxiter=2000, M=operator)
+        if self.factors is not None:
+            found, failed = self._iterate(matrix, right, self.keep)
+            if not failed:
+                return found
+        self.factors = None  # two at once would take twice the memory
+        self.factors = factorised(self.near(matrix).astype(np.float32))
+        found, failed = self._iterate(matrix, right, self.most)
         if failed:
             raise ArithmeticError("Conjugate gradients did not converge.")
         return found
+
+    def near(self, matrix: csr_matrix) -> csr_matrix:
+        """What is factorised for iterations with a ``matrix`` of the free unknowns."""
+        return matrix
+
+    def _iterate(self, matrix: csr_matrix, right: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+        def back(residual):
+            return self.factors.solve(residual.astype(np.float32)).astype(float)
+
+        return cg(matrix, right, rtol=1e-7, maxiter=most, M=LinearOperator(matrix.shape, matvec=back, dtype=float))
 
 
 def factorised(matrix):

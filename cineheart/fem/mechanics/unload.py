@@ -11,12 +11,14 @@ from CardiacLib.progress import Progress, part, silent
 
 from .carried import carried_axes, edge_columns
 from .inverse import LEAST_VOLUME, ImagedSolid, Slackened, slacken
-from .loading import advance
+from .loading import newton, stiffened
 from .materials import Guccione
 from .solid import Load, Solid, SolidHeart
 
 PATIENCE = 4
 """Corrections without a smaller distance after which the search is given up."""
+SLOW = 0.5
+"""Share of the residual before that an iteration may leave, else the guess is a poor one."""
 FIRST = 0.8
 """Of the progress, what the inverse equations take."""
 
@@ -134,7 +136,7 @@ class _Search:
             back = self.turned_back(away)
             length = 1.0 if before is None else _aitken(length, before, back)
             before = back
-            self.nodes = self.corrected(length * back)
+            self.correct(length * back, length * away)
         raise ArithmeticError(f"The inflated shape stays {min(errors):.2f} mm from the imaged one.")
 
     def heart(self) -> SolidHeart:
@@ -145,13 +147,19 @@ class _Search:
         return replace(self.imaged, mesh=moved, axes=axes)
 
     def inflated(self, load: Load) -> np.ndarray:
-        """(N, 3) places of the nodes under the load, from the last displacement if it can be, else from none."""
+        """(N, 3) places of the nodes under the load, from the displacement that is expected.
+
+        Raises:
+            ArithmeticError: no convergence.
+        """
         problem, start = self.options.solid(self.heart(), self.options.law), self.u.copy()
+        problem.factors, self.last.factors = self.last.factors, None
         try:
-            advance(problem, start, load, load, halvings=0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                newton(problem, start, load, slow=SLOW)
         except ArithmeticError:
-            start[:] = 0.0
-            advance(problem, start, Load(), load)
+            start = self.u.copy()
+            stiffened(problem, start, load)
         self.u, self.last = start, problem
         return self.nodes + problem.at_nodes(start)
 
@@ -165,17 +173,18 @@ class _Search:
         mean = np.stack(total, axis=1) / np.bincount(corners, weights, len(away))[:, None]
         return (mean.reshape(-1, 3, 3) @ away[..., None])[..., 0]
 
-    def corrected(self, away: np.ndarray) -> np.ndarray:
-        """Nodes moved back, less far where a tet would be lost.
+    def correct(self, back: np.ndarray, away: np.ndarray) -> None:
+        """Move nodes back by ``back``, and what they are inflated to by ``away``; less far where a tet would be lost.
 
         Raises:
             ArithmeticError: one would be lost by the shortest way.
         """
-        for _ in range(10):
-            moved = self.nodes - away
+        for share in 0.5 ** np.arange(10):
+            moved = self.nodes - share * back
             if (_volumes(moved, self.tets) / self.volumes > LEAST_VOLUME).all():
-                return moved
-            away = 0.5 * away
+                self.nodes = moved
+                self.u += share * (self.last.coarse @ (back - away).ravel()).reshape(-1, 3)
+                return
         raise ArithmeticError("Tetrahedra would turn inside out.")
 
     def result(self, errors: list[float], way: Slackened) -> Unloaded:
