@@ -215,7 +215,7 @@ def test_springs_hold_the_epicardium_along_its_normal(heart):
 
 @pytest.mark.parametrize(("elements", "noise_mm"), [(Solid, 0.1), (NodalSolid, 0.4)])
 def test_a_poor_guess_is_brought_into_equilibrium_with_a_penalty_that_rises(heart, elements, noise_mm):
-    """Nodes moved at random make volume errors of a tenth and more, and stresses that Newton's method goes astray in."""
+    """Nodes moved at random make volume errors, whose stresses lead Newton's method astray."""
     problem, load = elements(heart, Guccione()), Load(FILLED)
     true = np.zeros((problem.n, 3))
     newton(problem, true, load)
