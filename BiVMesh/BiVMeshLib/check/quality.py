@@ -185,7 +185,7 @@ def _edges_through_the_rv_wall(mesh: BiVMesh, on: dict[str, np.ndarray]) -> int:
 
 def measure_shape(mesh: BiVMesh) -> MeshShape:
     """The elements' shape and size."""
-    volume, jacobian, low, high, shortest, longest, around = _in_blocks(_shapes, mesh.nodes, mesh.tets, 7)
+    volume, jacobian, low, high, shortest, longest, edges = _in_blocks(_shapes, mesh.nodes, mesh.tets, 7)
     least = _degrees(low)
     p1, p5 = np.percentile(jacobian, [1, 5])
     return MeshShape(
@@ -197,7 +197,7 @@ def measure_shape(mesh: BiVMesh) -> MeshShape:
         scaled_jacobian_p1=float(p1),
         scaled_jacobian_p5=float(p5),
         scaled_jacobian_mean=float(jacobian.mean()),
-        edge_mm_mean=float(around.mean()) / 6.0,
+        edge_mm_mean=float(edges.mean()) / 6.0,
         edge_mm_min=float(shortest.min()),
         edge_mm_max=float(longest.max()),
     )

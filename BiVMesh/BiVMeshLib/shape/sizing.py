@@ -24,11 +24,12 @@ def edge_for(shape: Shape) -> tuple[float, float]:
 
 
 COARSER = 4.0 / 3.0
-"""Times the edge that the mean wall holds ACROSS times: longer ones are had by collapsing edges of a finer lattice."""
+"""Times the edge that is chosen for a heart: longer ones are had by collapsing edges of a finer lattice."""
 COARSEST_MM = 3.3
 """Longest mean edge of a lattice from which edges are collapsed: the RV's wall is as thin as that in every heart."""
 FINER = 1.08
-"""Least collapse, wanted edge over the lattice's: some collapses rid the thin wall of the RV of its flat tets."""
+"""Wanted edge over that of a lattice between the finest and the coarsest that edges are collapsed from: some collapses
+rid the RV's thin wall of its flat tets."""
 LONGEST = 1.8
 """Longest edge that a collapse may make over the wanted mean edge."""
 MORE = 1.1
