@@ -19,12 +19,20 @@ from CardiacLib.types.landmarks import LANDMARK_NAMES, LANDMARK_VIEWS
 
 
 @pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A folder with one synthetic heart."""
+    folder = tmp_path_factory.mktemp("corpus")
+    synthetic_corpus(folder, 1)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def drawn() -> Cutouts:
     return synthetic_hearts(5)
 
 
 @pytest.fixture(scope="module")
-def real(drawn) -> Cutouts:
+def real() -> Cutouts:
     """Stands for real frames: a four-chamber heart of the phantom, with an LV cavity drawn by hand."""
     frames = synthetic_hearts(9)
     frames = frames.where(frames.examples.view == VIEWS.index("4ch"))
@@ -64,12 +72,12 @@ def test_the_cover_is_the_heart(drawn):
 
 
 @pytest.mark.slow
-def test_a_corpus_is_made_once(tmp_path, monkeypatch):
+def test_a_corpus_is_made_once(corpus, monkeypatch):
     from CardiacLandmarksLib.train import synthesis
 
-    made = synthetic_corpus(tmp_path, 1)
+    made = synthetic_hearts(0)
     monkeypatch.setattr(synthesis, "synthetic_hearts", None)
-    again = synthetic_corpus(tmp_path, 1)
+    again = synthetic_corpus(corpus, 1)
     for name, values in made.examples.to_dict().items():
         assert np.array_equal(values, again.examples.to_dict()[name], equal_nan=values.dtype.kind == "f")
     assert np.array_equal(made.cover, again.cover) and np.array_equal(made.apex, again.apex, equal_nan=True)
@@ -186,7 +194,7 @@ def write_frames(folder, real: Cutouts, apex: bool = True) -> None:
 
 
 @pytest.mark.slow
-def test_sources_of_training_are_those_asked_for(real, tmp_path):
+def test_sources_of_training_are_those_asked_for(real, corpus, tmp_path):
     write_frames(tmp_path / "frames", real)
     frames = read_four_chamber(tmp_path / "frames", False)
     cut = read_cutouts(tmp_path / "frames", frames)
@@ -195,7 +203,7 @@ def test_sources_of_training_are_those_asked_for(real, tmp_path):
     shares = {"checked": 0.5, "mixed": 0.5}
 
     def wanted(shares):
-        return LongAxisData(1.25, 160, hearts=1, mixed=6, shares=shares, synthetic_dir=str(tmp_path / "made"))
+        return LongAxisData(1.25, 160, hearts=1, mixed=6, shares=shares, synthetic_dir=str(corpus))
 
     sources = landmark_sources(tmp_path / "frames", wanted(shares))
     assert list(sources) == ["checked", "mixed"]
@@ -217,13 +225,13 @@ def test_frames_without_apex_or_mask_cannot_be_cut_out(real, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_begins_with_the_weights_given(tmp_path):
+def test_training_begins_with_the_weights_given(corpus):
     import torch
 
     from CardiacLib.networks.bundles import bundle_path, read_config
 
     folder = bundle_path("cineheart_lax_landmarks")
-    small = {"hearts": 1, "shares": {"2ch": 1.0}, "synthetic_dir": str(tmp_path), "device": "$torch.device('cpu')"}
+    small = {"hearts": 1, "shares": {"2ch": 1.0}, "synthetic_dir": str(corpus), "device": "$torch.device('cpu')"}
     weights = folder / "models" / "model.pt"
     trainer = read_config(folder, "train", start_from=str(weights), **small).get_parsed_content("trainer")
     saved = torch.load(weights, map_location="cpu", weights_only=True)

@@ -147,8 +147,6 @@ def heart() -> Examples:
 
 @pytest.mark.slow
 def test_synthetic_hearts_show_every_point_once(heart):
-    again = synthetic_hearts(5).examples
-    assert (heart.images == again.images).all() and np.array_equal(heart.points, again.points, equal_nan=True)
     assert heart.images.shape[1:] == (CANVAS, CANVAS)
     assert (heart.images[heart.view == 0] != hearts(6).examples.images[heart.view == 0]).any()
     for n, view in enumerate(LANDMARK_VIEWS):
