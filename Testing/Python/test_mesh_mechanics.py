@@ -158,13 +158,15 @@ def test_nodal_tets_do_not_lock(heart):
     assert found.jacobian @ whole == pytest.approx(whole.sum(), rel=0.015)
 
 
-@pytest.mark.parametrize("elements", [Solid, NodalSolid])
-def test_iterations_solve_as_factors_do(heart, monkeypatch, elements):
+@pytest.mark.parametrize(("elements", "whole"), [(Solid, 10**6), (Solid, 0), (NodalSolid, 10**6)])
+def test_iterations_solve_as_factors_do(heart, monkeypatch, elements, whole):
+    """Also where memory is too short for factors of the whole matrix."""
     solid = elements(heart, Guccione(kappa=1000.0))
     right = np.random.default_rng(2).normal(size=len(solid.free))
     matrix = solid.stiffness(np.zeros((solid.n, 3)), Load(FILLED))
     expected = solid.solve_linear(matrix, right)
     monkeypatch.setattr(elements, "few", 0)
+    monkeypatch.setattr(elements, "whole", whole)
     for _ in range(2):  # with new factors, then with kept ones
         assert np.linalg.norm(solid.solve_linear(matrix, right) - expected) < 1e-5 * np.linalg.norm(expected)
 

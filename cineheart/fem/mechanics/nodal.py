@@ -24,7 +24,7 @@ class NodalSolid(Solid):
     """Linear displacements, volume ratio averaged at the nodes; arguments as of :class:`Solid`."""
 
     intorder = 0
-    few, keep, most = 12_000, 60, 400
+    few, keep, most, whole = 12_000, 60, 400, 1_500_000
 
     def __init__(self, heart: SolidHeart, law: Guccione):
         super().__init__(heart, replace(law, kappa=OWN_SHARE * law.kappa), ElementTetP1())

@@ -81,6 +81,8 @@ class Solid:
     """Polynomials of this order are integrated exactly over a tet."""
     few, keep, most = 15_000, 25, 200
     """Unknowns up to which the whole matrix is factorised; iterations with kept factors, and with new ones."""
+    whole, slowest = 150_000, 2000
+    """Unknowns up to which a preconditioner is of the whole matrix (3 GB), and iterations with one that is not."""
 
     def __init__(self, heart: SolidHeart, law: Guccione, element=None):
         self.heart, self.law, self.given = heart, law, law
@@ -219,7 +221,7 @@ class Solid:
         """Solution on the free unknowns: factorised if small, else conjugate gradients.
 
         They are preconditioned with factors in float32, of the matrix or of one near to it; those of earlier
-        iterations are kept as long as they serve.
+        iterations are kept as long as they serve. Beyond ``whole`` unknowns, with those of the linear elements below.
 
         Raises:
             ArithmeticError: no convergence, or a singular matrix.
@@ -227,13 +229,14 @@ class Solid:
         matrix = matrix[self.free][:, self.free]
         if len(self.free) <= self.few:
             return factorised(matrix).solve(right)
-        if self.factors is not None:
+        small = len(self.free) <= self.whole
+        if small and self.factors is not None:
             found, failed = self._iterate(matrix, right, self.keep)
             if not failed:
                 return found
         self.factors = None  # two at once would take twice the memory
-        self.factors = factorised(self.near(matrix).astype(np.float32))
-        found, failed = self._iterate(matrix, right, self.most)
+        self.factors = factorised(self.near(matrix).astype(np.float32)) if small else self._below(matrix)
+        found, failed = self._iterate(matrix, right, self.most if small else self.slowest)
         if failed:
             raise ArithmeticError("Conjugate gradients did not converge.")
         return found
@@ -242,11 +245,31 @@ class Solid:
         """What is factorised for iterations with a ``matrix`` of the free unknowns."""
         return matrix
 
+    def _below(self, matrix: csr_matrix) -> "TwoLevels":
+        down = self.coarse[self.free]
+        return TwoLevels(matrix, down[:, np.flatnonzero(np.diff(down.tocsc().indptr))])
+
     def _iterate(self, matrix: csr_matrix, right: np.ndarray, most: int) -> tuple[np.ndarray, int]:
         def back(residual):
             return self.factors.solve(residual.astype(np.float32)).astype(float)
 
         return cg(matrix, right, rtol=1e-7, maxiter=most, M=LinearOperator(matrix.shape, matvec=back, dtype=float))
+
+
+class TwoLevels:
+    """Preconditioner of little memory: the diagonal, and factors of the matrix that coarser elements have.
+
+    Args:
+        matrix: (n, n) symmetric.
+        down: (n, m) displacements of coarser elements to those of the matrix.
+    """
+
+    def __init__(self, matrix: csr_matrix, down: csr_matrix):
+        self.diagonal, self.down, self.below = matrix.diagonal(), down, factorised(down.T @ matrix @ down)
+
+    def solve(self, residual: np.ndarray) -> np.ndarray:
+        """(n,) what the preconditioner makes of a residual (n,)."""
+        return residual / self.diagonal + self.down @ self.below.solve((self.down.T @ residual).astype(float))
 
 
 def factorised(matrix):
