@@ -6,9 +6,8 @@ import scipy
 
 from BiVMeshLib.check import quality, topology
 from BiVMeshLib.prepare.interpolate import slice_distance, upright
-from BiVMeshLib.shape.distance import EDGE, FAR, distance
 from BiVMeshLib.shape.field import Field
-from BiVMeshLib.shape.heart_shape import _solid, _surface_closed
+from BiVMeshLib.shape.heart_shape import _solid, _surface_closed, distance
 from BiVMeshLib.tetra.lattice import OFFSETS, make_lattice, tet_patterns
 from BiVMeshLib.tetra.lattice_topology import component_count, euler_number, flip_simple, is_half_ball, simple_codes
 from BiVMeshLib.tetra.materials import grown_half_ball
@@ -155,10 +154,9 @@ def test_walls_are_upright_at_the_base():
 def test_distances_within_reach_and_pieces_are_those_of_the_whole_grid():
     z, y, x = np.indices((24, 30, 28)) - np.array([20.0, 13.0, 12.0])[:, None, None, None]
     values = (np.sqrt(x**2 + 1.5 * y**2 + 0.5 * z**2) - 7.3).astype(np.float32)  # ends at the top of the grid
-    whole, near = distance(values, 1.2), distance(values, 1.2, 1.0)
-    asked = np.abs(whole) <= 1.0 + 1.2 * (EDGE - 0.5)
-    assert np.array_equal(near[asked], whole[asked]) and np.array_equal(near < 0, whole < 0)
-    assert (np.abs(near[np.abs(whole) > 1.0 + 1.2 * (EDGE + 1)]) == FAR).all() and (near == -FAR).any()
+    whole, near = distance(values, 1.2), distance(values, 1.2, 3.0)
+    asked = whole <= 3.0
+    assert np.array_equal(near[asked], whole[asked]) and (near[~asked] > 3.0).all()
     pierced = np.where((abs(x) < 2) & (abs(y) < 2) & (abs(z + 3) < 2), np.float32(1.0), values)
     pierced[2:4, 2:4, 2:4] = -1.0  # a piece of its own
     assert np.array_equal(_solid(pierced) < 0, values < 0)

@@ -4,7 +4,7 @@ Myocardium is where the outer body is not pool. Wall thickness is guarded by com
 no wall can vanish: the outer body always reaches a wall's thickness beyond either pool.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,7 +17,6 @@ from BiVMeshLib.prepare.labels_check import LabelStack
 from CardiacLib.types.labels import largest_piece
 from CardiacLib.types.mesh_options import MeshOptions
 
-from .distance import around, distance
 from .field import Field
 
 MARGIN = 9.0
@@ -35,6 +34,11 @@ SMOOTHED = 3.0
 CLEFT_RADIUS = 4.0
 """The outer surface is closed by a ball of this radius (mm): grooves between LV and RV and at the RV tip."""
 
+FAR = np.float32(50.0)
+"""mm. Where nobody asks how far."""
+EDGE = 4
+"""Voxels: what reads a surface from a distance map reads no more than so many on either side of it."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -42,8 +46,8 @@ class Shape:
 
     Attributes:
         lv, rv, outer: LV pool, RV pool (None without one), outer body (pools and myocardium).
-        lv_body: LV pool and LV myocardium, which tells the LV's and the septum's cells from the RV wall's; right near
-            its surface only.
+        lv_body: LV pool and LV myocardium, which tells the LV's and the septum's cells from the RV wall's; outside it
+            right near its surface only.
     """
 
     lv: Field
@@ -141,6 +145,61 @@ def _outer_body(parts: _Parts, lv, lv_body, rv, options) -> np.ndarray:
     return _with_volume(outer, grid, parts.volume(labelled), guarded)
 
 
+def distance(values: np.ndarray, spacing: float, reach: float | None = None) -> np.ndarray:
+    """Signed distance to the zero level of ``values`` on an isotropic grid, float32, negative inside.
+
+    Away from the surface the Euclidean distance transform between voxels; within two voxels of it the
+    first-order distance f / |grad f|, which keeps the level's sub-voxel place.
+
+    Args:
+        reach: mm outside up to which, and EDGE voxels more, the distance is asked for; at least FAR beyond.
+    """
+    inside = values < 0
+    if not inside.any() or inside.all():
+        return np.where(inside, -FAR, FAR).astype(np.float32)
+    if reach is not None:
+        found, box = np.full(values.shape, FAR, np.float32), _round(inside, int(np.ceil(reach / spacing)) + EDGE)
+        found[box] = distance(values[box], spacing)
+        return found
+    out = _voxels_from(inside)
+    box = _round(inside)
+    out[box] = np.where(inside[box], -_voxels_from(~inside[box]), out[box])
+    far = (out - 0.5 * np.sign(out)) * np.float32(spacing)
+    z, y, x = np.nonzero(np.abs(out) <= 2.0)
+    slope = np.zeros(len(z), np.float32)
+    for axis, index in enumerate((z, y, x)):
+        low, high = [z, y, x], [z, y, x]
+        low[axis], high[axis] = np.maximum(index - 1, 0), np.minimum(index + 1, values.shape[axis] - 1)
+        step = (values[tuple(high)] - values[tuple(low)]) / ((high[axis] - low[axis]) * spacing)
+        slope += step**2
+    near = values[z, y, x] / np.maximum(np.sqrt(slope), 0.2)
+    guess = far[z, y, x]
+    far[z, y, x] = np.clip(near, guess - spacing, guess + spacing)
+    return far
+
+
+def _round(mask: np.ndarray, margin: int = 1) -> tuple[slice, ...]:
+    """The box of a mask with so many voxels round it; with one the nearest voxel outside the mask is never farther."""
+    found = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(tuple(n for n in range(3) if n != axis)))
+        found.append(slice(max(int(hit[0]) - margin, 0), int(hit[-1]) + 1 + margin))
+    return tuple(found)
+
+
+def _voxels_from(mask: np.ndarray) -> np.ndarray:
+    """float32 distance in voxels of every voxel outside ``mask`` to the nearest one in it; not meaningful inside.
+
+    Maurer's algorithm as in ITK: a third of the time of the distance transform in scipy, and on all cores.
+    """
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(mask.view(np.uint8))
+    return SimpleITK.GetArrayFromImage(
+        SimpleITK.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=False)
+    )
+
+
 def _smoothed(values: np.ndarray, spacing: float, sigma: float) -> np.ndarray:
     """Gaussian smoothing whose zero level encloses as many voxels as before."""
     if sigma <= 0:
@@ -174,7 +233,7 @@ def _solid(values: np.ndarray) -> np.ndarray:
     inside = values < 0
     if not inside.any():
         return values
-    box = around(inside)  # all beyond is outside, in one piece with the border of the grid
+    box = _round(inside)  # all beyond is outside, in one piece with the border of the grid
     keep, out = largest_piece(inside[box]), values.copy()
     part = out[box]
     part[inside[box] & ~keep] = 0.5
@@ -182,32 +241,23 @@ def _solid(values: np.ndarray) -> np.ndarray:
     return out
 
 
-def _cavities(solid: np.ndarray) -> np.ndarray:
-    """bool: what lies outside ``solid`` without a way to the border of the grid."""
-    pieces, count = ndimage.label(~solid)
+def _cavities(solid: np.ndarray, axes: Sequence[int] = range(3)) -> np.ndarray:
+    """bool: what lies outside ``solid`` without a way along these axes to the border of the grid."""
+    ways = np.zeros((3, 3, 3), bool)
+    for axis in axes:
+        ways[tuple(slice(None) if n == axis else 1 for n in range(3))] = True
+    pieces, count = ndimage.label(~solid, ways)
     enclosed = np.ones(count + 1, bool)
     enclosed[0] = False
-    for axis in range(3):
+    for axis in axes:
         for end in (0, -1):
             enclosed[pieces.take(end, axis=axis)] = False
     return enclosed[pieces]
 
 
-def _holes(inside: np.ndarray) -> np.ndarray:
-    """bool: what lies outside without a way, in its section, to the border of the section."""
-    in_plane = ndimage.generate_binary_structure(3, 1)
-    in_plane[[0, 2]] = False
-    pieces, count = ndimage.label(~inside, in_plane)
-    enclosed = np.ones(count + 1, bool)
-    enclosed[0] = False
-    for border in (pieces[:, [0, -1]], pieces[:, :, [0, -1]]):
-        enclosed[border] = False
-    return enclosed[pieces]
-
-
 def _opened(values: np.ndarray, spacing: float) -> np.ndarray:
     """Morphological opening by a ball of TIP_RADIUS, by two distance transforms; right near the surface."""
-    eroded = distance(values, spacing, TIP_RADIUS) + np.float32(TIP_RADIUS)
+    eroded = distance(values, spacing, 0.0) + np.float32(TIP_RADIUS)
     if not (eroded < 0).any():
         return values
     return np.maximum(values, distance(_solid(eroded), spacing, TIP_RADIUS) - np.float32(TIP_RADIUS))
@@ -216,7 +266,7 @@ def _opened(values: np.ndarray, spacing: float) -> np.ndarray:
 def _surface_closed(values: np.ndarray, spacing: float, radius: float) -> np.ndarray:
     """A field closed by a ball as by :func:`_closed`, but right near its surface only."""
     near = distance(values, spacing, radius)
-    return np.minimum(near, distance(_solid(near - radius), spacing, radius) + np.float32(radius))
+    return np.minimum(near, distance(_solid(near - radius), spacing, 0.0) + np.float32(radius))
 
 
 def _closed(values: np.ndarray, spacing: float, radius: float) -> np.ndarray:
@@ -243,7 +293,7 @@ def _half_ball(values: np.ndarray, grid: Grid, clear: float) -> np.ndarray:
     ``clear`` mm below it.
     """
     out, height = values.copy(), grid.axis(2)
-    out[_holes(out < 0)] = -0.5 * grid.spacing
+    out[_cavities(out < 0, (1, 2))] = -0.5 * grid.spacing
     base = int(np.searchsorted(height, 0.0))
     pieces, count = ndimage.label(out[base] < 0)
     if count < 2:
